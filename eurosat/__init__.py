@@ -1,0 +1,1 @@
+"""EuroSAT Edge: what covers the land, classified offline by a small and proven model."""

@@ -1,0 +1,94 @@
+"""What all commands share: how an error is told, how progress is shown, which logs are heard."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+from rich.console import Console
+
+from eurosat.dataset import Progress
+from eurosat.errors import EurosatError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as ProgressBar
+
+EXIT_REFUSED = 2
+"""Bad input: a wrong option, a missing file, a damaged image."""
+
+EXIT_INTERRUPTED = 130
+"""Ctrl-C, as shells count it."""
+
+output = Console(highlight=False)
+"""Results go here: standard output."""
+
+notes = Console(stderr=True, highlight=False)
+"""Progress, warnings and errors go here: standard error."""
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run a command line: an `EurosatError` becomes one sentence and exit status 2.
+
+    Raises:
+        SystemExit: Always, with the exit status.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except EurosatError as error:
+        notes.print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+        sys.exit(EXIT_REFUSED)
+    except KeyboardInterrupt:
+        notes.print("Stopped.")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; Python must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _plain(text: str) -> str:
+    """Return text in which rich sees no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Show a bar on standard error while the block runs; nothing where that is no terminal.
+
+    Args:
+        title: What is being done.
+
+    Yields:
+        A function that takes the number done and the number of all.
+    """
+    bar = _bar()
+    task = bar.add_task(title, total=None)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _bar() -> "ProgressBar":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=notes,
+        transient=True,
+        disable=not notes.is_terminal,
+    )

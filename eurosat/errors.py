@@ -1,0 +1,29 @@
+"""The one error family: everything a user can cause, said in one sentence."""
+
+
+class EurosatError(Exception):
+    """A refusal whose message is one clear sentence: what is wrong, with which file, what to do.
+
+    Command lines print the message and exit with status 2; the app shows it. Anything that is not
+    an `EurosatError` is a bug of ours.
+    """
+
+
+class ImageError(EurosatError, ValueError):
+    """An image that is missing, unreadable, damaged, too large or no image at all."""
+
+
+class DatasetError(EurosatError, ValueError):
+    """A data set that cannot be found, downloaded, read or split."""
+
+
+class RunFolderError(EurosatError, ValueError):
+    """A folder that is not a finished training run, or whose files do not fit together."""
+
+
+class ModelFileError(EurosatError, ValueError):
+    """A model file that is missing, damaged, hostile, or not an image classifier."""
+
+
+class MissingPackageError(EurosatError, ImportError):
+    """A missing package of an extra; the message names the command that installs it."""

@@ -1,0 +1,98 @@
+"""The folder of one training run: which file is which. Training writes it, conversion reads it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eurosat.errors import RunFolderError
+from eurosat.split import Split
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of a training run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """What was asked for, with the versions of the packages that did it, as JSON."""
+        return self.path / "config.json"
+
+    @property
+    def split(self) -> Path:
+        """Which tile served for what, as JSON."""
+        return self.path / "split.json"
+
+    @property
+    def model(self) -> Path:
+        """The Keras model with the best weights."""
+        return self.path / "model.keras"
+
+    @property
+    def history(self) -> Path:
+        """Loss and accuracy of every epoch, as CSV."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Accuracy, precision, recall and F1 on validation (and on test, once), as JSON."""
+        return self.path / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        """The classification report and the audit of the data, as text."""
+        return self.path / "report.txt"
+
+    @property
+    def curves(self) -> Path:
+        """Picture: loss and accuracy by epoch."""
+        return self.path / "curves.png"
+
+    @property
+    def confusion_matrix(self) -> Path:
+        """Picture: true against predicted classes."""
+        return self.path / "confusion_matrix.png"
+
+    @property
+    def predictions(self) -> Path:
+        """Picture: 20 tiles with their true and predicted classes."""
+        return self.path / "predictions.png"
+
+    @property
+    def checkpoint(self) -> Path:
+        """All that is needed to go on after the last finished epoch."""
+        return self.path / "checkpoint" / "state.npz"
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the content of `config`.
+
+        Raises:
+            RunFolderError: The folder is not a training run, or the file is damaged.
+        """
+        if not self.config.is_file():
+            raise RunFolderError(
+                f"{self.path} is not the folder of a training run: it has no {self.config.name}."
+            )
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"{self.config} is damaged: train again, or restore it."
+            ) from error
+        if not isinstance(config, dict):
+            raise RunFolderError(f"{self.config} is damaged: train again, or restore it.")
+        return config
+
+    def read_split(self) -> Split:
+        """Return the recorded split.
+
+        Raises:
+            RunFolderError: The file is missing or damaged.
+        """
+        return Split.read(self.split)

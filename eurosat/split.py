@@ -1,0 +1,156 @@
+"""Train, validation and test: a stratified, seeded split that is recorded and read back."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from eurosat.atomic import write_text
+from eurosat.dataset import Dataset
+from eurosat.errors import DatasetError, MissingPackageError, RunFolderError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which tile serves for what.
+
+    Attributes:
+        fingerprint: Fingerprint of the data set that was split.
+        seed: Seed of the shuffle.
+        class_names: Classes of the data set in label order.
+        train: Names of the tiles that weights are fitted to.
+        validation: Names of the tiles that choices are made on.
+        test: Names of the tiles that are looked at once, at the end.
+    """
+
+    fingerprint: str
+    seed: int
+    class_names: tuple[str, ...]
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the split as JSON to `path`, whole or not at all."""
+        write_text(path, json.dumps(asdict(self), indent=0))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a split that `write` wrote.
+
+        Raises:
+            RunFolderError: There is no such file, or it is no split.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                fingerprint=str(record["fingerprint"]),
+                seed=int(record["seed"]),
+                class_names=tuple(record["class_names"]),
+                train=tuple(record["train"]),
+                validation=tuple(record["validation"]),
+                test=tuple(record["test"]),
+            )
+        except OSError as error:
+            raise RunFolderError(
+                f"{path} cannot be read ({error.strerror}): {path.parent} is not the folder of a "
+                f"training run."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
+
+    def check_matches(self, dataset: Dataset) -> None:
+        """Refuse a data set that is not the one that was split.
+
+        Raises:
+            DatasetError: The fingerprints differ.
+        """
+        if dataset.fingerprint != self.fingerprint:
+            raise DatasetError(
+                f"The data set {dataset.source} is not the one of this training run (fingerprint "
+                f"{dataset.fingerprint[:12]} instead of {self.fingerprint[:12]}): name the "
+                f"original with --data."
+            )
+
+
+def split_dataset(
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.1,
+) -> Split:
+    """Split a data set in three parts with the same class shares.
+
+    Tiles with the same pixels go to the same part, whatever their class: a model must not be
+    judged on a picture that it was fitted to.
+
+    Args:
+        dataset: What to split.
+        seed: The same seed gives the same split.
+        validation_fraction: Share of the tiles for validation, above 0.
+        test_fraction: Share of the tiles for test, above 0; the two together below 1.
+
+    Raises:
+        DatasetError: The fractions leave a part empty, or a class has too few tiles.
+        MissingPackageError: scikit-learn is not installed.
+    """
+    if not (
+        validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1
+    ):
+        raise DatasetError(
+            "The validation and test fractions must be above 0 and together below 1, "
+            f"not {validation_fraction} and {test_fraction}."
+        )
+    try:
+        from sklearn.model_selection import train_test_split
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "Splitting a data set needs scikit-learn: pip install 'eurosat-edge[train]'."
+        ) from error
+
+    groups = _groups_of_equal_tiles(dataset)
+    first = np.array([group[0] for group in groups])
+    labels = dataset.labels[first]
+    indices = np.arange(len(groups))
+    try:
+        rest, test = train_test_split(
+            indices, test_size=test_fraction, stratify=labels, random_state=seed
+        )
+        train, validation = train_test_split(
+            rest,
+            test_size=validation_fraction / (1 - test_fraction),
+            stratify=labels[rest],
+            random_state=seed,
+        )
+    except ValueError as error:
+        smallest = min(dataset.audit.class_counts.items(), key=lambda count: count[1])
+        raise DatasetError(
+            f"{dataset.source} has too few tiles to split in three ({smallest[0]} has "
+            f"{smallest[1]}): every class needs some tens of tiles."
+        ) from error
+
+    def names(chosen: np.ndarray) -> tuple[str, ...]:
+        return tuple(sorted(dataset.names[tile] for index in chosen for tile in groups[index]))
+
+    return Split(
+        fingerprint=dataset.fingerprint,
+        seed=seed,
+        class_names=dataset.class_names,
+        train=names(train),
+        validation=names(validation),
+        test=names(test),
+    )
+
+
+def _groups_of_equal_tiles(dataset: Dataset) -> list[list[int]]:
+    """Return the positions of all tiles, those with the same pixels together."""
+    grouped = [
+        [int(position) for position in dataset.positions(names)]
+        for names in dataset.audit.duplicates
+    ]
+    in_a_group = {position for group in grouped for position in group}
+    single = [[tile] for tile in range(len(dataset.names)) if tile not in in_a_group]
+    return sorted(grouped + single)
