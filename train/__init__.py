@@ -1,0 +1,1 @@
+"""Fit Keras models to a data set of class folders."""

@@ -1,0 +1,169 @@
+"""The two models: our own CNN and a MobileNetV2 with our own dense head.
+
+Both take raw uint8 RGB tiles `[n, 64, 64, 3]` and give float32 probabilities `[n, classes]`;
+rescaling, and resizing where the model wants more pixels, are layers inside.
+"""
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from eurosat.dataset import TILE_SIZE
+from eurosat.errors import EurosatError
+
+LOGITS_LAYER = "logits"
+"""Name of the layer before the softmax."""
+
+BATCH_NORMALISATION_MOMENTUM = 0.95
+"""MobileNetV2 comes with 0.999, which needs thousands of steps to forget ImageNet's statistics."""
+
+MOBILENET_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+
+
+def build_cnn(
+    class_count: int, *, image_size: int = TILE_SIZE, units: int = 128, dropout: float = 0.2
+) -> keras.Model:
+    """Build the custom CNN: a small residual network (He et al. 2016) of plain 3 x 3 convolutions.
+
+    Plain convolutions, batch normalisation and ReLU lose nothing in int8. The first convolution
+    keeps every pixel: at 64 px, a road is one or two pixels wide.
+
+    Args:
+        class_count: Number of classes.
+        image_size: Height and width in pixels that the tile is resized to inside the model.
+        units: Neurons of the dense layer before the logits; 0 leaves it out.
+        dropout: Share of features that are dropped in training, 0 to below 1.
+    """
+    inputs, features = _scaled_input(image_size)
+    features = _convolution(features, 16)
+    features = _convolution(features, 32, strides=2)
+    features = _residual_block(features, 32)
+    features = _residual_block(features, 64, strides=2)
+    features = _residual_block(features, 64)
+    features = _residual_block(features, 128, strides=2)
+    return _with_head(inputs, features, class_count, units=units, dropout=dropout, name="cnn")
+
+
+def build_mobilenet(
+    class_count: int,
+    *,
+    image_size: int = 96,
+    width: float = 1.0,
+    units: int = 128,
+    dropout: float = 0.2,
+    weights: str = "imagenet",
+) -> keras.Model:
+    """Build MobileNetV2 (Sandler et al. 2018) without its top and with our dense head.
+
+    Args:
+        class_count: Number of classes.
+        image_size: Height and width in pixels that the tile is resized to inside the model.
+        width: MobileNet's width multiplier alpha.
+        units: Neurons of the dense layer before the logits; 0 leaves it out.
+        dropout: Share of features that are dropped in training, 0 to below 1.
+        weights: `"imagenet"`, `"none"`, or the path of a weight file without top.
+
+    Raises:
+        EurosatError: The weights cannot be found, downloaded or used.
+    """
+    inputs, features = _scaled_input(image_size)
+    weight_file = None if weights == "none" else _weight_file(weights, width)
+    try:
+        trunk = keras.applications.MobileNetV2(
+            input_tensor=features, include_top=False, alpha=width, weights=weight_file
+        )
+    except (ValueError, OSError) as error:
+        raise EurosatError(
+            f"The weights {weight_file} do not fit a MobileNetV2 of width {width} without top."
+        ) from error
+    for layer in trunk.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = BATCH_NORMALISATION_MOMENTUM
+    return _with_head(
+        inputs, trunk.output, class_count, units=units, dropout=dropout, name="mobilenet"
+    )
+
+
+def head_layers(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers behind the trunk: what is fitted while a pretrained trunk stays frozen."""
+    names = [layer.name for layer in model.layers]
+    return model.layers[names.index("pooled") :]
+
+
+def _weight_file(weights: str, width: float) -> str:
+    """Return the path of a weight file.
+
+    The trunk is fully convolutional, so the weights fitted at 224 px serve every input size.
+    """
+    if weights != "imagenet":
+        if not Path(weights).is_file():
+            raise EurosatError(
+                f"There is no weight file {weights}: name a file, or say imagenet or none."
+            )
+        return weights
+    name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
+    try:
+        return keras.utils.get_file(name, MOBILENET_WEIGHTS_URL + name, cache_subdir="models")
+    except Exception as error:  # Keras raises no narrower type here.
+        raise EurosatError(
+            f"The ImageNet weights {name} could not be downloaded: connect to the network once, "
+            f"or put the file into the folder models of KERAS_HOME."
+        ) from error
+
+
+def _scaled_input(image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return the uint8 input and the same pixels resized, from -1 to 1."""
+    inputs = keras.Input((TILE_SIZE, TILE_SIZE, 3), dtype="uint8", name="tile")
+    pixels = inputs
+    if image_size != TILE_SIZE:
+        pixels = layers.Resizing(image_size, image_size, name="resized")(pixels)
+    return inputs, layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaled")(pixels)
+
+
+def _convolution(
+    features: keras.KerasTensor,
+    filters: int,
+    *,
+    kernel_size: int = 3,
+    strides: int = 1,
+    activate: bool = True,
+) -> keras.KerasTensor:
+    features = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(
+        features
+    )
+    features = layers.BatchNormalization(momentum=BATCH_NORMALISATION_MOMENTUM)(features)
+    return layers.ReLU()(features) if activate else features
+
+
+def _residual_block(
+    features: keras.KerasTensor, filters: int, *, strides: int = 1
+) -> keras.KerasTensor:
+    branch = _convolution(features, filters, strides=strides)
+    branch = _convolution(branch, filters, activate=False)
+    shortcut = features
+    if strides > 1:
+        shortcut = layers.AveragePooling2D(strides)(shortcut)
+    if shortcut.shape[-1] != filters:
+        shortcut = _convolution(shortcut, filters, kernel_size=1, activate=False)
+    return layers.ReLU()(layers.Add()([branch, shortcut]))
+
+
+def _with_head(
+    inputs: keras.KerasTensor,
+    features: keras.KerasTensor,
+    class_count: int,
+    *,
+    units: int,
+    dropout: float,
+    name: str,
+) -> keras.Model:
+    features = layers.GlobalAveragePooling2D(name="pooled")(features)
+    if units:
+        features = layers.Dropout(dropout, name="pooled_dropout")(features)
+        features = layers.Dense(units, activation="relu", name="dense")(features)
+    features = layers.Dropout(dropout, name="dropout")(features)
+    logits = layers.Dense(class_count, name=LOGITS_LAYER)(features)
+    # In float32 whatever the policy: a softmax loses the small probabilities first.
+    probabilities = layers.Softmax(dtype="float32", name="probabilities")(logits)
+    return keras.Model(inputs, probabilities, name=name)

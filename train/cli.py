@@ -1,0 +1,196 @@
+"""`eurosat-train`: from a data set to a trained model with its report, in one command."""
+
+from dataclasses import fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eurosat.console import notes, output, progress_bar, run
+from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.errors import RunFolderError
+from eurosat.run_folder import RunFolder
+
+from .configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
+
+RUNS = Path("runs")
+"""Where runs go that were given no folder."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def train(
+    architecture: Annotated[
+        Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
+    ],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
+            "itself, downloaded once."
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training tiles.")] = None,
+    head_epochs: Annotated[
+        int | None,
+        typer.Option(help="How many of them fit the head alone, with a frozen trunk."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Tiles in a step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest rate of a cosine schedule with warm-up.")
+    ] = None,
+    optimizer: Annotated[
+        Optimizer | None, typer.Option(help="How weights follow gradients.")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of features dropped before each dense layer.")
+    ] = None,
+    l2: Annotated[float | None, typer.Option(help="Factor of the L2 penalty on kernels.")] = None,
+    augment: Annotated[
+        bool | None, typer.Option("--augment/--no-augment", help="Flip, turn and shift tiles.")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of the target spread over all classes.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better validation.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
+    ] = None,
+    width: Annotated[float | None, typer.Option(help="MobileNet's width (alpha).")] = None,
+    units: Annotated[
+        int | None, typer.Option(help="Neurons of the dense layer; 0 leaves it out.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="First weights of MobileNet: imagenet, none, or a file.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Share of the tiles for choices.")
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Share of the tiles for the last look.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; runs/ARCHITECTURE-TIME without it.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out, or with the latest in runs/."),
+    ] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="At the end, look at the test split too.")
+    ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Only look at the data, and stop.")
+    ] = False,
+) -> None:
+    """Train a land-cover classifier. The defaults give a good model."""
+    options = dict(locals())
+    given = {
+        field.name: options[field.name]
+        for field in fields(TrainingConfiguration)
+        if options[field.name] is not None
+    }
+    # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
+    configuration = replace(DEFAULTS[architecture], **given)
+    if audit:
+        output.print(_load(data).audit.to_text(), markup=False)
+        return
+    folder = _run_folder(architecture, out, resume=resume)
+
+    from eurosat.tensorflow_start import start_tensorflow
+
+    dataset = _load(data)
+    notes.print(dataset.audit.to_text(), markup=False)
+    start_tensorflow()
+    from .fit import best_epoch, fit
+    from .progress import TrainingProgress
+    from .run import is_tested, recorded_configuration, report_run, start_run
+
+    if resume:
+        configuration = recorded_configuration(folder)
+        _check_agreement(given, configuration, folder)
+        split = folder.read_split()
+        split.check_matches(dataset)
+    else:
+        split = start_run(folder, configuration, dataset)
+    notes.print(
+        f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
+        f"{len(split.test):,} for test; run folder {folder.path}\n"
+    )
+    try:
+        with TrainingProgress(notes, configuration.epochs) as progress:
+            history = fit(configuration, dataset, split, folder, progress)
+    except KeyboardInterrupt:
+        notes.print(
+            f"\nGo on with: eurosat-train {architecture} --out {folder.path} --resume",
+            soft_wrap=True,
+        )
+        raise
+    evaluations = report_run(folder, dataset, split, history, test=test or is_tested(folder))
+    kept = best_epoch(history)
+    output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
+    for evaluation in evaluations:
+        output.print(f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False)
+    output.print(f"Next: eurosat-convert {folder.path} --int8", soft_wrap=True)
+
+
+def _load(data: Path | None) -> Dataset:
+    source = find_dataset(data)
+    with progress_bar("Reading tiles") as progress:
+        return load_dataset(source, progress)
+
+
+def _run_folder(architecture: Architecture, out: Path | None, *, resume: bool) -> RunFolder:
+    """Return the folder of the run to begin or to go on with.
+
+    Raises:
+        RunFolderError: There is no run to go on with, or there is one in the way.
+    """
+    if not resume:
+        folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
+        if folder.config.exists():
+            raise RunFolderError(
+                f"{folder.path} holds a run already: add --resume to go on with it, or name "
+                f"another folder with --out."
+            )
+        return folder
+    if out is None:
+        runs = sorted(RUNS.glob(f"{architecture}-*/config.json"), key=lambda path: path.parent.name)
+        if not runs:
+            raise RunFolderError(
+                f"There is no {architecture} run in {RUNS} to go on with: name its folder with "
+                f"--out."
+            )
+        return RunFolder(runs[-1].parent)
+    folder = RunFolder(out)
+    if not folder.config.exists():
+        raise RunFolderError(f"There is no run in {out} to go on with.")
+    return folder
+
+
+def _check_agreement(
+    given: dict[str, Any], configuration: TrainingConfiguration, folder: RunFolder
+) -> None:
+    """Refuse options that the run to go on with was not begun with.
+
+    Raises:
+        RunFolderError: An option differs.
+    """
+    for name, value in given.items():
+        begun_with = getattr(configuration, name)
+        if value != begun_with:
+            raise RunFolderError(
+                f"The run in {folder.path} was begun with {name.replace('_', ' ')} {begun_with}, "
+                f"not {value}: leave the option out, or begin a new run."
+            )
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

@@ -1,0 +1,165 @@
+"""What a training run is told: one record, with good defaults for each architecture."""
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from eurosat.errors import EurosatError
+
+
+class Architecture(StrEnum):
+    """Which model to train."""
+
+    CNN = "cnn"
+    MOBILENET = "mobilenet"
+
+
+class Optimizer(StrEnum):
+    """How weights follow gradients."""
+
+    ADAM = "adam"
+    ADAMW = "adamw"
+    RMSPROP = "rmsprop"
+    SGD = "sgd"
+
+
+@dataclass(frozen=True)
+class TrainingConfiguration:
+    """All that decides the outcome of a training run, besides the data.
+
+    Attributes:
+        architecture: Which model.
+        epochs: Passes over the training tiles, those of the head alone included.
+        head_epochs: How many of the epochs fit the head alone, with a frozen pretrained trunk.
+        batch_size: Tiles in a step.
+        learning_rate: The highest rate; it rises over the first epoch and falls as a cosine to 0.
+        optimizer: How weights follow gradients.
+        dropout: Share of features dropped before each dense layer, 0 to below 1.
+        l2: Factor of the L2 penalty on kernels.
+        augment: Whether tiles are flipped, turned and shifted.
+        label_smoothing: Share of the target that is spread over all classes, 0 to below 1.
+        patience: Epochs without a better validation accuracy before training stops.
+        image_size: Height and width in pixels that the tile is resized to inside the model.
+        width: MobileNet's width multiplier alpha; the CNN has none.
+        units: Neurons of the dense layer before the logits; 0 leaves it out.
+        weights: `"imagenet"`, `"none"` or a file, for MobileNet.
+        seed: Seed of the split, the first weights, the order, the augmentation and dropout.
+        validation_fraction: Share of the tiles that choices are made on.
+        test_fraction: Share of the tiles that are looked at once.
+    """
+
+    architecture: Architecture
+    epochs: int
+    head_epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: Optimizer
+    dropout: float
+    l2: float
+    augment: bool
+    label_smoothing: float
+    patience: int
+    image_size: int
+    width: float
+    units: int
+    weights: str
+    seed: int
+    validation_fraction: float
+    test_fraction: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained.
+
+        Raises:
+            EurosatError: A value is out of its range; the sentence names it.
+        """
+        for name, lowest in _LOWEST.items():
+            if not getattr(self, name) >= lowest:
+                raise EurosatError(
+                    f"{_option(name)} must be at least {lowest}, not {getattr(self, name)}."
+                )
+        for name in ("dropout", "label_smoothing"):
+            if not getattr(self, name) < 1:
+                raise EurosatError(f"{_option(name)} must be below 1, not {getattr(self, name)}.")
+        if not self.learning_rate > 0 or not self.width > 0:
+            raise EurosatError("--learning-rate and --width must be above 0.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as JSON takes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Return the configuration that `to_json` gave.
+
+        Raises:
+            KeyError: A value is missing.
+            ValueError: A choice is unknown.
+        """
+        known = {field.name: values[field.name] for field in fields(cls)}
+        known["architecture"] = Architecture(known["architecture"])
+        known["optimizer"] = Optimizer(known["optimizer"])
+        return cls(**known)
+
+
+_LOWEST = {
+    "epochs": 1,
+    "head_epochs": 0,
+    "batch_size": 1,
+    "dropout": 0,
+    "l2": 0,
+    "label_smoothing": 0,
+    "patience": 1,
+    "image_size": 32,
+    "units": 0,
+    "seed": 0,
+}
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+DEFAULTS = {
+    Architecture.CNN: TrainingConfiguration(
+        architecture=Architecture.CNN,
+        epochs=30,
+        head_epochs=0,
+        batch_size=64,
+        learning_rate=2e-3,
+        optimizer=Optimizer.ADAMW,
+        dropout=0.2,
+        l2=0.0,
+        augment=True,
+        label_smoothing=0.05,
+        patience=10,
+        image_size=64,
+        width=1.0,
+        units=128,
+        weights="none",
+        seed=0,
+        validation_fraction=0.1,
+        test_fraction=0.1,
+    ),
+    Architecture.MOBILENET: TrainingConfiguration(
+        architecture=Architecture.MOBILENET,
+        epochs=20,
+        head_epochs=1,
+        batch_size=64,
+        learning_rate=4e-4,
+        optimizer=Optimizer.ADAMW,
+        dropout=0.2,
+        l2=0.0,
+        augment=True,
+        label_smoothing=0.05,
+        patience=10,
+        image_size=96,
+        width=1.0,
+        units=128,
+        weights="imagenet",
+        seed=0,
+        validation_fraction=0.1,
+        test_fraction=0.1,
+    ),
+}
+"""Configurations that give a good model without any option."""

@@ -1,0 +1,137 @@
+"""How good a model is: predictions of a Keras model and the figures made of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.metrics import (
+    classification_report,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
+
+PREDICTION_BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Figures of one class, each 0 to 1.
+
+    Attributes:
+        name: The class.
+        precision: Share of the tiles given this class that have it.
+        recall: Share of the tiles with this class that were given it.
+        f1: Harmonic mean of the two.
+        support: Number of tiles with this class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one part of the data, each 0 to 1 but the loss.
+
+    Attributes:
+        part: `"validation"` or `"test"`.
+        tile_count: Tiles looked at.
+        accuracy: Share of tiles whose most probable class is the true one.
+        loss: Mean cross-entropy in nats.
+        macro_precision: Mean of the classes' precisions.
+        macro_recall: Mean of the classes' recalls.
+        macro_f1: Mean of the classes' F1.
+        classes: The figures of each class, in label order.
+        confusion: Tiles by true class (row) and predicted class (column).
+        text: The classification report as a table.
+    """
+
+    part: str
+    tile_count: int
+    accuracy: float
+    loss: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON takes them."""
+        return {
+            "tiles": self.tile_count,
+            "accuracy": self.accuracy,
+            "loss": self.loss,
+            "macro_precision": self.macro_precision,
+            "macro_recall": self.macro_recall,
+            "macro_f1": self.macro_f1,
+            "classes": {
+                figures.name: {
+                    "precision": figures.precision,
+                    "recall": figures.recall,
+                    "f1": figures.f1,
+                    "support": figures.support,
+                }
+                for figures in self.classes
+            },
+            "confusion": self.confusion,
+        }
+
+
+def predict(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
+    """Return the probabilities float32 `[n, classes]` of tiles uint8 `[n, 64, 64, 3]`."""
+    return np.concatenate(
+        [
+            np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
+            for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
+        ]
+    )
+
+
+def evaluate(
+    part: str, probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
+) -> Evaluation:
+    """Compare probabilities with the truth.
+
+    Args:
+        part: `"validation"` or `"test"`.
+        probabilities: float `[n, classes]`.
+        labels: int `[n]`.
+        class_names: Names in label order.
+    """
+    predicted = probabilities.argmax(axis=1)
+    known = np.arange(len(class_names))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=known, zero_division=0.0
+    )
+    return Evaluation(
+        part=part,
+        tile_count=len(labels),
+        accuracy=float((predicted == labels).mean()),
+        loss=float(log_loss(labels, probabilities.astype(np.float64), labels=known)),
+        macro_precision=float(precision.mean()),
+        macro_recall=float(recall.mean()),
+        macro_f1=float(f1.mean()),
+        classes=tuple(
+            ClassFigures(name, float(p), float(r), float(f), int(n))
+            for name, p, r, f, n in zip(class_names, precision, recall, f1, support, strict=True)
+        ),
+        confusion=tuple(
+            tuple(int(count) for count in row)
+            for row in confusion_matrix(labels, predicted, labels=known)
+        ),
+        text=classification_report(
+            labels,
+            predicted,
+            labels=known,
+            target_names=list(class_names),
+            digits=4,
+            zero_division=0.0,
+        ),
+    )

@@ -1,0 +1,337 @@
+"""One training run: epoch after epoch, a checkpoint after each, taken up again where it stopped."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from eurosat.atomic import replacing, write_text
+from eurosat.dataset import Dataset
+from eurosat.errors import EurosatError, RunFolderError
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+
+from .architectures import build_cnn, build_mobilenet, head_layers
+from .configuration import Architecture, Optimizer, TrainingConfiguration
+from .pipeline import TrainingTiles
+
+WEIGHT_DECAY = 0.05
+"""AdamW's decay of kernels; biases and batch normalisation are left alone."""
+
+HEAD_LEARNING_RATE = 1e-3
+"""For a fresh head on a frozen trunk; it would destroy the features of the trunk itself."""
+
+VALIDATION_BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training stands within an epoch.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        batch: Batches done.
+        batches: Batches of an epoch.
+        loss: Mean cross-entropy so far.
+        accuracy: Accuracy so far, 0 to 1.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Figures of one epoch; the losses are plain cross-entropies, without smoothing or penalty.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        loss: Mean cross-entropy of the augmented training tiles, as they passed.
+        accuracy: Their accuracy, 0 to 1.
+        validation_loss: Cross-entropy of the validation tiles after the epoch.
+        validation_accuracy: Their accuracy, 0 to 1.
+        seconds: Wall time of the epoch.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What makes an epoch the best: its validation accuracy, among equals its loss."""
+        return self.validation_accuracy, -self.validation_loss
+
+
+Watcher = Callable[[Step | Epoch], None]
+"""Called after every batch with a `Step` and after every epoch with an `Epoch`."""
+
+
+@dataclass
+class _State:
+    """What a run knows between two epochs; all of it stands in the checkpoint."""
+
+    history: list[Epoch]
+    weights: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    best_weights: list[np.ndarray]
+
+
+def fit(
+    configuration: TrainingConfiguration,
+    dataset: Dataset,
+    split: Split,
+    folder: RunFolder,
+    watch: Watcher = lambda _: None,
+) -> list[Epoch]:
+    """Train a model, or go on with one, and write `model.keras` and `history.csv`.
+
+    A checkpoint in `folder` is gone on from; the caller has read the configuration and the split
+    from the same folder. The outcome is the same as without a break.
+
+    Args:
+        configuration: What to train, and how.
+        dataset: The tiles.
+        split: Which of them are for training and which for validation.
+        folder: Where the run is kept.
+        watch: Told about every batch and epoch.
+
+    Returns:
+        The figures of every epoch, those before a break included.
+
+    Raises:
+        EurosatError: The loss is no longer a finite number.
+        RunFolderError: The checkpoint is damaged.
+    """
+    # Before the first operation: the same seed must give the same digits on the same machine.
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(configuration.seed)
+    model = build_model(configuration, len(dataset.class_names))
+    training = TrainingTiles(
+        *_tiles_and_labels(dataset, split.train),
+        len(dataset.class_names),
+        seed=configuration.seed,
+        augment=configuration.augment,
+    )
+    tiles, labels = _tiles_and_labels(dataset, split.validation)
+    one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
+    validation = tf.data.Dataset.from_tensor_slices((tiles, one_hot)).batch(VALIDATION_BATCH_SIZE)
+
+    state = _read_checkpoint(folder.checkpoint, model)
+    taken_up_at = len(state.history)
+    for number in range(taken_up_at, configuration.epochs):
+        if _is_patience_over(state.history, configuration.patience):
+            break
+        if number in (taken_up_at, configuration.head_epochs):
+            steps = training.batch_count(configuration.batch_size)
+            _compile(model, configuration, number, steps)
+            if number not in (0, configuration.head_epochs):
+                _assign(model.optimizer.variables, state.optimizer)
+        figures = _fit_one_epoch(model, training, validation, number, configuration, watch)
+        state.weights = [np.array(variable) for variable in model.variables]
+        state.optimizer = [np.array(variable) for variable in model.optimizer.variables]
+        if all(figures.merit > earlier.merit for earlier in state.history):
+            state.best_weights = state.weights
+        state.history.append(figures)
+        _write_checkpoint(folder.checkpoint, state)
+        write_text(folder.history, _as_csv(state.history))
+        watch(figures)
+
+    _assign(model.variables, state.best_weights)
+    with replacing(folder.model) as temporary:
+        model.save(temporary, include_optimizer=False)
+    return state.history
+
+
+def build_model(configuration: TrainingConfiguration, class_count: int) -> keras.Model:
+    """Build the model of a configuration, with its penalty on kernels.
+
+    Raises:
+        EurosatError: The weights cannot be found, downloaded or used.
+    """
+    if configuration.architecture is Architecture.CNN:
+        model = build_cnn(
+            class_count,
+            image_size=configuration.image_size,
+            units=configuration.units,
+            dropout=configuration.dropout,
+        )
+    else:
+        model = build_mobilenet(
+            class_count,
+            image_size=configuration.image_size,
+            width=configuration.width,
+            units=configuration.units,
+            dropout=configuration.dropout,
+            weights=configuration.weights,
+        )
+    if configuration.l2:
+        for variable in model.trainable_variables:
+            if variable.name == "kernel":
+                variable.regularizer = keras.regularizers.L2(configuration.l2)
+    return model
+
+
+def _tiles_and_labels(dataset: Dataset, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    positions = dataset.positions(names)
+    return dataset.tiles[positions], dataset.labels[positions]
+
+
+def _compile(
+    model: keras.Model, configuration: TrainingConfiguration, epoch: int, steps: int
+) -> None:
+    """Make the model ready for the stage of the epoch: the head alone, or all of it."""
+    head_alone = epoch < configuration.head_epochs
+    for layer in model.layers:
+        layer.trainable = not head_alone
+    for layer in head_layers(model):
+        layer.trainable = True
+    if head_alone:
+        rate = HEAD_LEARNING_RATE
+    else:
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=configuration.learning_rate,
+            warmup_steps=steps,
+            decay_steps=max(1, steps * (configuration.epochs - configuration.head_epochs - 1)),
+        )
+    model.compile(
+        optimizer=_optimizer(configuration.optimizer, rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=configuration.label_smoothing),
+        metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def _optimizer(
+    choice: Optimizer, rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.Optimizer:
+    match choice:
+        case Optimizer.ADAM:
+            return keras.optimizers.Adam(rate)
+        case Optimizer.RMSPROP:
+            return keras.optimizers.RMSprop(rate)
+        case Optimizer.SGD:
+            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+        case Optimizer.ADAMW:
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY)
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+            return optimizer
+
+
+def _fit_one_epoch(
+    model: keras.Model,
+    training: TrainingTiles,
+    validation: tf.data.Dataset,
+    number: int,
+    configuration: TrainingConfiguration,
+    watch: Watcher,
+) -> Epoch:
+    batches = training.batch_count(configuration.batch_size)
+
+    def after_batch(batch: int, logs: dict[str, Any]) -> None:
+        loss = float(logs["cross_entropy"])
+        if not np.isfinite(loss):
+            raise EurosatError(
+                f"The loss is no longer a finite number in epoch {number + 1}: train with a "
+                f"--learning-rate below {configuration.learning_rate}."
+            )
+        watch(Step(number + 1, batch + 1, batches, loss, float(logs["accuracy"])))
+
+    started = perf_counter()
+    fitted = model.fit(
+        training.epoch(number, configuration.batch_size),
+        shuffle=False,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=after_batch)],
+    )
+    validated = model.evaluate(validation, verbose=0, return_dict=True)
+    return Epoch(
+        epoch=number + 1,
+        loss=float(fitted.history["cross_entropy"][0]),
+        accuracy=float(fitted.history["accuracy"][0]),
+        validation_loss=float(validated["cross_entropy"]),
+        validation_accuracy=float(validated["accuracy"]),
+        seconds=perf_counter() - started,
+    )
+
+
+def _is_patience_over(history: list[Epoch], patience: int) -> bool:
+    if not history:
+        return False
+    return len(history) - best_epoch(history).epoch >= patience
+
+
+def best_epoch(history: list[Epoch]) -> Epoch:
+    """Return the epoch whose weights are kept."""
+    return max(history, key=lambda epoch: epoch.merit)
+
+
+def _as_csv(history: list[Epoch]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(epoch) for epoch in history)
+    return text.getvalue()
+
+
+def _write_checkpoint(path: Path, state: _State) -> None:
+    """Write all of the state in one file, whole or not at all."""
+    history = json.dumps([asdict(epoch) for epoch in state.history])
+    arrays: dict[str, np.ndarray] = {"history": np.array(history)}
+    for name in ("weights", "optimizer", "best_weights"):
+        for position, array in enumerate(getattr(state, name)):
+            arrays[f"{name}/{position}"] = array
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _read_checkpoint(path: Path, model: keras.Model) -> _State:
+    """Return the state in the checkpoint, put into the model; a fresh state if there is none.
+
+    Raises:
+        RunFolderError: The checkpoint is damaged or of another model.
+    """
+    if not path.exists():
+        initial = [np.array(variable) for variable in model.variables]
+        return _State(history=[], weights=initial, optimizer=[], best_weights=initial)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            state = _State(
+                history=[Epoch(**figures) for figures in json.loads(str(arrays["history"]))],
+                weights=_numbered(arrays, "weights"),
+                optimizer=_numbered(arrays, "optimizer"),
+                best_weights=_numbered(arrays, "best_weights"),
+            )
+        _assign(model.variables, state.weights)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise RunFolderError(
+            f"The checkpoint {path} is damaged: remove it and train from the start."
+        ) from error
+    return state
+
+
+def _numbered(arrays: np.lib.npyio.NpzFile, name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}/") for key in arrays.files)
+    return [arrays[f"{name}/{position}"] for position in range(count)]
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
