@@ -1,0 +1,1 @@
+"""Export Keras models to TFLite and prove that accuracy holds."""

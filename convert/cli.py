@@ -1,0 +1,148 @@
+"""`eurosat-convert`: from a training run to TFLite files that are proven to be as accurate."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from eurosat.console import notes, output, progress_bar, run
+from eurosat.dataset import find_dataset, load_dataset
+from eurosat.labels import land_cover
+from eurosat.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from .conversion import Conversion
+
+EXIT_ACCURACY_LOST = 1
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def convert_run(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")],
+    *,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Full-integer: smallest and fastest (the default).")
+    ] = False,
+    float32: Annotated[bool, typer.Option("--float32", help="As it was trained.")] = False,
+    float16: Annotated[bool, typer.Option("--float16", help="Weights in half precision.")] = False,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Weights in int8, activations in float.")
+    ] = False,
+    int16x8: Annotated[
+        bool, typer.Option("--int16x8", help="Activations in int16, weights in int8; slow.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="The data set of the run, if not found by itself.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN without it.")] = None,
+    calibration: Annotated[
+        int, typer.Option(help="Training tiles that ranges of activations are measured on.")
+    ] = 500,
+    max_drop: Annotated[
+        float, typer.Option(help="Points of test accuracy that may be lost.")
+    ] = 0.5,
+    max_class_drop: Annotated[
+        float, typer.Option(help="Points of recall that one class may lose.")
+    ] = 2.0,
+) -> None:
+    """Export a trained model to TFLite and check on the test split that accuracy holds.
+
+    Exit status 1 if it does not: then no file is left under the final name.
+    """
+    folder = RunFolder(run_folder)
+    # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
+    folder.read_config()
+    split = folder.read_split()
+    with progress_bar("Reading tiles") as progress:
+        dataset = load_dataset(find_dataset(data), progress)
+    split.check_matches(dataset)
+
+    from eurosat.tensorflow_start import start_tensorflow
+
+    start_tensorflow()
+    from .conversion import convert, load_original
+    from .export import Precision
+
+    chosen = [
+        precision
+        for precision, is_wanted in (
+            (Precision.INT8, int8),
+            (Precision.INT16X8, int16x8),
+            (Precision.DYNAMIC, dynamic),
+            (Precision.FLOAT16, float16),
+            (Precision.FLOAT32, float32),
+        )
+        if is_wanted
+    ] or [Precision.INT8]
+    with notes.status("Judging the Keras model"):
+        original = load_original(folder, dataset, calibration)
+    has_failed = False
+    for precision in chosen:
+        with notes.status(f"Converting to {precision} and judging the file"):
+            conversion = convert(
+                original,
+                precision,
+                out or folder.path,
+                max_drop=max_drop,
+                max_class_drop=max_class_drop,
+            )
+        _print_conversion(conversion)
+        has_failed = has_failed or bool(conversion.failures)
+    if has_failed:
+        raise typer.Exit(EXIT_ACCURACY_LOST)
+
+
+def _print_conversion(conversion: "Conversion") -> None:
+    comparison = conversion.comparison
+    table = Table(
+        title=f"{conversion.path.stem}: {comparison.tile_count:,} test tiles",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for heading in ("", "Keras", conversion.precision, "Change"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    original, exported = comparison.original, comparison.exported
+    rows = [
+        ("Accuracy", original.accuracy, exported.accuracy),
+        ("Macro F1", original.macro_f1, exported.macro_f1),
+    ]
+    rows += [
+        (f"Recall {land_cover(name).title}", before, after)
+        for name, before, after in zip(
+            comparison.class_names, original.recalls, exported.recalls, strict=True
+        )
+    ]
+    for title, before, after in rows:
+        table.add_row(title, f"{before:.2%}", f"{after:.2%}", f"{100 * (after - before):+.2f}")
+    output.print(table)
+    output.print(
+        f"\nSame answer on {comparison.agreement:.2%} of the tiles. Accuracy drop "
+        f"{100 * comparison.drop:.2f} points (95 % interval {100 * comparison.drop_low:.2f} to "
+        f"{100 * comparison.drop_high:.2f}); only Keras right on "
+        f"{comparison.only_original_right}, only {conversion.precision} on "
+        f"{comparison.only_exported_right}, McNemar p = {comparison.mcnemar_p:.2g}.",
+        soft_wrap=True,
+    )
+    speeds = "; ".join(
+        f"{speed.threads} thread{'s' * (speed.threads > 1)}: {speed.single_ms:.2f} ms for one "
+        f"tile, {speed.batch_ms:.2f} ms per tile in a batch"
+        for speed in conversion.speeds
+    )
+    output.print(f"{conversion.size_bytes:,} bytes. {speeds}.", soft_wrap=True)
+    if not conversion.failures:
+        output.print(f"[green]Accuracy holds:[/] {conversion.path}\n", soft_wrap=True)
+        return
+    for failure in conversion.failures:
+        notes.print(f"[bold red]Accuracy lost:[/] {failure}", soft_wrap=True)
+    notes.print(f"No model file was written to {conversion.path}.\n", soft_wrap=True)
+    if conversion.set_aside:
+        notes.print(f"An older one was moved to {conversion.set_aside}.\n", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

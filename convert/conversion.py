@@ -1,0 +1,262 @@
+"""From a training run to a model file that is proven to be as accurate: export, compare, write."""
+
+import json
+import platform
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from eurosat.atomic import write_text
+from eurosat.benchmark import Speed, measure_speed
+from eurosat.classifier import Classifier
+from eurosat.dataset import TILE_SIZE, Dataset
+from eurosat.errors import ModelFileError, RunFolderError
+from eurosat.labels import EUROSAT_CLASSES
+from eurosat.model_file import ModelMetadata, write_model_file
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+
+from .export import Precision, export
+from .verify import Comparison, compare, failures
+
+EUROSAT_RESOLUTION_M = 10.0
+"""Metres on the ground that a EuroSAT pixel covers."""
+
+PREDICTION_BATCH_SIZE = 256
+RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
+TITLES = {"cnn": "CNN", "mobilenet": "MobileNet"}
+
+
+@dataclass(frozen=True)
+class Original:
+    """A trained model with what is needed to judge an export of it.
+
+    Attributes:
+        folder: The run.
+        config: What the run recorded in `config.json`.
+        model: The Keras model.
+        split: The recorded split.
+        calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes.
+        tiles: uint8 RGB `[n, 64, 64, 3]`, the test split.
+        labels: int64 `[n]`, its true classes.
+        probabilities: float32 `[n, classes]`, what the Keras model says of it.
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    model: keras.Model
+    split: Split
+    calibration: np.ndarray
+    tiles: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture, such as `"mobilenet"`."""
+        return str(self.config["training"]["architecture"])
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """An exported file and how it compares with its original.
+
+    Attributes:
+        precision: How weights and activations are stored.
+        path: The model file; not there if `failures` is not empty.
+        size_bytes: Its size.
+        comparison: The Keras model and the file side by side on the test split.
+        speeds: How fast it runs here: on one thread, and on two.
+        failures: In sentences, what fell by more than it may.
+        set_aside: Where an older file of this name was moved to because this one failed.
+    """
+
+    precision: Precision
+    path: Path
+    size_bytes: int
+    comparison: Comparison
+    speeds: tuple[Speed, ...]
+    failures: tuple[str, ...]
+    set_aside: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report that stands beside the file."""
+        return {
+            "model": self.path.name,
+            "precision": self.precision,
+            "passed": not self.failures,
+            "failures": self.failures,
+            "size_bytes": self.size_bytes,
+            "test": self.comparison.to_json(),
+            "speed": [asdict(speed) for speed in self.speeds],
+        }
+
+
+def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -> Original:
+    """Load a trained model, check that data and split are its own, and let it judge the test split.
+
+    Args:
+        folder: A finished training run.
+        dataset: The data set of that run.
+        calibration_count: How many training tiles to calibrate with, in the classes' proportions.
+
+    Raises:
+        RunFolderError: The folder is not a finished run, or is damaged.
+        DatasetError: The data set is another one.
+        ModelFileError: The Keras model is not one of ours, or there are too few calibration tiles.
+    """
+    config = folder.read_config()
+    split = folder.read_split()
+    split.check_matches(dataset)
+    if not folder.model.exists():
+        raise RunFolderError(
+            f"{folder.path} has no {folder.model.name} yet: finish its training with "
+            f"eurosat-train --resume --out {folder.path}."
+        )
+    try:
+        model = keras.saving.load_model(folder.model, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunFolderError(
+            f"{folder.model} is damaged or no Keras model: train again, or restore it."
+        ) from error
+    expected = ((None, TILE_SIZE, TILE_SIZE, 3), (None, len(split.class_names)))
+    if (model.input_shape, model.output_shape) != expected:
+        raise ModelFileError(
+            f"{folder.model} is not one of ours: it takes {model.input_shape} and gives "
+            f"{model.output_shape} instead of {expected[0]} and {expected[1]}."
+        )
+    test = dataset.positions(split.test)
+    tiles = dataset.tiles[test]
+    batches = [
+        np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
+        for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
+    ]
+    return Original(
+        folder=folder,
+        config=config,
+        model=model,
+        split=split,
+        calibration=_calibration_tiles(dataset, split, calibration_count),
+        tiles=tiles,
+        labels=dataset.labels[test],
+        probabilities=np.concatenate(batches),
+    )
+
+
+def convert(
+    original: Original,
+    precision: Precision,
+    out: Path,
+    *,
+    max_drop: float,
+    max_class_drop: float,
+) -> Conversion:
+    """Export a model, compare it with its original, and write it if accuracy holds.
+
+    Args:
+        original: The trained model.
+        precision: What to convert to.
+        out: Folder for the model file and the report beside it.
+        max_drop: Points of accuracy that may be lost.
+        max_class_drop: Points of recall that one class may lose.
+
+    Raises:
+        ModelFileError: The model cannot be converted, or the folder cannot be written to.
+    """
+    name = f"{original.architecture}-{precision}"
+    path = out / f"{name}.tflite"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own, so that a candidate that fails is never seen under its name.
+        with tempfile.TemporaryDirectory(prefix=".candidate-", dir=out) as candidates:
+            candidate = Path(candidates) / path.name
+            flatbuffer = export(original.model, precision, original.calibration)
+            metadata = _metadata(original, precision, name)
+            write_model_file(candidate, flatbuffer, metadata)
+            exported = Classifier(candidate).classify_batch(original.tiles)
+            comparison = compare(
+                original.probabilities, exported, original.labels, original.split.class_names
+            )
+            found = failures(comparison, max_drop=max_drop, max_class_drop=max_class_drop)
+            measured = replace(metadata, accuracy={"test": comparison.to_json()})
+            write_model_file(candidate, flatbuffer, measured)
+            conversion = Conversion(
+                precision=precision,
+                path=path,
+                size_bytes=candidate.stat().st_size,
+                comparison=comparison,
+                speeds=tuple(
+                    measure_speed(Classifier(candidate, threads=threads)) for threads in (1, 2)
+                ),
+                failures=tuple(found),
+            )
+            if not found:
+                candidate.replace(path)
+            elif path.exists():
+                set_aside = path.with_suffix(".previous.tflite")
+                path.replace(set_aside)
+                conversion = replace(conversion, set_aside=set_aside)
+            write_text(path.with_suffix(".json"), json.dumps(conversion.to_json(), indent=2))
+    except OSError as error:
+        raise ModelFileError(
+            f"{out} cannot be written to ({error.strerror}): name another folder with --out."
+        ) from error
+    return conversion
+
+
+def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray:
+    positions = dataset.positions(split.train)
+    if count < len(split.class_names):
+        raise ModelFileError(
+            f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
+            f"not {count}."
+        )
+    if count < len(positions):
+        positions, _ = train_test_split(
+            positions,
+            train_size=count,
+            stratify=dataset.labels[positions],
+            random_state=split.seed,
+        )
+    return dataset.tiles[np.sort(positions)]
+
+
+def _metadata(original: Original, precision: Precision, name: str) -> ModelMetadata:
+    class_names = original.split.class_names
+    is_eurosat = class_names == tuple(land_cover.name for land_cover in EUROSAT_CLASSES)
+    title = TITLES.get(original.architecture, original.architecture)
+    return ModelMetadata(
+        name=name,
+        title=f"{title} {precision}",
+        description=(
+            f"Land cover of a {TILE_SIZE} x {TILE_SIZE} pixel tile in {len(class_names)} classes."
+        ),
+        class_names=class_names,
+        height=TILE_SIZE,
+        width=TILE_SIZE,
+        ground_resolution_m=EUROSAT_RESOLUTION_M if is_eurosat else None,
+        precision=precision,
+        provenance={
+            "data_fingerprint": original.split.fingerprint,
+            "split": {
+                "seed": original.split.seed,
+                "train": len(original.split.train),
+                "validation": len(original.split.validation),
+                "test": len(original.split.test),
+            },
+            "training": original.config["training"],
+            "trained": original.config["started"],
+            "training_versions": original.config["versions"],
+            "calibration_tiles": len(original.calibration),
+            "converted": datetime.now(UTC).isoformat(timespec="seconds"),
+            "conversion_versions": {"python": platform.python_version()}
+            | {package: version(package) for package in RECORDED_PACKAGES},
+        },
+    )
