@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from eurosat.console import notes, output, progress_bar, run
@@ -111,7 +112,7 @@ def _print_conversion(conversion: "Conversion") -> None:
         ("Macro F1", original.macro_f1, exported.macro_f1),
     ]
     rows += [
-        (f"Recall {land_cover(name).title}", before, after)
+        (f"Recall {escape(land_cover(name).title)}", before, after)
         for name, before, after in zip(
             comparison.class_names, original.recalls, exported.recalls, strict=True
         )
@@ -134,13 +135,15 @@ def _print_conversion(conversion: "Conversion") -> None:
     )
     output.print(f"{conversion.size_bytes:,} bytes. {speeds}.", soft_wrap=True)
     if not conversion.failures:
-        output.print(f"[green]Accuracy holds:[/] {conversion.path}\n", soft_wrap=True)
+        output.print(f"[green]Accuracy holds:[/] {escape(str(conversion.path))}\n", soft_wrap=True)
         return
     for failure in conversion.failures:
-        notes.print(f"[bold red]Accuracy lost:[/] {failure}", soft_wrap=True)
-    notes.print(f"No model file was written to {conversion.path}.\n", soft_wrap=True)
+        notes.print(f"[bold red]Accuracy lost:[/] {escape(failure)}", soft_wrap=True)
+    notes.print(f"No model file was written to {conversion.path}.\n", markup=False, soft_wrap=True)
     if conversion.set_aside:
-        notes.print(f"An older one was moved to {conversion.set_aside}.\n", soft_wrap=True)
+        notes.print(
+            f"An older one was moved to {conversion.set_aside}.\n", markup=False, soft_wrap=True
+        )
 
 
 def main() -> None:

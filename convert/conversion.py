@@ -13,7 +13,6 @@ import keras
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from eurosat.atomic import write_text
 from eurosat.benchmark import Speed, measure_speed
 from eurosat.classifier import Classifier
 from eurosat.dataset import TILE_SIZE, Dataset
@@ -22,6 +21,7 @@ from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, write_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
+from eurosat.tensorflow_start import native_messages_hidden
 
 from .export import Precision, export
 from .verify import Comparison, compare, failures
@@ -180,7 +180,10 @@ def convert(
             flatbuffer = export(original.model, precision, original.calibration)
             metadata = _metadata(original, precision, name)
             write_model_file(candidate, flatbuffer, metadata)
-            exported = Classifier(candidate).classify_batch(original.tiles)
+            # LiteRT's first start in a process writes a line that says nothing to a person.
+            with native_messages_hidden():
+                classifier = Classifier(candidate)
+            exported = classifier.classify_batch(original.tiles)
             comparison = compare(
                 original.probabilities, exported, original.labels, original.split.class_names
             )
@@ -197,13 +200,15 @@ def convert(
                 ),
                 failures=tuple(found),
             )
+            report = candidate.with_suffix(".json")
+            report.write_text(json.dumps(conversion.to_json(), indent=2), encoding="utf-8")
             if not found:
                 candidate.replace(path)
             elif path.exists():
                 set_aside = path.with_suffix(".previous.tflite")
                 path.replace(set_aside)
                 conversion = replace(conversion, set_aside=set_aside)
-            write_text(path.with_suffix(".json"), json.dumps(conversion.to_json(), indent=2))
+            report.replace(path.with_suffix(".json"))
     except OSError as error:
         raise ModelFileError(
             f"{out} cannot be written to ({error.strerror}): name another folder with --out."

@@ -116,7 +116,8 @@ def failures(comparison: Comparison, *, max_drop: float, max_class_drop: float) 
         max_class_drop: Points of recall that one class may lose.
     """
     found = []
-    if _points(comparison.drop) > max_drop:
+    # Written so that a limit that is no number lets nothing pass.
+    if not _points(comparison.drop) <= max_drop:
         found.append(
             f"Accuracy falls by {_points(comparison.drop):.2f} points, from "
             f"{comparison.original.accuracy:.2%} to {comparison.exported.accuracy:.2%}; "
@@ -125,7 +126,7 @@ def failures(comparison: Comparison, *, max_drop: float, max_class_drop: float) 
     for name, drop, recall in zip(
         comparison.class_names, comparison.recall_drops, comparison.original.recalls, strict=True
     ):
-        if _points(drop) > max_class_drop:
+        if not _points(drop) <= max_class_drop:
             found.append(
                 f"The recall of {name} falls by {_points(drop):.2f} points, from {recall:.2%} to "
                 f"{recall - drop:.2%}; {max_class_drop:g} are allowed."
