@@ -94,7 +94,8 @@ def split_dataset(
         test_fraction: Share of the tiles for test, above 0; the two together below 1.
 
     Raises:
-        DatasetError: The fractions leave a part empty, or a class has too few tiles.
+        DatasetError: The fractions are impossible, or a class has too few different tiles to be in
+            every part.
         MissingPackageError: scikit-learn is not installed.
     """
     if not (
@@ -126,11 +127,10 @@ def split_dataset(
             random_state=seed,
         )
     except ValueError as error:
-        smallest = min(dataset.audit.class_counts.items(), key=lambda count: count[1])
-        raise DatasetError(
-            f"{dataset.source} has too few tiles to split in three ({smallest[0]} has "
-            f"{smallest[1]}): every class needs some tens of tiles."
-        ) from error
+        raise _too_few_tiles(dataset, labels) from error
+    classes = set(range(len(dataset.class_names)))
+    if any(set(labels[part]) != classes for part in (train, validation, test)):
+        raise _too_few_tiles(dataset, labels)
 
     def names(chosen: np.ndarray) -> tuple[str, ...]:
         return tuple(sorted(dataset.names[tile] for index in chosen for tile in groups[index]))
@@ -142,6 +142,15 @@ def split_dataset(
         train=names(train),
         validation=names(validation),
         test=names(test),
+    )
+
+
+def _too_few_tiles(dataset: Dataset, labels: np.ndarray) -> DatasetError:
+    counts = np.bincount(labels, minlength=len(dataset.class_names))
+    smallest = int(counts.argmin())
+    return DatasetError(
+        f"{dataset.source} has too few different tiles to split in three "
+        f"({dataset.class_names[smallest]} has {counts[smallest]}): every class needs some tens."
     )
 
 

@@ -19,7 +19,7 @@ def start_tensorflow() -> None:
     Raises:
         MissingPackageError: TensorFlow is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with native_messages_hidden():
             tensorflow = import_module("tensorflow")

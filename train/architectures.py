@@ -4,6 +4,8 @@ Both take raw uint8 RGB tiles `[n, 64, 64, 3]` and give float32 probabilities `[
 rescaling, and resizing where the model wants more pixels, are layers inside.
 """
 
+import warnings
+import zipfile
 from pathlib import Path
 
 import keras
@@ -70,10 +72,12 @@ def build_mobilenet(
     inputs, features = _scaled_input(image_size)
     weight_file = None if weights == "none" else _weight_file(weights, width)
     try:
-        trunk = keras.applications.MobileNetV2(
-            input_tensor=features, include_top=False, alpha=width, weights=weight_file
-        )
-    except (ValueError, OSError) as error:
+        with warnings.catch_warnings(category=UserWarning, action="ignore"):
+            # Of weights that do not fit, Keras warns a hundred times before it refuses them.
+            trunk = keras.applications.MobileNetV2(
+                input_tensor=features, include_top=False, alpha=width, weights=weight_file
+            )
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise EurosatError(
             f"The weights {weight_file} do not fit a MobileNetV2 of width {width} without top."
         ) from error

@@ -99,14 +99,14 @@ def train(
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     configuration = replace(DEFAULTS[architecture], **given)
     if audit:
-        output.print(_load(data).audit.to_text(), markup=False)
+        output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
     folder = _run_folder(architecture, out, resume=resume)
 
     from eurosat.tensorflow_start import start_tensorflow
 
     dataset = _load(data)
-    notes.print(dataset.audit.to_text(), markup=False)
+    notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
     start_tensorflow()
     from .fit import best_epoch, fit
     from .progress import TrainingProgress
@@ -121,7 +121,9 @@ def train(
         split = start_run(folder, configuration, dataset)
     notes.print(
         f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
-        f"{len(split.test):,} for test; run folder {folder.path}\n"
+        f"{len(split.test):,} for test; run folder {folder.path}\n",
+        markup=False,
+        soft_wrap=True,
     )
     try:
         with TrainingProgress(notes, configuration.epochs) as progress:
@@ -129,6 +131,7 @@ def train(
     except KeyboardInterrupt:
         notes.print(
             f"\nGo on with: eurosat-train {architecture} --out {folder.path} --resume",
+            markup=False,
             soft_wrap=True,
         )
         raise
@@ -136,8 +139,10 @@ def train(
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
     for evaluation in evaluations:
-        output.print(f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False)
-    output.print(f"Next: eurosat-convert {folder.path} --int8", soft_wrap=True)
+        output.print(
+            f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False, soft_wrap=True
+        )
+    output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
 
 
 def _load(data: Path | None) -> Dataset:

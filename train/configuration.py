@@ -81,6 +81,8 @@ class TrainingConfiguration:
         for name in ("dropout", "label_smoothing"):
             if not getattr(self, name) < 1:
                 raise EurosatError(f"{_option(name)} must be below 1, not {getattr(self, name)}.")
+        if self.seed > LARGEST_SEED:
+            raise EurosatError(f"--seed must be at most {LARGEST_SEED}, not {self.seed}.")
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
 
@@ -101,6 +103,9 @@ class TrainingConfiguration:
         known["optimizer"] = Optimizer(known["optimizer"])
         return cls(**known)
 
+
+LARGEST_SEED = 2**32 - 1
+"""What NumPy and scikit-learn take."""
 
 _LOWEST = {
     "epochs": 1,

@@ -107,6 +107,9 @@ def evaluate(
     """
     predicted = probabilities.argmax(axis=1)
     known = np.arange(len(class_names))
+    # In float64 the sums of a float32 softmax are too far from 1 for scikit-learn.
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=known, zero_division=0.0
     )
@@ -114,7 +117,7 @@ def evaluate(
         part=part,
         tile_count=len(labels),
         accuracy=float((predicted == labels).mean()),
-        loss=float(log_loss(labels, probabilities.astype(np.float64), labels=known)),
+        loss=float(log_loss(labels, exact, labels=known)),
         macro_precision=float(precision.mean()),
         macro_recall=float(recall.mean()),
         macro_f1=float(f1.mean()),

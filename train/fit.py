@@ -143,8 +143,8 @@ def fit(
             if number not in (0, configuration.head_epochs):
                 _assign(model.optimizer.variables, state.optimizer)
         figures = _fit_one_epoch(model, training, validation, number, configuration, watch)
-        state.weights = [np.array(variable) for variable in model.variables]
-        state.optimizer = [np.array(variable) for variable in model.optimizer.variables]
+        state.weights = [variable.numpy() for variable in model.variables]
+        state.optimizer = [variable.numpy() for variable in model.optimizer.variables]
         if all(figures.merit > earlier.merit for earlier in state.history):
             state.best_weights = state.weights
         state.history.append(figures)
@@ -152,6 +152,8 @@ def fit(
         write_text(folder.history, _as_csv(state.history))
         watch(figures)
 
+    # Once more, as a break may have come between the last checkpoint and its line.
+    write_text(folder.history, _as_csv(state.history))
     _assign(model.variables, state.best_weights)
     with replacing(folder.model) as temporary:
         model.save(temporary, include_optimizer=False)
@@ -309,7 +311,7 @@ def _read_checkpoint(path: Path, model: keras.Model) -> _State:
         RunFolderError: The checkpoint is damaged or of another model.
     """
     if not path.exists():
-        initial = [np.array(variable) for variable in model.variables]
+        initial = [variable.numpy() for variable in model.variables]
         return _State(history=[], weights=initial, optimizer=[], best_weights=initial)
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -320,7 +322,15 @@ def _read_checkpoint(path: Path, model: keras.Model) -> _State:
                 best_weights=_numbered(arrays, "best_weights"),
             )
         _assign(model.variables, state.weights)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,  # zipfile takes some damage for encryption or an unknown compression.
+        zipfile.BadZipFile,
+    ) as error:
         raise RunFolderError(
             f"The checkpoint {path} is damaged: remove it and train from the start."
         ) from error

@@ -1,0 +1,349 @@
+"""A model file running on LiteRT: tiles in, probabilities out."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import LifoQueue
+from typing import Final, Self, TypeVar
+
+import numpy as np
+
+from eurosat.errors import ImageError, ModelFileError
+from eurosat.images import read_image, resize_image
+from eurosat.model_file import (
+    ModelFile,
+    ModelMetadata,
+    Normalization,
+    printable,
+    read_model_file,
+    shipped_model_path,
+)
+from eurosat.probe import OpenModel, Tensor, open_model, probe
+
+ImageSource = str | os.PathLike[str] | bytes | np.ndarray
+"""Whatever `eurosat.images.read_image` reads."""
+
+_Source = TypeVar("_Source", bound=ImageSource)
+
+# How many tiles a thread takes at a time, and how many images a stream reads ahead for each thread.
+_TILES_AT_A_TIME: Final = 4
+_IMAGES_AHEAD: Final = 8
+
+# The scales of an int8 input whose range is that of pixels. It is exactly 1 if the images that the
+# model was calibrated with reach from 0 to 255, and below if they do not.
+_PIXEL_SCALES: Final = (0.5, 1.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes:
+        class_names: The names of the classes, in label order.
+        probabilities: A float32 array of shape [classes], in label order; the values lie from 0 to
+            1 and add up to 1, apart from rounding (by up to 1/512 each in 8-bit models).
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.top(1)[0][0]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable class, from 0 to 1."""
+        return self.top(1)[0][1]
+
+    @property
+    def runner_up(self) -> str:
+        """The second most probable class."""
+        return self.top(2)[1][0]
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """Return the `count` most probable classes with their probabilities, the best first.
+
+        Among equals the first in label order comes first.
+        """
+        order = np.argsort(-self.probabilities, kind="stable")[:count]
+        return [(self.class_names[index], float(self.probabilities[index])) for index in order]
+
+
+class Classifier:
+    """A model file that is ready to classify images.
+
+    Each image is run by itself on one thread, and several images at once on all threads. So an
+    answer does not depend, to the last bit, on the size of a batch or the number of threads. All
+    methods may be called from several threads at once.
+
+    Attributes:
+        model_file: The file, as it was read.
+        class_names: The names of the classes, in label order; "class 0", "class 1" and so on if
+            the file does not name them.
+        input_size: Height and width of the tiles that the model takes, in pixels. Images of other
+            sizes are resized.
+        threads: The largest number of images that are worked on at once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+        """Read, check and load a model file.
+
+        A file seen for the first time is tried in a child process before, see `eurosat.probe`.
+
+        Args:
+            path: The `.tflite` file.
+            threads: The largest number of images that are worked on at once; by default the number
+                of processor cores that this process may use.
+
+        Raises:
+            ModelFileError: The file is missing, damaged, no image classifier, or does not say how
+                pixels are to be scaled.
+            MissingPackageError: LiteRT is not installed.
+            ValueError: `threads` is less than 1.
+        """
+        self.threads = _usable_cores() if threads is None else threads
+        if self.threads < 1:
+            raise ValueError(f"threads is {threads}, but must be at least 1")
+        self.model_file: ModelFile = read_model_file(path)
+        self._name = printable(self.model_file.path)
+        probe(self.model_file)
+        first = open_model(self.model_file.flatbuffer, self._name)
+        self.input_size: tuple[int, int] = (first.input.shape[1], first.input.shape[2])
+        self.class_names = self._choose_class_names(first.output.shape[1])
+        self._pixel_values = _pixel_values(self._name, first.input, self.model_file.normalization)
+        self._needs_softmax = False
+        self._needs_softmax = not self._gives_probabilities(first)
+        # The models that no thread is using; None stands for one that is yet to be loaded. The
+        # last one put back is taken first, so no more are loaded than were ever needed at once.
+        self._idle: LifoQueue[OpenModel | None] = LifoQueue()
+        for _ in range(self.threads - 1):
+            self._idle.put(None)
+        self._idle.put(first)
+
+    @classmethod
+    def shipped(cls, name: str, *, threads: int | None = None) -> Self:
+        """Load a model that came with the installation, such as "mobilenet-int8".
+
+        Args:
+            name: One of `eurosat.model_file.shipped_model_names()`.
+            threads: As in `Classifier`.
+
+        Raises:
+            ModelFileError: There is no model of that name.
+            MissingPackageError: LiteRT is not installed.
+        """
+        return cls(shipped_model_path(name), threads=threads)
+
+    @property
+    def metadata(self) -> ModelMetadata | None:
+        """What the file says about itself; None for a file that others made."""
+        return self.model_file.metadata
+
+    def classify(self, image: ImageSource) -> Prediction:
+        """Classify one image.
+
+        Args:
+            image: A path, the bytes of an image file, or an array, as `read_image` takes them.
+
+        Returns:
+            The probability of each class.
+
+        Raises:
+            ImageError: The image cannot be read.
+            ModelFileError: The model fails on this image.
+        """
+        pixels = read_image(image)
+        with self._borrowed() as model:
+            return Prediction(self.class_names, self._probabilities(model, pixels))
+
+    def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
+        """Classify many tiles of one size, on all threads.
+
+        Args:
+            tiles: A uint8 array of shape [n, height, width, 3] with RGB values from 0 to 255; n may
+                be 0.
+
+        Returns:
+            A float32 array of shape [n, classes]: the probabilities of each tile.
+
+        Raises:
+            ImageError: The array has another type or shape.
+            ModelFileError: The model fails on a tile.
+        """
+        if tiles.dtype != np.uint8 or tiles.shape[3:] != (3,) or 0 in tiles.shape[1:]:
+            raise ImageError(
+                f"The tiles have type {tiles.dtype} and shape {list(tiles.shape)}: give uint8 of "
+                "shape [n, height, width, 3]."
+            )
+        answers = np.empty((len(tiles), len(self.class_names)), np.float32)
+
+        def classify_from(start: int) -> None:
+            stop = min(start + _TILES_AT_A_TIME, len(tiles))
+            with self._borrowed() as model:
+                for index in range(start, stop):
+                    answers[index] = self._probabilities(model, tiles[index])
+
+        starts = range(0, len(tiles), _TILES_AT_A_TIME)
+        if self.threads == 1 or len(starts) <= 1:
+            for start in starts:
+                classify_from(start)
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(min(self.threads, len(starts))) as executor:
+                for _ in executor.map(classify_from, starts):
+                    pass
+        return answers
+
+    def classify_stream(
+        self, images: Iterable[_Source]
+    ) -> Iterator[tuple[_Source, Prediction | ImageError]]:
+        """Read and classify images one after the other, on all threads and in bounded memory.
+
+        Args:
+            images: Paths, bytes or arrays, which are taken a few ahead of the answers.
+
+        Yields:
+            Each image as it was given, in the same order, with the prediction or, for an image
+            that cannot be read, with the error. It does not stop the others.
+
+        Raises:
+            ModelFileError: The model fails on an image.
+        """
+
+        def answer(image: _Source) -> tuple[_Source, Prediction | ImageError]:
+            try:
+                return image, self.classify(image)
+            except ImageError as error:
+                return image, error
+
+        if self.threads == 1:
+            yield from map(answer, images)
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        waiting: deque[Future[tuple[_Source, Prediction | ImageError]]] = deque()
+        with ThreadPoolExecutor(self.threads) as executor:
+            try:
+                for image in images:
+                    waiting.append(executor.submit(answer, image))
+                    if len(waiting) >= self.threads * _IMAGES_AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                # Whoever stops early must not wait for images that nobody wants any more.
+                for future in waiting:
+                    future.cancel()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[OpenModel]:
+        """Lend a loaded model to one thread; wait for one if as many as allowed are in use."""
+        model = self._idle.get()
+        try:
+            if model is None:
+                model = open_model(self.model_file.flatbuffer, self._name)
+            yield model
+        finally:
+            self._idle.put(model)
+
+    def _choose_class_names(self, count: int) -> tuple[str, ...]:
+        """Return the names of the file's classes; check that it is consistent with itself."""
+        labels = self.model_file.labels
+        if labels and len(labels) != count:
+            raise ModelFileError(
+                f"{self._name} names {len(labels)} classes but has {count}: convert it again with "
+                "the right labels."
+            )
+        metadata = self.metadata
+        if metadata is not None and (metadata.height, metadata.width) != self.input_size:
+            raise ModelFileError(
+                f"{self._name} takes tiles of another size than its metadata says: convert it "
+                "again."
+            )
+        return labels or tuple(f"class {index}" for index in range(count))
+
+    def _gives_probabilities(self, model: OpenModel) -> bool:
+        """Tell whether a model ends in probabilities, rather than in logits, by running it once."""
+        height, width = self.input_size
+        gradient = np.linspace(0, 255, height * width * 3).astype(np.uint8)
+        values = self._probabilities(model, gradient.reshape(height, width, 3))
+        # The probabilities of 8-bit models are multiples of 1/256, each off by up to half of that.
+        tolerance = len(values) / 512 + 0.001
+        return bool(
+            values.min() >= 0
+            and values.max() <= 1
+            and abs(values.sum(dtype=np.float64) - 1) <= tolerance
+        )
+
+    def _probabilities(self, model: OpenModel, pixels: np.ndarray) -> np.ndarray:
+        """Run the model on a uint8 RGB image; return float32 probabilities of shape [classes]."""
+        pixels = resize_image(pixels, *self.input_size)
+        if self._pixel_values is not None:
+            pixels = self._pixel_values[pixels, np.arange(3)]
+        values = model.run(pixels[np.newaxis])[0]
+        if model.output.dtype != np.float32:
+            scale = np.float32(model.output.scale)
+            values = (values.astype(np.float32) - model.output.zero_point) * scale
+        if not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{self._name} answers with values that are no numbers: convert or download it "
+                "again."
+            )
+        if self._needs_softmax:
+            exponentials = np.exp(values.astype(np.float64) - values.max())
+            values = (exponentials / exponentials.sum()).astype(np.float32)
+        return values
+
+
+def _usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _pixel_values(
+    name: str, tensor: Tensor, normalization: Normalization | None
+) -> np.ndarray | None:
+    """Tell what the model wants to be given for each value that a pixel can have.
+
+    A model of ours takes the pixels themselves. A model of others that takes float32 or int8
+    states in its standard metadata how pixels are to be scaled. Without that, int8 is taken for
+    shifted pixels if its range is that of pixels; anything else is refused, as a guess that is
+    wrong gives answers that are wrong but look right.
+
+    Args:
+        name: How messages name the model.
+        tensor: The input.
+        normalization: What the metadata says.
+
+    Returns:
+        An array of shape [256, 3], of the type of the input, to be indexed by pixel value and
+        channel; None if the model takes uint8 pixels as they are.
+
+    Raises:
+        ModelFileError: The file does not say how pixels are to be scaled.
+    """
+    if tensor.dtype == np.uint8:
+        return None
+    is_int8 = tensor.dtype == np.int8
+    low, high = _PIXEL_SCALES
+    is_understood = normalization is not None or (is_int8 and low <= tensor.scale <= high)
+    if not is_understood or (is_int8 and tensor.scale == 0):
+        raise ModelFileError(
+            f"{name} does not say how pixels are to be scaled: convert it with uint8 input, or add "
+            "TFLite metadata with NormalizationOptions."
+        )
+    mean, std = normalization or ((0.0,), (1.0,))
+    pixels = np.arange(256, dtype=np.float32)[:, np.newaxis]
+    values = (pixels - np.array(mean, np.float32)) / np.array(std, np.float32)
+    values = np.broadcast_to(values, (256, 3))
+    if is_int8:
+        stored = np.round(values / np.float32(tensor.scale)) + tensor.zero_point
+        values = np.clip(stored, -128, 127)
+    return values.astype(tensor.dtype)

@@ -1,0 +1,165 @@
+"""`eurosat-classify`: what covers the land in image files, in a shell."""
+
+import csv
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from eurosat.atomic import replacing
+from eurosat.classifier import Classifier, Prediction
+from eurosat.console import notes, output, progress_bar, run
+from eurosat.errors import EurosatError, ImageError
+from eurosat.images import find_images
+from eurosat.labels import land_cover
+from eurosat.model_file import shipped_model_names
+
+EXIT_SOME_UNREADABLE = 1
+EXIT_ALL_UNREADABLE = 2
+
+BAR_WIDTH = 20
+SUMMARY_FROM = 10
+"""From so many images on, a line counts them by class."""
+
+Answer = tuple[Path, Prediction | ImageError]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def classify(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Images, folders of them, or globs.")
+    ],
+    *,
+    model: Annotated[
+        str, typer.Option(help="A .tflite file, or the name of a shipped model.")
+    ] = "mobilenet-int8",
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write all to a CSV file too.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Images worked on at once; all cores without it.")
+    ] = None,
+) -> None:
+    """Classify images of the land, 10 m to a pixel, offline.
+
+    Exit status 0 if all could be read, 1 if some could not, 2 if none could.
+    """
+    classifier = _classifier(model, threads)
+    images = list(find_images(paths))
+    if not images:
+        raise EurosatError(f"There are no images in {', '.join(map(str, paths))}.")
+    answers: list[Answer] = []
+    with progress_bar("Classifying") as progress:
+        for answer in classifier.classify_stream(images):
+            answers.append(answer)
+            progress(len(answers), len(images))
+
+    if csv_file:
+        _write_csv(csv_file, classifier.class_names, answers)
+    if as_json:
+        typer.echo(json.dumps([_as_json(*answer, top) for answer in answers], indent=2))
+    else:
+        _print_table(answers, top)
+    errors = [error for _, error in answers if isinstance(error, ImageError)]
+    for error in errors:
+        notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+    if errors:
+        all_failed = len(errors) == len(answers)
+        raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
+
+
+def _classifier(model: str, threads: int | None) -> Classifier:
+    """Load a shipped model by its name, or else a file."""
+    if model in shipped_model_names():
+        return Classifier.shipped(model, threads=threads)
+    path = Path(model)
+    if not path.exists() and not path.suffix and os.sep not in model:
+        return Classifier.shipped(model, threads=threads)  # Refuses it, with the known names.
+    return Classifier(path, threads=threads)
+
+
+def _print_table(answers: list[Answer], top: int) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Image", overflow="fold")
+    table.add_column("Class", no_wrap=True)
+    table.add_column("Confidence", no_wrap=True)
+    if top > 1:
+        table.add_column("Runner-up" if top == 2 else "Runners-up")
+    counts: Counter[str] = Counter()
+    for path, prediction in answers:
+        if isinstance(prediction, ImageError):
+            table.add_row(escape(str(path)), "[red]unreadable[/]", "")
+            continue
+        best, *others = prediction.top(top)
+        label, confidence = best
+        cover = land_cover(label, prediction.class_names.index(label))
+        counts[cover.title] += 1
+        filled = round(confidence * BAR_WIDTH)
+        bar = f"[{cover.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
+        table.add_row(
+            escape(str(path)),
+            f"[bold]{escape(cover.title)}[/]",
+            f"{bar} {confidence:6.1%}",
+            ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),
+        )
+    output.print(table)
+    if len(answers) >= SUMMARY_FROM:
+        tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
+        output.print(f"\n{sum(counts.values()):,} images: {tally}", soft_wrap=True)
+
+
+def _as_json(path: Path, prediction: Prediction | ImageError, top: int) -> dict[str, Any]:
+    if isinstance(prediction, ImageError):
+        return {"path": str(path), "error": str(prediction)}
+    return {
+        "path": str(path),
+        "class": prediction.label,
+        "confidence": prediction.confidence,
+        "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
+    }
+
+
+def _write_csv(path: Path, class_names: tuple[str, ...], answers: list[Answer]) -> None:
+    """Write a row for each image: its class, confidence, runner-up, all probabilities, or error.
+
+    Raises:
+        EurosatError: The file cannot be written.
+    """
+    try:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(["path", "class", "confidence", "runner_up", *class_names, "error"])
+            for image, prediction in answers:
+                if isinstance(prediction, ImageError):
+                    blanks = [""] * (3 + len(class_names))
+                    writer.writerow([image, *blanks, prediction])
+                else:
+                    writer.writerow(
+                        [
+                            image,
+                            prediction.label,
+                            prediction.confidence,
+                            prediction.runner_up,
+                            *prediction.probabilities.tolist(),
+                            "",
+                        ]
+                    )
+    except OSError as error:
+        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

@@ -1,0 +1,749 @@
+"""A `.tflite` file and the metadata inside it: labels, input, temperature, provenance.
+
+A model file is a TFLite FlatBuffer with two small files appended to it as a zip archive, which
+every TFLite runtime ignores: `labels.txt`, one class name a line, and `eurosat.json`, all that
+`ModelMetadata` holds and the SHA-256 of the FlatBuffer. The FlatBuffer has an entry
+`TFLITE_METADATA` that describes the input and the output and names the two files. This is the
+standard form of TFLite metadata (https://ai.google.dev/edge/litert/models/metadata), so Android
+Studio, MediaPipe and Netron read the labels too.
+
+Nothing here runs a model or needs a runtime for reading one: see `eurosat.probe` for that.
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from eurosat import atomic
+from eurosat.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from flatbuffers import Builder
+
+MAX_FILE_BYTES: Final = 500_000_000
+"""The largest model file that is read, in bytes."""
+
+MAX_SIDE: Final = 4096
+"""The largest height and width of a model's input, in pixels."""
+
+LABELS_FILE: Final = "labels.txt"
+EUROSAT_FILE: Final = "eurosat.json"
+
+_FORMAT_VERSION: Final = 1
+
+# The appended files are looked for in this many bytes at the end. A model's labels and figures
+# take some kilobytes; the limit keeps a hostile archive from costing time and memory.
+_MAX_TAIL_BYTES: Final = 4_000_000
+_MAX_APPENDED_FILES: Final = 100
+
+_SHIPPED_PACKAGE: Final = "eurosat.models"
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model file says about itself.
+
+    Attributes:
+        name: A short name for shells and file names, such as "mobilenet-int8".
+        title: A name for people, such as "MobileNetV2, 8-bit".
+        description: One or two sentences on what the model does.
+        class_names: The folder names of the data set, in label order; at least two.
+        height: Height of the input tile, in pixels.
+        width: Width of the input tile, in pixels.
+        ground_resolution_m: Metres on the ground that one pixel covers in the tiles that the model
+            was trained on, such as 10.0, or None if unknown.
+        temperature: Reserved: what logits are divided by to make confidences honest, or None.
+        unsure_below: Reserved: the confidence, 0 to 1, below which an answer counts as unsure, or
+            None.
+        precision: How weights and arithmetic are stored, such as "float32", "float16" or "int8".
+        accuracy: Figures measured, as a JSON object, such as {"test": {"accuracy": 0.98}}.
+        provenance: Where the model comes from, as a JSON object: the fingerprint of the data, the
+            seed of the split, the training configuration, package versions, the date.
+    """
+
+    name: str
+    title: str
+    description: str
+    class_names: tuple[str, ...]
+    height: int
+    width: int
+    ground_resolution_m: float | None = None
+    temperature: float | None = None
+    unsure_below: float | None = None
+    precision: str = "float32"
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check types and ranges.
+
+        Raises:
+            ValueError: A value has the wrong type or lies out of range; the message names it.
+        """
+        for name in ("name", "title", "description", "precision"):
+            text = getattr(self, name)
+            # No line breaks or terminal codes: these texts are shown to people.
+            if not isinstance(text, str) or not text.isprintable():
+                raise ValueError(f"{name} is not one line of text")
+        if not self.name:
+            raise ValueError("name is empty")
+        names = self.class_names
+        if not isinstance(names, tuple) or len(names) <= 1 or len(set(names)) != len(names):
+            raise ValueError("class_names is not a tuple of at least two different names")
+        if not all(isinstance(name, str) and name.isprintable() for name in names):
+            raise ValueError("class_names has an entry that is not one line of text")
+        if any(name != name.strip() or not name for name in names):
+            raise ValueError(
+                "class_names has an entry that is empty or begins or ends with a space"
+            )
+        for name in ("height", "width"):
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_SIDE:
+                raise ValueError(f"{name} is not a whole number from 1 to {MAX_SIDE}")
+        for name, largest in (
+            ("ground_resolution_m", math.inf),
+            ("temperature", math.inf),
+            ("unsure_below", 1.0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not _is_positive(value, largest):
+                raise ValueError(f"{name} is neither empty nor a positive number in its range")
+        for name in ("accuracy", "provenance"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(f"{name} is not a JSON object")
+
+
+class Normalization(NamedTuple):
+    """How pixels, 0 to 255, become the values that a model takes: (pixel - mean) / std.
+
+    Attributes:
+        mean: One value for all three channels, or one for each.
+        std: One value for all three channels, or one for each; never 0.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A model file that has been read and checked, but not run.
+
+    Attributes:
+        path: Where it was read from.
+        flatbuffer: The model itself, without the appended files.
+        sha256: SHA-256 of the whole file, in 64 lower-case hexadecimal digits.
+        size_bytes: Size of the whole file.
+        metadata: What the file says about itself; None for a file that others made.
+        labels: The class names in label order, from whichever metadata there is; empty if the file
+            does not name its classes.
+        normalization: How the standard metadata says that pixels are to be scaled, if it does.
+    """
+
+    path: Path
+    flatbuffer: bytes = field(repr=False)
+    sha256: str
+    size_bytes: int
+    metadata: ModelMetadata | None
+    labels: tuple[str, ...]
+    normalization: Normalization | None
+
+
+def write_model_file(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> None:
+    """Write a model file with its metadata, whole or not at all.
+
+    The same arguments give the same bytes. Tensors in the FlatBuffer are put on addresses that
+    are multiples of 16, as the schema of TFLite demands and the Python code of the converter does
+    not keep. Metadata and appended files that `flatbuffer` already has are replaced.
+
+    Args:
+        path: The final name, which should end in `.tflite`.
+        flatbuffer: What the TFLite converter returned.
+        metadata: What the file shall say about itself.
+
+    Raises:
+        ModelFileError: `flatbuffer` is no TFLite model.
+        ValueError: `metadata` holds a value that JSON cannot express.
+        OSError: The folder is not writable or the disk is full.
+    """
+    described = _with_standard_metadata(path, flatbuffer, metadata)
+    document = {
+        "format": "eurosat-edge model",
+        "format_version": _FORMAT_VERSION,
+        "flatbuffer_sha256": hashlib.sha256(described).hexdigest(),
+        **asdict(metadata),
+    }
+    appended = {
+        LABELS_FILE: "".join(f"{name}\n" for name in metadata.class_names),
+        EUROSAT_FILE: json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+    }
+    with atomic.replacing(path) as temporary:
+        temporary.write_bytes(described)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            for name, text in appended.items():
+                # Date, system and permissions are fixed, for the same bytes on every machine.
+                entry = zipfile.ZipInfo(name)
+                entry.create_system = 3
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, text.encode())
+
+
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Read a model file and check all that can be checked without running it.
+
+    A file of ours is refused if a single byte of its FlatBuffer differs from what was written. A
+    plain TFLite file made by others is accepted, with the labels that it has.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model and what the file says about it.
+
+    Raises:
+        ModelFileError: The file is missing, no regular file, too large, damaged, no TFLite model,
+            or holds metadata that cannot be used.
+    """
+    path = Path(path)
+    content = _read_bytes(path)
+    flatbuffer, appended = _split(path, content)
+    if flatbuffer[4:8] != b"TFL3":
+        raise _refusal(path, "is not a TFLite model: choose a .tflite file.")
+    standard = _read_standard_metadata(flatbuffer)
+    # The FlatBuffer says which files belong to it: without this check, a file of ours that lost
+    # its end would pass for a file of others that has no labels.
+    if not set(standard.files) <= set(appended):
+        raise _refusal(path, "is cut short or damaged: copy or download it again.")
+    if EUROSAT_FILE in appended:
+        metadata = _read_metadata(path, flatbuffer, appended[EUROSAT_FILE])
+        labels = metadata.class_names
+        if _read_labels(path, appended.get(LABELS_FILE, b"")) != labels:
+            raise _refusal(path, "has damaged labels: copy or download it again.")
+    else:
+        metadata = None
+        name = standard.label_file or _likely_label_file(appended)
+        labels = _read_labels(path, appended[name]) if name else ()
+    return ModelFile(
+        path=path,
+        flatbuffer=flatbuffer,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        metadata=metadata,
+        labels=labels,
+        normalization=standard.normalization,
+    )
+
+
+def shipped_model_names() -> list[str]:
+    """Return the names of the models that came with the installation, sorted."""
+    return sorted(path.stem for path in _shipped_folder().glob("*.tflite"))
+
+
+def shipped_model_path(name: str) -> Path:
+    """Return the file of a model that came with the installation.
+
+    Args:
+        name: One of `shipped_model_names()`, such as "mobilenet-int8".
+
+    Raises:
+        ModelFileError: There is no model of that name; the message lists the names.
+    """
+    names = shipped_model_names()
+    if name not in names:
+        known = ", ".join(names) or "none at all"
+        raise ModelFileError(f"No model is called {printable(name)!r}: there is {known}.")
+    return _shipped_folder() / f"{name}.tflite"
+
+
+def is_shipped(sha256: str) -> bool:
+    """Tell whether a file with this SHA-256 is one that came with the installation.
+
+    The sums stand in `SHA256SUMS` beside the models, in the form that the program `sha256sum`
+    writes.
+    """
+    try:
+        sums = (_shipped_folder() / "SHA256SUMS").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return any(line.split(maxsplit=1)[:1] == [sha256] for line in sums.splitlines())
+
+
+def printable(name: object) -> str:
+    """Return a path or name for a message, without line breaks, terminal codes or odd bytes."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
+    )
+
+
+def _shipped_folder() -> Path:
+    from importlib import resources
+
+    try:
+        return Path(str(resources.files(_SHIPPED_PACKAGE)))
+    except ModuleNotFoundError:
+        return Path("no-such-folder")
+
+
+def _refusal(path: Path, problem: str) -> ModelFileError:
+    return ModelFileError(f"{printable(path)} {problem}")
+
+
+def _is_positive(value: object, largest: float) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 < value <= largest
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file that is not too large."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            problem = "is a folder: name a .tflite file in it."
+        elif not stat.S_ISREG(status.st_mode):
+            problem = "is a device or a pipe: name a .tflite file."
+        elif status.st_size > MAX_FILE_BYTES:
+            problem = f"is larger than {MAX_FILE_BYTES // 1_000_000} MB: choose a smaller model."
+        elif status.st_size == 0:
+            problem = "is empty: copy or download it again."
+        else:
+            with path.open("rb") as stream:
+                return stream.read(MAX_FILE_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        problem = "does not exist: check the path."
+    except PermissionError:
+        problem = "may not be read: change its permissions or choose another file."
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}): check the path."
+    except ValueError:
+        problem = "is not a path, as it has characters that no path can have: check the path."
+    raise _refusal(path, problem)
+
+
+def _split(path: Path, content: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Return the FlatBuffer, and the files appended to it by name."""
+    tail = content[-_MAX_TAIL_BYTES:]
+    if not zipfile.is_zipfile(io.BytesIO(tail)):
+        return content, {}
+    # Python's zip reader raises errors of many types for damaged archives (bad checksum, unknown
+    # compression, encryption, bad names), and no other code of ours runs in here.
+    try:
+        with zipfile.ZipFile(io.BytesIO(tail)) as archive:
+            entries = archive.infolist()
+            start = min((entry.header_offset for entry in entries), default=len(tail))
+            # The reader stops at the size that an entry claims to unpack to.
+            unpacked = sum(entry.file_size for entry in entries)
+            if start < 0 or unpacked > _MAX_TAIL_BYTES or len(entries) > _MAX_APPENDED_FILES:
+                raise ValueError
+            appended = {entry.filename: archive.read(entry) for entry in entries}
+    except Exception as error:
+        raise _refusal(
+            path, "has damaged or far too large files appended: copy or download it again."
+        ) from error
+    return content[: len(content) - len(tail) + start], appended
+
+
+def _read_metadata(path: Path, flatbuffer: bytes, content: bytes) -> ModelMetadata:
+    """Read `eurosat.json` and compare its SHA-256 with that of the FlatBuffer."""
+    unusable = "holds metadata that cannot be used: convert or download it again."
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, unusable) from error
+    if not isinstance(document, dict):
+        raise _refusal(path, unusable)
+    if document.get("format_version") != _FORMAT_VERSION:
+        raise _refusal(path, "was made by another version of EuroSAT Edge: install the newest one.")
+    if document.get("flatbuffer_sha256") != hashlib.sha256(flatbuffer).hexdigest():
+        raise _refusal(path, "is damaged, as its checksum differs: copy or download it again.")
+    known = {entry.name for entry in fields(ModelMetadata)}
+    values: dict[str, Any] = {name: value for name, value in document.items() if name in known}
+    try:
+        values["class_names"] = tuple(values["class_names"])
+        return ModelMetadata(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _refusal(path, unusable) from error
+
+
+def _read_labels(path: Path, content: bytes) -> tuple[str, ...]:
+    """Return the lines of a label file, with "class 7" in place of an empty or odd eighth one."""
+    try:
+        lines = content.decode("utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise _refusal(path, "has labels that are not UTF-8 text: convert it again.") from error
+    names = [line.strip() for line in lines]
+    return tuple(
+        name if name and name.isprintable() else f"class {index}"
+        for index, name in enumerate(names)
+    )
+
+
+def _likely_label_file(appended: Mapping[str, bytes]) -> str | None:
+    """Return the label file of a model that has files appended but no standard metadata."""
+    if LABELS_FILE in appended:
+        return LABELS_FILE
+    texts = [name for name in appended if name.endswith(".txt")]
+    return texts[0] if len(texts) == 1 else None
+
+
+# --- The standard metadata -----------------------------------------------------------------------
+#
+# The tables of the public schema `metadata_schema.fbs`, version 1.5.0, by The TensorFlow and
+# MediaPipe Authors (Apache License 2.0), as far as they are used here: the names of the fields in
+# the order of their slots. A union takes two slots, of which the first says what the second holds.
+# The code that writes and reads them follows the description of the binary format at
+# https://flatbuffers.dev/internals/.
+
+_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ModelMetadata": (
+        "name",
+        "description",
+        "version",
+        "subgraph_metadata",
+        "author",
+        "license",
+        "associated_files",
+        "min_parser_version",
+    ),
+    "SubGraphMetadata": (
+        "name",
+        "description",
+        "input_tensor_metadata",
+        "output_tensor_metadata",
+        "associated_files",
+    ),
+    "TensorMetadata": (
+        "name",
+        "description",
+        "dimension_names",
+        "content",
+        "process_units",
+        "stats",
+        "associated_files",
+    ),
+    "Content": ("content_properties_type", "content_properties", "range"),
+    "ImageProperties": ("color_space", "default_size"),
+    "FeatureProperties": (),
+    "ImageSize": ("width", "height"),
+    "Stats": ("max", "min"),
+    "AssociatedFile": ("name", "description", "type", "locale", "version"),
+    "ProcessUnit": ("options_type", "options"),
+    "NormalizationOptions": ("mean", "std"),
+    # From `schema.fbs`, version 3c, of the same authors and licence: the model itself.
+    "Model": (
+        "version",
+        "operator_codes",
+        "subgraphs",
+        "description",
+        "buffers",
+        "metadata_buffer",
+        "metadata",
+    ),
+    "Metadata": ("name", "buffer"),
+    "Buffer": ("data",),
+}
+_BYTE_FIELDS: Final = {"content_properties_type", "color_space", "type", "options_type"}
+_MAX_TABLES: Final = 100_000
+_METADATA_ENTRY: Final = b"TFLITE_METADATA"
+_METADATA_IDENTIFIER: Final = b"M001"
+
+# Values of the enumerations and unions of that schema.
+_DESCRIPTIONS: Final = 1
+_TENSOR_AXIS_LABELS: Final = 2
+_FEATURE_PROPERTIES: Final = 1
+_IMAGE_PROPERTIES: Final = 2
+_RGB: Final = 1
+_NORMALIZATION_OPTIONS: Final = 1
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table to be written: the name of its kind, and the fields that it has.
+
+    A field holds a text, a whole number, another table, a list of tables or a list of floats.
+    """
+
+    kind: str
+    values: Mapping[str, "str | int | _Table | Sequence[_Table] | Sequence[float]"]
+
+
+def _describe(metadata: ModelMetadata) -> _Table:
+    """Say in the tables of the standard what `metadata` says of input and output."""
+    size = _Table("ImageSize", {"width": metadata.width, "height": metadata.height})
+    image = _Table("ImageProperties", {"color_space": _RGB, "default_size": size})
+    pixels = _Table(
+        "TensorMetadata",
+        {
+            "name": "image",
+            "description": (
+                f"An RGB tile of {metadata.width} x {metadata.height} pixels with values from 0 to "
+                "255. Scaling is part of the model."
+            ),
+            "content": _Table(
+                "Content",
+                {"content_properties_type": _IMAGE_PROPERTIES, "content_properties": image},
+            ),
+            "stats": _Table("Stats", {"min": [0.0], "max": [255.0]}),
+        },
+    )
+    labels = _Table(
+        "AssociatedFile",
+        {
+            "name": LABELS_FILE,
+            "description": "The names of the classes, one a line.",
+            "type": _TENSOR_AXIS_LABELS,
+        },
+    )
+    probabilities = _Table(
+        "TensorMetadata",
+        {
+            "name": "probability",
+            "description": "The probability of each class.",
+            "content": _Table(
+                "Content",
+                {
+                    "content_properties_type": _FEATURE_PROPERTIES,
+                    "content_properties": _Table("FeatureProperties", {}),
+                },
+            ),
+            "stats": _Table("Stats", {"min": [0.0], "max": [1.0]}),
+            "associated_files": [labels],
+        },
+    )
+    details = _Table(
+        "AssociatedFile",
+        {
+            "name": EUROSAT_FILE,
+            "description": "Accuracy, provenance and checksum of this model.",
+            "type": _DESCRIPTIONS,
+        },
+    )
+    subgraph = _Table(
+        "SubGraphMetadata",
+        {"input_tensor_metadata": [pixels], "output_tensor_metadata": [probabilities]},
+    )
+    return _Table(
+        "ModelMetadata",
+        {
+            "name": metadata.title or metadata.name,
+            "description": metadata.description,
+            "version": str(_FORMAT_VERSION),
+            "subgraph_metadata": [subgraph],
+            "associated_files": [details],
+            "min_parser_version": "1.0.0",
+        },
+    )
+
+
+def _with_standard_metadata(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> bytes:
+    """Return the FlatBuffer of a model with its entry `TFLITE_METADATA` added or replaced."""
+    if flatbuffer[4:8] != b"TFL3":
+        raise _refusal(path, "cannot be written, as there is no TFLite model to write.")
+    # Imported here: only writing needs them, and they are slow to load.
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    class AlignedBuilder(flatbuffers.Builder):
+        """A builder that begins each vector of bytes at a multiple of 16."""
+
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+            return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+    description = flatbuffers.Builder()
+    description.Finish(_write_table(description, _describe(metadata)), _METADATA_IDENTIFIER)
+
+    # Any, as the generated code declares texts as str, but those that were read are bytes.
+    model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    model.metadata = model.metadata or []
+    old = [entry for entry in model.metadata if entry.name == _METADATA_ENTRY]
+    if old:
+        buffer = model.buffers[old[0].buffer]
+    else:
+        buffer = schema.BufferT()
+        entry = schema.MetadataT()
+        entry.name = _METADATA_ENTRY.decode()
+        entry.buffer = len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata.append(entry)
+    buffer.data = list(description.Output())
+
+    builder = AlignedBuilder(len(flatbuffer))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _write_table(builder: "Builder", table: _Table) -> int:
+    """Write a table with all that it holds; return its offset."""
+    slots = _TABLES[table.kind]
+    # A FlatBuffer is written from its leaves to its root.
+    offsets = {
+        name: _write_value(builder, value)
+        for name, value in table.values.items()
+        if not isinstance(value, int)
+    }
+    builder.StartObject(len(slots))
+    for name, value in table.values.items():
+        slot = slots.index(name)
+        if name in offsets:
+            builder.PrependUOffsetTRelativeSlot(slot, offsets[name], 0)
+        elif name in _BYTE_FIELDS:
+            builder.PrependInt8Slot(slot, value, 0)
+        else:
+            builder.PrependUint32Slot(slot, value, 0)
+    return builder.EndObject()
+
+
+def _write_value(
+    builder: "Builder", value: str | _Table | Sequence[_Table] | Sequence[float]
+) -> int:
+    """Write a text, a table or a list; return its offset."""
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, _Table):
+        return _write_table(builder, value)
+    entries = [
+        _write_table(builder, entry) if isinstance(entry, _Table) else entry for entry in value
+    ]
+    builder.StartVector(4, len(entries), 4)
+    for entry in reversed(entries):
+        if isinstance(entry, float):
+            builder.PrependFloat32(entry)
+        else:
+            builder.PrependUOffsetTRelative(entry)
+    return builder.EndVector()
+
+
+@dataclass(frozen=True)
+class _StandardMetadata:
+    """What is used of the standard metadata: the names of appended files, labels, scaling."""
+
+    files: tuple[str, ...] = ()
+    label_file: str | None = None
+    normalization: Normalization | None = None
+
+
+class _Reader:
+    """Reads the fields of one table of a FlatBuffer that may be damaged or hostile.
+
+    What leads out of the buffer raises `struct.error`. A way from a table to a field cannot be
+    endless, as the caller names each step of it.
+    """
+
+    def __init__(self, content: bytes, kind: str, position: int) -> None:
+        self._content = content
+        self._slots = _TABLES[kind]
+        self._position = position
+
+    def number(self, name: str) -> int:
+        place = self._place(name)
+        form = "<b" if name in _BYTE_FIELDS else "<I"
+        return 0 if place is None else self._unpack(form, place)
+
+    def table(self, name: str, kind: str) -> "_Reader | None":
+        place = self._place(name)
+        return None if place is None else _Reader(self._content, kind, self._follow(place))
+
+    def tables(self, name: str, kind: str) -> "list[_Reader]":
+        start, length = self._vector(name)
+        if length > _MAX_TABLES:
+            raise IndexError
+        places = range(start, start + 4 * length, 4)
+        return [_Reader(self._content, kind, self._follow(place)) for place in places]
+
+    def floats(self, name: str) -> tuple[float, ...]:
+        start, length = self._vector(name)
+        return struct.unpack_from(f"<{length}f", self._content, start)
+
+    def content(self, name: str) -> bytes:
+        start, length = self._vector(name)
+        return self._content[start : start + length]
+
+    def text(self, name: str) -> str:
+        return self.content(name).decode("utf-8", "replace")
+
+    def _place(self, name: str) -> int | None:
+        """Return where a field is stored, or None if the table does not have it."""
+        slots_start = self._position - self._unpack("<i", self._position)
+        slot = 4 + 2 * self._slots.index(name)
+        if slot >= self._unpack("<H", slots_start):
+            return None
+        offset = self._unpack("<H", slots_start + slot)
+        return self._position + offset if offset else None
+
+    def _vector(self, name: str) -> tuple[int, int]:
+        """Return where the entries of a list, or the bytes of a text, begin, and how many."""
+        place = self._place(name)
+        if place is None:
+            return 0, 0
+        target = self._follow(place)
+        return target + 4, self._unpack("<I", target)
+
+    def _follow(self, place: int) -> int:
+        return place + self._unpack("<I", place)
+
+    def _unpack(self, form: str, place: int) -> int:
+        return struct.unpack_from(form, self._content, place)[0]
+
+
+def _root(content: bytes, kind: str) -> _Reader:
+    """Return the table at which a FlatBuffer begins."""
+    return _Reader(content, kind, struct.unpack_from("<I", content)[0])
+
+
+def _read_standard_metadata(flatbuffer: bytes) -> _StandardMetadata:
+    """Read what is used of a model's `TFLITE_METADATA`; nothing if there is none or it is odd."""
+    try:
+        model = _root(flatbuffer, "Model")
+        numbers = [
+            entry.number("buffer")
+            for entry in model.tables("metadata", "Metadata")
+            if entry.content("name") == _METADATA_ENTRY
+        ]
+        if not numbers:
+            return _StandardMetadata()
+        content = model.tables("buffers", "Buffer")[numbers[0]].content("data")
+        if content[4:8] != _METADATA_IDENTIFIER:
+            return _StandardMetadata()
+        description = _root(content, "ModelMetadata")
+        subgraph = description.tables("subgraph_metadata", "SubGraphMetadata")[0]
+        image = subgraph.tables("input_tensor_metadata", "TensorMetadata")[0]
+        answer = subgraph.tables("output_tensor_metadata", "TensorMetadata")[0]
+        answer_files = answer.tables("associated_files", "AssociatedFile")
+        files = description.tables("associated_files", "AssociatedFile") + answer_files
+        labels = [
+            entry.text("name")
+            for entry in answer_files
+            if entry.number("type") == _TENSOR_AXIS_LABELS
+        ]
+        return _StandardMetadata(
+            files=tuple(entry.text("name") for entry in files),
+            label_file=labels[0] if labels else None,
+            normalization=_read_normalization(image),
+        )
+    except (struct.error, IndexError, OverflowError, MemoryError):
+        return _StandardMetadata()
+
+
+def _read_normalization(image: _Reader) -> Normalization | None:
+    """Return how the metadata of an input tensor says that pixels are to be scaled."""
+    for unit in image.tables("process_units", "ProcessUnit"):
+        options = unit.table("options", "NormalizationOptions")
+        if options is None or unit.number("options_type") != _NORMALIZATION_OPTIONS:
+            continue
+        mean, std = options.floats("mean"), options.floats("std")
+        counts_fit = len(mean) in {1, 3} and len(std) in {1, 3}
+        if counts_fit and all(map(math.isfinite, mean + std)) and 0.0 not in std:
+            return Normalization(mean, std)
+    return None

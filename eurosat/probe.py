@@ -1,0 +1,334 @@
+"""Opens model files with LiteRT; a file never seen before is opened in a child process first.
+
+LiteRT checks the structure of a file, but a damaged or hostile model can still end the process
+while its tensors are laid out or computed. So a model is run once in a process of its own, under
+limits of time and memory, before the process of the user loads it.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+
+from eurosat import atomic
+from eurosat.errors import MissingPackageError, ModelFileError
+from eurosat.model_file import MAX_SIDE, ModelFile, is_shipped, printable
+from eurosat.user_cache import user_cache
+
+_LOG = logging.getLogger(__name__)
+
+PROBE_SECONDS: Final = 60.0
+"""How long the child process may take to load and run a model, in seconds."""
+
+# Beyond what the child has in use with the file read: enough for a model that unpacks its weights
+# from 8-bit to 32-bit numbers, far below what makes a computer unusable.
+_MEMORY_BYTES: Final = 2_000_000_000
+_MEMORY_FACTOR: Final = 8
+
+_MAX_CLASSES: Final = 100_000
+
+# The second is the name of the same runtime until 2023, on boards that have no newer one.
+_RUNTIMES: Final = ("ai_edge_litert", "tflite_runtime")
+
+_runtime_lock = threading.Lock()
+_has_started = False
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """The input or output of an open model.
+
+    Attributes:
+        index: What LiteRT calls it by.
+        dtype: The type of its values: uint8, int8 or float32.
+        shape: Its shape for one tile: [1, height, width, 3] or [1, classes].
+        scale: For integers, value = (stored - zero_point) * scale; 0.0 for an input if not stated.
+        zero_point: See `scale`.
+    """
+
+    index: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, eq=False)
+class OpenModel:
+    """An image classifier loaded into LiteRT, for one tile at a time and one thread at a time."""
+
+    name: str
+    interpreter: Any
+    input: Tensor
+    output: Tensor
+
+    def run(self, values: np.ndarray) -> np.ndarray:
+        """Run the model on one tile.
+
+        Args:
+            values: An array of the shape and dtype of `input`.
+
+        Returns:
+            An array of the shape and dtype of `output`, with memory of its own.
+
+        Raises:
+            ModelFileError: The model cannot be run.
+        """
+        # LiteRT raises plain RuntimeError and ValueError.
+        try:
+            self.interpreter.set_tensor(self.input.index, values)
+            self.interpreter.invoke()
+            answer = self.interpreter.get_tensor(self.output.index)
+        except (RuntimeError, ValueError) as error:
+            raise _cannot_run(self.name, error) from error
+        if answer.shape != self.output.shape:
+            raise _not_a_classifier(self.name)
+        return answer
+
+
+def runtime_version() -> str:
+    """Return the name and version of the installed runtime, such as "ai_edge_litert 2.3.0".
+
+    Raises:
+        MissingPackageError: There is no runtime.
+    """
+    runtime, _ = _load_runtime()
+    return f"{runtime.__name__} {getattr(runtime, '__version__', 'of unknown version')}"
+
+
+def open_model(flatbuffer: bytes, name: str) -> OpenModel:
+    """Load a model into this process and check that it is an image classifier.
+
+    Args:
+        flatbuffer: The model, as in `ModelFile.flatbuffer`.
+        name: How messages name it.
+
+    Returns:
+        The model, ready to run.
+
+    Raises:
+        ModelFileError: LiteRT refuses the model; or it does not have exactly one input for a
+            uint8, int8 or float32 RGB image, and one output with a value for each class.
+        MissingPackageError: There is no runtime.
+    """
+    _, interpreter_class = _load_runtime()
+    # LiteRT raises errors of several types for models that it cannot load.
+    try:
+        with _quiet_start():
+            interpreter = interpreter_class(model_content=flatbuffer, num_threads=1)
+            pixels = _only_tensor(interpreter.get_input_details(), name)
+            is_image = pixels.shape[:1] + pixels.shape[3:] == (1, 3)
+            # Checked before memory is set aside for a tensor of that size.
+            if not is_image or not all(1 <= side <= MAX_SIDE for side in pixels.shape[1:3]):
+                raise _not_a_classifier(name)
+            interpreter.allocate_tensors()
+        answer = _only_tensor(interpreter.get_output_details(), name)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise _cannot_run(name, error) from error
+    is_row = answer.shape[:-1] == (1,)
+    has_meaning = answer.dtype == np.float32 or answer.scale != 0
+    if not is_row or not 1 < answer.shape[1] <= _MAX_CLASSES or not has_meaning:
+        raise _not_a_classifier(name)
+    return OpenModel(name, interpreter, pixels, answer)
+
+
+def probe(model_file: ModelFile, *, seconds: float = PROBE_SECONDS) -> None:
+    """Make sure that a model can be opened without ending the process.
+
+    Files that came with the installation are trusted. Any other file is opened and run once in a
+    child process, which gets the very bytes that were read; a file that passed is remembered by
+    its SHA-256 and the version of LiteRT in the user's cache folder.
+
+    Args:
+        model_file: The file.
+        seconds: How long the child process may take.
+
+    Raises:
+        ModelFileError: The model crashes, takes too long or is no image classifier.
+        MissingPackageError: There is no runtime.
+    """
+    if is_shipped(model_file.sha256):
+        return
+    version = runtime_version()
+    marker = user_cache() / "probed-models" / f"{model_file.sha256} {version}.json"
+    with suppress(OSError):
+        if marker.exists():
+            return
+    report = _run_in_child(model_file, seconds)
+    try:
+        atomic.write_text(marker, json.dumps(report) + "\n")
+    except OSError as error:
+        _LOG.debug("The probe of %s cannot be remembered: %s", model_file.path, error)
+
+
+def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
+    """Open a model in a child process; return what the child found."""
+    import subprocess
+
+    name = printable(model_file.path)
+    # The child must find this package and LiteRT wherever this process found them, and nothing in
+    # the current folder (-P).
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    }
+    try:
+        child = subprocess.run(
+            [sys.executable, "-P", "-m", "eurosat.probe", name],
+            input=model_file.flatbuffer,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env=environment,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelFileError(
+            f"{name} did not answer within {seconds:.0f} seconds: choose another model."
+        ) from error
+    except OSError as error:
+        raise ModelFileError(
+            f"{name} cannot be checked, as no process can be started ({error.strerror})."
+        ) from error
+    _LOG.debug("The probe of %s ended with %d: %s", name, child.returncode, child.stderr)
+    try:
+        report = json.loads(child.stdout.splitlines()[-1])
+        refusal = report["refusal"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise _crashes(name) from error
+    if refusal is not None:
+        raise ModelFileError(str(refusal))
+    # A model can also crash when it is unloaded, after the report.
+    if child.returncode != 0:
+        raise _crashes(name)
+    return report
+
+
+def main() -> None:
+    """Open the model that comes in on standard input; print a line of JSON with what was found."""
+    name = sys.argv[1]
+    flatbuffer = sys.stdin.buffer.read()
+    _load_runtime()
+    _limit_resources(len(flatbuffer))
+    try:
+        model = open_model(flatbuffer, name)
+        model.run(np.zeros(model.input.shape, model.input.dtype))
+    except ModelFileError as error:
+        report = {"refusal": str(error)}
+    else:
+        report = {
+            "refusal": None,
+            "input": [model.input.dtype.name, *model.input.shape],
+            "output": [model.output.dtype.name, *model.output.shape],
+        }
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+def _limit_resources(size: int) -> None:
+    """Limit the memory of this process, and have it leave no core file if it crashes."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Only Linux says here how much is in use and keeps to the limit.
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit = pages * resource.getpagesize() + _MEMORY_BYTES + _MEMORY_FACTOR * size
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (min(limit, sys.maxsize), hard))
+
+
+def _load_runtime() -> tuple[ModuleType, type[Any]]:
+    """Return the package of the runtime and its class `Interpreter`."""
+    for package in _RUNTIMES:
+        try:
+            interpreter = import_module(f"{package}.interpreter").Interpreter
+        except ImportError as error:
+            _LOG.debug("%s cannot be used: %s", package, error)
+        else:
+            return sys.modules[package], interpreter
+    raise MissingPackageError(
+        "LiteRT, which runs the models, is not installed: run `pip install ai-edge-litert` "
+        "(on a 32-bit board `pip install tflite-runtime`)."
+    )
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep LiteRT's line on its first start off the standard error stream, where that is safe.
+
+    LiteRT writes the line "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." past Python,
+    once in a process, and has no switch against it. The stream belongs to the whole process, so it
+    is turned away only while no other thread of Python runs that could have something to say.
+    """
+    global _has_started
+    with _runtime_lock:
+        is_first, _has_started = not _has_started, True
+    saved = None
+    if is_first and threading.active_count() == 1:
+        # A program without a console has no such stream.
+        with suppress(OSError):
+            saved = os.dup(2)
+    if saved is None:
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _only_tensor(details: list[dict[str, Any]], name: str) -> Tensor:
+    """Return the one input or output that the runtime describes."""
+    if len(details) != 1 or np.dtype(details[0]["dtype"]).name not in {"uint8", "int8", "float32"}:
+        raise _not_a_classifier(name)
+    scale, zero_point = details[0]["quantization"]
+    return Tensor(
+        index=details[0]["index"],
+        dtype=np.dtype(details[0]["dtype"]),
+        shape=tuple(int(size) for size in details[0]["shape"]),
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )
+
+
+def _not_a_classifier(name: str) -> ModelFileError:
+    return ModelFileError(
+        f"{name} does not take one RGB image and return a value for each class: choose an image "
+        "classifier."
+    )
+
+
+def _cannot_run(name: str, error: Exception) -> ModelFileError:
+    # Without a text where there is not enough memory.
+    reason = printable(" ".join(str(error).split()))[:200]
+    because = f" ({reason})" if reason else ""
+    return ModelFileError(f"{name} cannot be run by LiteRT{because}: choose another model.")
+
+
+def _crashes(name: str) -> ModelFileError:
+    return ModelFileError(
+        f"{name} crashes LiteRT, so it is damaged or made for another version: convert or download "
+        "it again."
+    )
+
+
+if __name__ == "__main__":
+    main()
