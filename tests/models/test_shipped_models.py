@@ -1,0 +1,79 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eurosat.classifier import Classifier
+from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.labels import EUROSAT_CLASSES
+from eurosat.model_file import read_model_file, shipped_model_names, shipped_model_path
+from eurosat.split import split_dataset
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+NAMES = ("cnn-int8", "mobilenet-int8")
+LOWEST_ACCURACY = {"cnn-int8": 0.96, "mobilenet-int8": 0.975}
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return load_dataset(find_dataset())
+
+
+def test_the_two_models_are_there():
+    assert tuple(shipped_model_names()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_is_as_accurate_on_the_test_split_as_its_card_says(name, dataset):
+    metadata = read_model_file(shipped_model_path(name)).metadata
+    assert metadata is not None
+    said = metadata.accuracy["test"]["exported"]["accuracy"]
+    provenance = metadata.provenance
+    assert provenance["data_fingerprint"] == dataset.fingerprint
+    split = split_dataset(dataset, seed=provenance["split"]["seed"])
+    positions = dataset.positions(split.test)
+    assert len(positions) == provenance["split"]["test"]
+
+    probabilities = Classifier.shipped(name).classify_batch(dataset.tiles[positions])
+    accuracy = float((probabilities.argmax(axis=1) == dataset.labels[positions]).mean())
+
+    # Another processor may round a handful of tiles the other way.
+    assert accuracy == pytest.approx(said, abs=0.002)
+    assert accuracy >= LOWEST_ACCURACY[name]
+    assert (
+        f"| accuracy | {metadata.accuracy['test']['original']['accuracy']:.2%} | {said:.2%} |"
+        in (MODELS / f"{name}.md").read_text(encoding="utf-8")
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_passed_the_gate(name):
+    metadata = read_model_file(shipped_model_path(name)).metadata
+    assert metadata is not None
+    test = metadata.accuracy["test"]
+    assert test["drop"] <= 0.005
+    for label, recall in test["original"]["recalls"].items():
+        assert recall - test["exported"]["recalls"][label] <= 0.02
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_knows_the_classes_of_eurosat(name):
+    assert Classifier.shipped(name).class_names == tuple(cover.name for cover in EUROSAT_CLASSES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_gives_probabilities(name):
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    probabilities = Classifier.shipped(name).classify_batch(grey[None])[0]
+    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_checksums_are_those_of_the_files():
+    listed = dict(
+        reversed(line.split("  "))
+        for line in (MODELS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    )
+    assert listed == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MODELS.glob("*.tflite")
+    }
