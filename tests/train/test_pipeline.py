@@ -1,0 +1,119 @@
+"""Batches of training tiles: every tile once an epoch, the same for the same seed and epoch."""
+
+import numpy as np
+import pytest
+
+from eurosat.train.pipeline import MAXIMUM_SHIFT, TrainingTiles
+
+COUNT, SIDE, BATCH = 50, 16, 16
+TILES = np.random.default_rng(1).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
+
+Batches = list[tuple[np.ndarray, np.ndarray]]
+
+
+def epoch(
+    number: int, *, seed: int = 0, augment: bool = True, tiles: np.ndarray = TILES
+) -> Batches:
+    """The batches of an epoch. Each tile is a class of its own: a label says which tile it is."""
+    training = TrainingTiles(tiles, np.arange(len(tiles)), len(tiles), seed=seed, augment=augment)
+    return [(t.numpy(), one_hot.numpy()) for t, one_hot in training.epoch(number, BATCH)]
+
+
+def joined(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
+    """All tiles of an epoch, and which tile each was made of."""
+    tiles, one_hot = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return tiles, one_hot.argmax(axis=1)
+
+
+def originals(tile: np.ndarray) -> dict[tuple[int, int, int], bytes]:
+    """All that may be made of a tile: the eight turns and flips of all its shifts."""
+    padded = np.pad(tile, ((MAXIMUM_SHIFT,) * 2, (MAXIMUM_SHIFT,) * 2, (0, 0)), mode="reflect")
+    made = {}
+    for row in range(2 * MAXIMUM_SHIFT + 1):
+        for column in range(2 * MAXIMUM_SHIFT + 1):
+            shifted = padded[row : row + SIDE, column : column + SIDE]
+            for turn in range(4):
+                turned = np.rot90(shifted, turn)
+                made[row, column, turn] = turned.tobytes()
+                made[row, column, turn + 4] = turned[:, ::-1].tobytes()
+    return made
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_every_tile_comes_once_an_epoch(augment: bool):
+    for number in range(3):
+        batches = epoch(number, augment=augment)
+        assert [len(tiles) for tiles, _ in batches] == [16, 16, 16, 2]
+        assert all(tiles.dtype == np.uint8 for tiles, _ in batches)
+        assert all((one_hot.sum(axis=1) == 1).all() for _, one_hot in batches)
+        _, which = joined(batches)
+        assert sorted(which) == list(range(COUNT))
+
+
+@pytest.mark.parametrize(("size", "batches"), [(1, 50), (16, 4), (25, 2), (50, 1), (1000, 1)])
+def test_the_number_of_batches_is_what_an_epoch_gives(size: int, batches: int):
+    training = TrainingTiles(TILES, np.zeros(COUNT, np.int64), 2, seed=0, augment=True)
+    assert training.batch_count(size) == batches == len(list(training.epoch(0, size)))
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches():
+    one = TrainingTiles(TILES, np.arange(COUNT), COUNT, seed=7, augment=True)
+    list(one.epoch(0, BATCH))
+    list(one.epoch(1, BATCH))
+    after_two_others = [(t.numpy(), label.numpy()) for t, label in one.epoch(2, BATCH)]
+    for first, second in zip(after_two_others, epoch(2, seed=7), strict=True):
+        np.testing.assert_array_equal(first[0], second[0])
+        np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_other_epochs_and_other_seeds_give_another_order():
+    orders = [
+        tuple(joined(epoch(number, seed=seed))[1])
+        for number, seed in ((0, 0), (1, 0), (2, 0), (0, 1))
+    ]
+    assert len(set(orders)) == 4
+    assert all(order != tuple(range(COUNT)) for order in orders)
+
+
+def test_other_epochs_and_other_seeds_augment_otherwise():
+    made = []
+    for number, seed in ((0, 0), (1, 0), (0, 1)):
+        tiles, which = joined(epoch(number, seed=seed))
+        made.append(tiles[np.argsort(which)])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        same = (made[one] == made[other]).all(axis=(1, 2, 3)).sum()
+        assert same < COUNT / 10
+
+
+def test_without_augmentation_tiles_are_untouched():
+    tiles, which = joined(epoch(3, augment=False))
+    np.testing.assert_array_equal(tiles, TILES[which])
+
+
+def test_augmented_tiles_are_their_originals_turned_flipped_and_shifted():
+    found: list[tuple[int, int, int]] = []
+    for number in range(8):
+        tiles, which = joined(epoch(number))
+        for tile, index in zip(tiles, which, strict=True):
+            made = originals(TILES[index])
+            ways = [way for way, content in made.items() if content == tile.tobytes()]
+            assert len(ways) == 1, "the tile is not made of the one that its label says"
+            found += ways
+    # 400 draws: every shift and every turn occurs, and none much more often than the others.
+    for values, kinds in zip(zip(*found, strict=True), (9, 9, 8), strict=True):
+        counts = np.bincount(values, minlength=kinds)
+        assert len(counts) == kinds
+        assert counts.min() > 400 / kinds / 2
+        assert counts.max() < 400 / kinds * 2
+
+
+def test_turns_and_flips_keep_every_pixel():
+    # The rim is of one colour and wider than a shift, so that a shift too takes nothing away.
+    tiles = np.full((COUNT, SIDE, SIDE, 3), 9, np.uint8)
+    inner = slice(2 * MAXIMUM_SHIFT - 2, SIDE - 2 * MAXIMUM_SHIFT + 2)
+    tiles[:, inner, inner] = TILES[:, inner, inner]
+    made, which = joined(epoch(0, tiles=tiles))
+    for tile, index in zip(made, which, strict=True):
+        assert sorted(map(tuple, tile.reshape(-1, 3))) == sorted(
+            map(tuple, tiles[index].reshape(-1, 3))
+        )

@@ -1,0 +1,457 @@
+"""`eurosat-train`: what it writes, what it says, and what it refuses."""
+
+import csv
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import classification_report, confusion_matrix, log_loss
+
+from eurosat.dataset import Dataset, load_dataset
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+
+Command = Callable[..., CompletedProcess[str]]
+
+FILES = {
+    "config.json",
+    "split.json",
+    "model.keras",
+    "history.csv",
+    "metrics.json",
+    "report.txt",
+    "curves.png",
+    "confusion_matrix.png",
+    "predictions.png",
+    "checkpoint",
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(small_archive: Path) -> Dataset:
+    return load_dataset(small_archive)
+
+
+@pytest.fixture
+def copied_run(small_run: Path, tmp_path: Path) -> RunFolder:
+    """A finished run that a test may change."""
+    shutil.copytree(small_run, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
+    """The command ends with status 2 and one line on standard error that holds all the parts."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
+    """As `assert_refused`, behind the notes on the data."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    *_, last = done.stderr.splitlines()
+    assert re.fullmatch(r"Error: .+\.", last), done.stderr
+    assert done.stderr.count("Error") == 1
+    for part in parts:
+        assert part in last
+
+
+@pytest.mark.parametrize("program", ["eurosat-train", "eurosat-convert", "eurosat-classify"])
+def test_help_answers_without_loading_anything_heavy(program: str, command: Command):
+    done = command(program, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()
+    }
+    assert {"typer", "eurosat"} <= loaded
+    assert not {"tensorflow", "keras", "sklearn", "matplotlib", "scipy"} & loaded
+
+
+def test_audit_describes_the_data_and_stops(small_archive: Path, tmp_path: Path, command: Command):
+    done = command(
+        "eurosat-train", "cnn", "--audit", "--data", small_archive, "--out", tmp_path / "run"
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "400 tiles in 10 classes"
+    assert [line.split() for line in lines[1:11]][:2] == [["AnnualCrop", "40"], ["Forest", "40"]]
+    assert lines[11:] == [
+        "Imbalance ratio (largest to smallest class): 1.00",
+        "Unreadable files, left out: 0",
+        "Other sizes than 64 x 64, resized: 0",
+        "Groups of equal tiles: 0",
+        "Groups of equal tiles across classes: 0",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Command):
+    long = "a-rather-long-name-of-a-file-that-does-not-fit-into-a-line-of-eighty-letters"
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for name in ("Forest/one.png", "River/two.png", f"River/{long}.png"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    done = command("eurosat-train", "cnn", "--audit", "--data", "data")
+    assert done.returncode == 0
+    *_, last = done.stdout.splitlines()
+    assert last == f"  Forest/one.png = River/{long}.png = River/two.png"
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["--epochs", "0"], "--epochs must be at least 1, not 0."),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--dropout", "1"], "--dropout must be below 1, not 1.0."),
+        (["--dropout", "-0.1"], "--dropout"),
+        (["--dropout", "nan"], "--dropout"),
+        (["--l2", "-1"], "--l2"),
+        (["--label-smoothing", "1.5"], "--label-smoothing"),
+        (["--learning-rate", "0"], "--learning-rate"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--patience", "0"], "--patience"),
+        (["--image-size", "8"], "--image-size"),
+        (["--units", "-1"], "--units"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", "4294967296"], "--seed must be at most 4294967295, not 4294967296."),
+        (["--width", "0"], "--width"),
+    ],
+    ids=" ".join,
+)
+def test_values_that_cannot_be_trained_with_are_refused(
+    options: list[str], part: str, tmp_path: Path, command_here: Command
+):
+    assert_refused(command_here("eurosat-train", "mobilenet", *options), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["cnn", "--epochs", "few"], ["resnet"], ["cnn", "--depth"]])
+def test_what_the_command_line_does_not_know_is_refused(options: list[str], command: Command):
+    done = command("eurosat-train", *options)
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert options[-1] in done.stderr
+
+
+def test_the_same_in_a_process_of_its_own(tmp_path: Path, command: Command):
+    assert_refused(command("eurosat-train", "cnn", "--epochs", "0"), "--epochs")
+    missing = command("eurosat-train", "cnn", EUROSAT_DATA="no/such.zip")
+    assert_refused(missing, "no/such.zip", "EUROSAT_DATA")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_are_none_are_refused(tmp_path: Path, command_here: Command):
+    for name in ("absent", "text.zip", "empty", "one"):
+        path = tmp_path / name
+        if name == "text.zip":
+            path.write_text("no zip")
+        elif name != "absent":
+            path.mkdir()
+        if name == "one":
+            (path / "Forest").mkdir()
+            Image.new("RGB", (64, 64)).save(path / "Forest" / "1.png")
+        done = command_here("eurosat-train", "cnn", "--data", path, "--out", tmp_path / "run")
+        assert_refused(done, str(path))
+    assert not (tmp_path / "run").exists()
+
+
+def test_fractions_that_leave_nothing_are_refused(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    out = tmp_path / "run"
+    for options in (("--validation-fraction", "0"), ("--test-fraction", "0.95")):
+        done = command_here("eurosat-train", "cnn", *options, "--data", small_archive, "--out", out)
+        assert_refused_at_last(done, "fractions")
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "file").write_text("in the way")
+    done = command_here(
+        "eurosat-train", "cnn", "--data", small_archive, "--out", tmp_path / "file" / "run"
+    )
+    assert_refused_at_last(done, "file/run cannot be written to", "--out")
+
+
+def test_imagenet_weights_that_are_not_there_offline_are_told_in_a_sentence(
+    small_archive: Path, tmp_path: Path, command: Command
+):
+    nowhere = "http://127.0.0.1:9"
+    done = command(
+        "eurosat-train",
+        *("mobilenet", "--width", "0.75", "--data", small_archive, "--out", tmp_path / "run"),
+        KERAS_HOME=str(tmp_path / "keras"),
+        http_proxy=nowhere,
+        https_proxy=nowhere,
+        no_proxy="",
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    *_, last = done.stderr.splitlines()
+    assert re.fullmatch(r"Error: The ImageNet weights .*_0\.75_224_no_top\.h5 could not .*\.", last)
+    assert "KERAS_HOME" in last
+
+
+def test_a_folder_with_a_run_in_it_is_refused(
+    small_run: Path, small_archive: Path, command_here: Command
+):
+    before = {path: path.stat().st_mtime_ns for path in small_run.rglob("*")}
+    done = command_here("eurosat-train", "cnn", "--data", small_archive, "--out", small_run)
+    assert_refused(done, "holds a run already", "--resume", "--out")
+    assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*")} == before
+
+
+def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command):
+    done = command_here("eurosat-train", "cnn", "--out", tmp_path / "none", "--resume")
+    assert_refused(done, str(tmp_path / "none"))
+    assert_refused(command_here("eurosat-train", "cnn", "--resume"), "no cnn run in runs", "--out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["cnn", "--epochs", "5"], "was begun with epochs 4, not 5"),
+        (["cnn", "--seed", "1"], "was begun with seed 0, not 1"),
+        (["cnn", "--no-augment"], "was begun with augment True, not False"),
+        (["cnn", "--learning-rate", "0.1"], "was begun with learning rate 0.002, not 0.1"),
+        (["mobilenet"], "was begun with architecture cnn, not mobilenet"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_differ_from_those_of_the_run_are_refused(
+    options: list[str], part: str, small_run: Path, small_archive: Path, command_here: Command
+):
+    done = command_here(
+        "eurosat-train", *options, "--data", small_archive, "--out", small_run, "--resume"
+    )
+    assert_refused_at_last(done, part)
+
+
+def test_another_data_set_is_refused_on_resume(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    other = tmp_path / "other.zip"
+    with zipfile.ZipFile(small_archive) as all_tiles, zipfile.ZipFile(other, "w") as fewer:
+        for name in all_tiles.namelist()[:-1]:
+            fewer.writestr(name, all_tiles.read(name))
+    done = command_here("eurosat-train", "cnn", "--data", other, "--out", small_run, "--resume")
+    assert_refused_at_last(done, str(other), "is not the one of this training run", "--data")
+
+
+@pytest.mark.parametrize("name", ["config.json", "split.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"training": {"epochs": "x"}}'])
+def test_damaged_records_are_refused_on_resume(
+    name: str, content: str, copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    (copied_run.path / name).write_text(content, encoding="utf-8")
+    done = command_here(
+        "eurosat-train", "cnn", "--data", small_archive, "--out", copied_run.path, "--resume"
+    )
+    assert_refused_at_last(done, str(copied_run.path / name), "is damaged")
+
+
+def test_the_run_folder_holds_all_that_is_promised(small_run: Path):
+    assert {path.name for path in small_run.iterdir()} == FILES
+    assert [path.name for path in (small_run / "checkpoint").iterdir()] == ["state.npz"]
+    config = read_json(small_run / "config.json")
+    assert config["training"]["epochs"] == 4
+    assert config["training"]["batch_size"] == 16
+    assert config["training"]["optimizer"] == "adamw"
+    assert config["versions"]["keras"] == keras.__version__
+    with (small_run / "history.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_the_recorded_split_uses_every_tile_once(small_run: Path, dataset: Dataset):
+    split = Split.read(small_run / "split.json")
+    assert (len(split.train), len(split.validation), len(split.test)) == (320, 40, 40)
+    assert sorted(split.train + split.validation + split.test) == sorted(dataset.names)
+    assert split.fingerprint == dataset.fingerprint
+
+
+def test_the_pictures_show_something(small_run: Path):
+    for name, width, height in (
+        ("curves.png", 1000, 400),
+        ("confusion_matrix.png", 800, 800),
+        ("predictions.png", 1000, 1000),
+    ):
+        with Image.open(small_run / name) as picture:
+            picture.load()
+            assert width <= picture.width <= 3000
+            assert height <= picture.height <= 3000
+            colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
+            assert len(colours) > 50
+
+
+def test_figures_report_and_a_new_computation_agree(small_run: Path, dataset: Dataset):
+    folder = RunFolder(small_run)
+    metrics = read_json(folder.metrics)
+    report = folder.report.read_text(encoding="utf-8")
+    model = keras.saving.load_model(folder.model, compile=False)
+    assert metrics["parameters"] == model.count_params()
+    split = folder.read_split()
+    for part in ("validation", "test"):
+        positions = dataset.positions(getattr(split, part))
+        labels = dataset.labels[positions]
+        probabilities = np.asarray(model.predict_on_batch(dataset.tiles[positions]), np.float64)
+        predicted = probabilities.argmax(axis=1)
+        figures = metrics[part]
+        assert figures["tiles"] == len(labels) == 40
+        assert figures["accuracy"] == pytest.approx((predicted == labels).mean())
+        assert figures["confusion"] == confusion_matrix(labels, predicted).tolist()
+        exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+        assert figures["loss"] == pytest.approx(log_loss(labels, exact), rel=1e-4)
+        names = list(dataset.class_names)
+        expected = classification_report(
+            labels, predicted, target_names=names, output_dict=True, zero_division=0.0
+        )
+        for name in names:
+            ours, theirs = figures["classes"][name], expected[name]
+            assert ours == pytest.approx(
+                {
+                    "precision": theirs["precision"],
+                    "recall": theirs["recall"],
+                    "f1": theirs["f1-score"],
+                    "support": theirs["support"],
+                }
+            )
+        mean = expected["macro avg"]
+        assert figures["macro_precision"] == pytest.approx(mean["precision"])
+        assert figures["macro_recall"] == pytest.approx(mean["recall"])
+        assert figures["macro_f1"] == pytest.approx(mean["f1-score"])
+        text = report[report.index(part.capitalize() + "\n") :].partition("weighted avg")[0]
+        rows = {line[:20].strip(): line[20:].split() for line in text.splitlines()}
+        assert rows["accuracy"] == [f"{figures['accuracy']:.4f}", "40"]
+        for name in names:
+            ours = figures["classes"][name]
+            shares = [f"{ours[key]:.4f}" for key in ("precision", "recall", "f1")]
+            assert rows[name] == [*shares, str(ours["support"])]
+    assert report.endswith("Data\n\n" + dataset.audit.to_text() + "\n")
+
+
+def test_the_kept_epoch_is_the_one_whose_figures_stand_in_the_history(small_run: Path):
+    metrics = read_json(small_run / "metrics.json")
+    with (small_run / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = rows[metrics["kept_epoch"] - 1]
+    assert metrics["epochs"] == len(rows)
+    assert float(kept["validation_accuracy"]) == pytest.approx(metrics["validation"]["accuracy"])
+    assert float(kept["validation_loss"]) == pytest.approx(metrics["validation"]["loss"], rel=1e-3)
+    assert max(float(row["validation_accuracy"]) for row in rows) == float(
+        kept["validation_accuracy"]
+    )
+
+
+def test_without_a_terminal_there_are_plain_lines_and_no_noise(
+    small_training: CompletedProcess[str], small_run: Path
+):
+    notes = small_training.stderr.splitlines()
+    assert "\x1b" not in small_training.stderr + small_training.stdout
+    assert "\r" not in small_training.stderr + small_training.stdout
+    start = next(place for place, line in enumerate(notes) if "tiles for training" in line)
+    assert notes[0] == "400 tiles in 10 classes"
+    assert notes[start] == (
+        f"320 tiles for training, 40 for validation, 40 for test; run folder {small_run}"
+    )
+    epochs = [line for line in notes[start + 1 :] if line]
+    for number, line in enumerate(epochs, start=1):
+        assert re.fullmatch(
+            rf"epoch {number}/4, loss \d+\.\d{{4}}, accuracy \d+\.\d\d%, val\. loss \d+\.\d{{4}}, "
+            rf"val\. accuracy \d+\.\d\d%, seconds \d+(, best)?",
+            line,
+        ), line
+    assert len(epochs) == 4
+    assert epochs[0].endswith(", best")
+
+    results = small_training.stdout.splitlines()
+    assert re.fullmatch(r"Kept epoch [1-4] of 4\.", results[1])
+    assert {"Validation", "Test"} <= set(results)
+    assert results[-1] == f"Next: eurosat-convert {small_run} --int8"
+
+
+def test_the_test_split_is_looked_at_only_when_asked_for_and_stays_looked_at(
+    copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
+):
+    resume = ("cnn", "--data", small_archive, "--out", copied_run.path, "--resume")
+    expected = read_json(small_run / "metrics.json")
+    copied_run.metrics.unlink()
+
+    done = command_here("eurosat-train", *resume)
+    assert done.returncode == 0, done.stderr
+    assert "\nTest\n" not in done.stdout
+    metrics = read_json(copied_run.metrics)
+    assert "test" not in metrics
+    assert metrics["validation"] == expected["validation"]
+    assert "Test\n" not in copied_run.report.read_text(encoding="utf-8")
+
+    for options in (["--test"], []):
+        done = command_here("eurosat-train", *resume, *options)
+        assert done.returncode == 0, done.stderr
+        assert "\nTest\n" in done.stdout
+        assert read_json(copied_run.metrics)["test"] == expected["test"]
+        assert "Test\n" in copied_run.report.read_text(encoding="utf-8")
+
+
+def test_resume_without_a_folder_takes_the_latest_run(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    for name in ("cnn-2024-01-01-100000", "cnn-2024-01-02-090000", "mobilenet-2025-01-01-100000"):
+        shutil.copytree(small_run, tmp_path / "runs" / name)
+        (tmp_path / "runs" / name / "report.txt").unlink()
+    (tmp_path / "runs" / "cnn-2026-01-01-100000").mkdir()  # Nothing was begun here.
+    done = command_here("eurosat-train", "cnn", "--data", small_archive, "--resume")
+    assert done.returncode == 0, done.stderr
+    written = [path.parent.name for path in (tmp_path / "runs").glob("*/report.txt")]
+    assert written == ["cnn-2024-01-02-090000"]
+
+
+def test_a_run_without_a_folder_gets_one_of_its_own(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    done = command_here(
+        "eurosat-train",
+        *("cnn", "--epochs", 1, "--image-size", 32, "--data", small_archive),
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"cnn-\d{4}-\d\d-\d\d-\d{6}", folder.name)
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert "test" not in read_json(folder / "metrics.json")
+
+
+def test_square_brackets_in_a_name_are_told_as_they_are(
+    copied_run: RunFolder, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    folder = tmp_path / "[red]run[" / "a]"
+    folder.parent.mkdir()
+    copied_run.path.rename(folder)
+    done = command_here(
+        "eurosat-train", "cnn", "--data", small_archive, "--out", folder, "--resume"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"run folder {folder}\n" in done.stderr
+    assert done.stdout.endswith(f"Next: eurosat-convert {folder} --int8\n")
