@@ -66,7 +66,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        os.utime(path, (path.stat().st_mtime - 86400,) * 2)
+        yesterday = path.stat().st_mtime - 86400
+        os.utime(path, (yesterday, yesterday))
     return folder
 
 

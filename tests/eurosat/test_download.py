@@ -176,7 +176,8 @@ def test_a_folder_without_permission_is_named(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_process_killed_during_the_transfer_leaves_no_archive(tmp_path: Path, server: Server):
     path = tmp_path / "folder" / "archive.zip"
-    server.answer = Answer(CONTENT, pause=threading.Event())
+    pause = threading.Event()
+    server.answer = Answer(CONTENT, pause=pause)
     program = """if True:
         import sys
         from pathlib import Path
@@ -195,7 +196,7 @@ def test_a_process_killed_during_the_transfer_leaves_no_archive(tmp_path: Path, 
     assert process.returncode == -signal.SIGKILL
     assert not path.exists()
 
-    server.answer.pause.set()
+    pause.set()
     server.answer = GOOD
     download_eurosat(url=server.url, sha256=GOOD.sha256, destination=path)
     assert path.read_bytes() == CONTENT
