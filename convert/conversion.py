@@ -3,6 +3,7 @@
 import json
 import platform
 import tempfile
+import zipfile
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -113,6 +114,9 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
         ModelFileError: The Keras model is not one of ours, or there are too few calibration tiles.
     """
     config = folder.read_config()
+    is_whole = isinstance(config.get("training"), dict) and "architecture" in config["training"]
+    if not is_whole or not {"started", "versions"} <= config.keys():
+        raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.")
     split = folder.read_split()
     split.check_matches(dataset)
     if not folder.model.exists():
@@ -122,7 +126,7 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
         )
     try:
         model = keras.saving.load_model(folder.model, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise RunFolderError(
             f"{folder.model} is damaged or no Keras model: train again, or restore it."
         ) from error

@@ -169,17 +169,21 @@ def load_dataset(source: Path, progress: Progress | None = None) -> Dataset:
     cache = user_cache() / "datasets"
     receipt = cache / "seen" / f"{_state(source)}.txt"
     try:
-        return _from_cache(source, cache / receipt.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
-        pass  # Not seen yet, or the cache was cleared or damaged: it is made again.
+        seen = _from_cache(source, cache / receipt.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        seen = None  # Not seen yet, or the receipt was cleared or damaged.
+    if seen:
+        return seen
 
     files = _ZipFiles(source) if source.is_file() else _FolderFiles(source)
     try:
         fingerprint = _fingerprint(files)
         folder = cache / fingerprint
-        _decode(files, fingerprint, folder, progress)
+        dataset = _from_cache(source, folder)  # From another place, perhaps.
+        if dataset is None:
+            dataset = _decode(files, fingerprint, folder, progress)
         write_text(receipt, fingerprint)
-        return _from_cache(source, folder)
+        return dataset
     except OSError as error:
         raise DatasetError(
             f"The decoded tiles cannot be kept in {cache} ({error.strerror}): make room, or "
@@ -230,16 +234,15 @@ def _printable(line: str) -> str:
     )
 
 
-def _from_cache(source: Path, folder: Path) -> Dataset:
-    """Return the data set that `_decode` put into `folder`.
+def _from_cache(source: Path, folder: Path) -> Dataset | None:
+    """Return the data set that `_decode` put into `folder`; None if it is not there, or damaged."""
+    try:
+        return _read_cache(source, folder)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
 
-    Raises:
-        OSError: A file is missing.
-        ValueError: A file is damaged.
-        KeyError: A file is of another format.
-        TypeError: A file is of another format.
-        EOFError: A file is empty.
-    """
+
+def _read_cache(source: Path, folder: Path) -> Dataset:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     tiles = np.load(folder / "tiles.npy", mmap_mode="r")
     class_names = tuple(manifest["class_counts"])
@@ -265,7 +268,7 @@ def _from_cache(source: Path, folder: Path) -> Dataset:
 
 def _decode(
     files: "_ZipFiles | _FolderFiles", fingerprint: str, folder: Path, progress: Progress | None
-) -> None:
+) -> Dataset:
     """Decode every file of a data set into `tiles.npy` and describe them in `manifest.json`.
 
     The manifest is written last: where it is, the tiles are whole.
@@ -317,6 +320,7 @@ def _decode(
         "duplicates": [group for group in names_by_pixels.values() if len(group) > 1],
     }
     write_text(folder / "manifest.json", json.dumps(manifest))
+    return _read_cache(files.source, folder)
 
 
 def _write_header(stream: IO[bytes], count: int) -> None:

@@ -233,7 +233,7 @@ def _orientation(image: Image.Image) -> Image.Transpose | None:
         return None
     try:
         return _TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:
+    except Exception:  # noqa: BLE001 - Pillow raises whatever the bytes provoke.
         # The pixels are sound, and damaged EXIF is common: viewers show such a picture as it is.
         return None
 

@@ -1,6 +1,7 @@
 """Train, validation and test: a stratified, seeded split that is recorded and read back."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -132,7 +133,7 @@ def split_dataset(
     if any(set(labels[part]) != classes for part in (train, validation, test)):
         raise _too_few_tiles(dataset, labels)
 
-    def names(chosen: np.ndarray) -> tuple[str, ...]:
+    def names(chosen: Iterable[int]) -> tuple[str, ...]:
         return tuple(sorted(dataset.names[tile] for index in chosen for tile in groups[index]))
 
     return Split(

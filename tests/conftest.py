@@ -31,7 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 Command = Callable[..., CompletedProcess[str]]
 
 
-def command_line(program: str, *arguments: object) -> list[str]:
+def line_of(program: str, *arguments: object) -> list[str]:
     """The command as a user's shell would start it, whether or not it is on the path."""
     code = f"from {PROGRAMS[program]} import main; main()"
     return [sys.executable, "-c", code, *map(str, arguments)]
@@ -47,7 +47,7 @@ def run_command(
     program: str, *arguments: object, cwd: Path, **changes: str
 ) -> CompletedProcess[str]:
     return subprocess.run(
-        command_line(program, *arguments),
+        line_of(program, *arguments),
         cwd=cwd,
         env=user_environment(**changes),
         stdin=subprocess.DEVNULL,
@@ -66,6 +66,12 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EUROSAT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Callable[..., list[str]]:
+    """Make a command line of a command and its arguments: `command_line(program, *arguments)`."""
+    return line_of
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ def start_command(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
 
     def start(program: str, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            command_line(program, *arguments),
+            line_of(program, *arguments),
             cwd=tmp_path,
             env=user_environment(),
             stdin=subprocess.DEVNULL,

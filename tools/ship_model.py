@@ -33,8 +33,8 @@ the Keras model, and this file on LiteRT.
 {rows}
 
 The two give the same answer on {agreement:.2%} of the tiles. The accuracy drop is {drop:.2f} points
-(95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}). On validation, which chose
-the epoch, the Keras model reached {validation:.2%}.
+(95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}). On validation, which
+chose the epoch, the Keras model reached {validation:.2%}.
 
 ## How it was made
 

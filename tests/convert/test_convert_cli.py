@@ -1,0 +1,374 @@
+"""`eurosat-convert`: only files that are proven, and no traces of those that are not."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from eurosat.classifier import Classifier
+from eurosat.dataset import load_dataset
+from eurosat.labels import EUROSAT_CLASSES
+from eurosat.model_file import read_model_file
+from eurosat.run_folder import RunFolder
+from eurosat.train.evaluate import predict
+
+Command = Callable[..., CompletedProcess[str]]
+
+PRECISIONS = ("int8", "float32", "float16", "dynamic")
+GENEROUS = ("--max-drop", 5, "--max-class-drop", 100)
+
+
+@pytest.fixture
+def copied_run(small_run: Path, tmp_path: Path) -> RunFolder:
+    """A finished run that a test may change."""
+    shutil.copytree(small_run, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
+    """The command ends with status 2 and one line on standard error that holds all the parts."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_every_precision_gets_a_file_and_a_report(
+    small_conversion: CompletedProcess[str], small_models: Path
+):
+    assert names_in(small_models) == {
+        f"cnn-{precision}{suffix}" for precision in PRECISIONS for suffix in (".tflite", ".json")
+    }
+    assert small_conversion.stderr == ""
+    assert "\x1b" not in small_conversion.stdout
+    for precision in PRECISIONS:
+        path = small_models / f"cnn-{precision}.tflite"
+        assert f"cnn-{precision}: 40 test tiles" in small_conversion.stdout
+        assert f"Accuracy holds: {path}\n" in small_conversion.stdout
+        assert f"{path.stat().st_size:,} bytes. 1 thread: " in small_conversion.stdout
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_report_metadata_and_a_new_computation_agree(
+    precision: str,
+    small_conversion: CompletedProcess[str],
+    small_models: Path,
+    small_run: Path,
+    small_archive: Path,
+):
+    path = small_models / f"cnn-{precision}.tflite"
+    report = read_json(path.with_suffix(".json"))
+    file = read_model_file(path)
+    assert file.metadata is not None
+    assert report["test"] == file.metadata.accuracy["test"]
+    assert report["model"] == path.name
+    assert report["precision"] == file.metadata.precision == precision
+    assert report["size_bytes"] == path.stat().st_size
+    assert (report["passed"], report["failures"]) == (True, [])
+    assert [speed["threads"] for speed in report["speed"]] == [1, 2]
+    assert all(speed[kind] > 0 for speed in report["speed"] for kind in ("single_ms", "batch_ms"))
+
+    folder = RunFolder(small_run)
+    split = folder.read_split()
+    dataset = load_dataset(small_archive)
+    positions = dataset.positions(split.test)
+    tiles, labels = np.array(dataset.tiles[positions]), dataset.labels[positions]
+    model = keras.saving.load_model(folder.model, compile=False)
+    before = predict(model, tiles).argmax(axis=1)
+    after = Classifier(path).classify_batch(tiles).argmax(axis=1)
+    figures = report["test"]
+    assert figures["tile_count"] == len(labels) == 40
+    assert figures["original"]["accuracy"] == pytest.approx((before == labels).mean())
+    assert figures["exported"]["accuracy"] == pytest.approx((after == labels).mean())
+    assert figures["agreement"] == pytest.approx((before == after).mean())
+    assert figures["drop"] == pytest.approx((before == labels).mean() - (after == labels).mean())
+    for label, name in enumerate(split.class_names):
+        of_class = labels == label
+        assert figures["original"]["recalls"][name] == pytest.approx(
+            (before[of_class] == label).mean()
+        )
+        assert figures["exported"]["recalls"][name] == pytest.approx(
+            (after[of_class] == label).mean()
+        )
+    assert figures["original"]["accuracy"] == pytest.approx(
+        read_json(folder.metrics)["test"]["accuracy"]
+    )
+    table = small_conversion.stdout.partition(f"cnn-{precision}: ")[2].splitlines()
+    change = 100 * (figures["exported"]["accuracy"] - figures["original"]["accuracy"])
+    assert table[2].split() == [
+        "Accuracy",
+        f"{figures['original']['accuracy']:.2%}",
+        f"{figures['exported']['accuracy']:.2%}",
+        f"{change:+.2f}",
+    ]
+
+
+def test_the_file_says_where_it_comes_from(small_models: Path, small_run: Path):
+    metadata = read_model_file(small_models / "cnn-int8.tflite").metadata
+    assert metadata is not None
+    config, split = RunFolder(small_run).read_config(), RunFolder(small_run).read_split()
+    assert metadata.name == "cnn-int8"
+    assert metadata.title == "CNN int8"
+    assert metadata.class_names == tuple(cover.name for cover in EUROSAT_CLASSES)
+    assert (metadata.height, metadata.width) == (64, 64)
+    assert metadata.ground_resolution_m == 10
+    assert metadata.provenance["data_fingerprint"] == split.fingerprint
+    assert metadata.provenance["split"] == {"seed": 0, "train": 320, "validation": 40, "test": 40}
+    assert metadata.provenance["training"] == config["training"]
+    assert metadata.provenance["trained"] == config["started"]
+    assert metadata.provenance["calibration_tiles"] == 320
+    assert metadata.provenance["conversion_versions"]["keras"] == keras.__version__
+
+
+def test_a_gate_that_fails_leaves_no_model_but_says_why(
+    small_run: Path, small_archive: Path, small_models: Path, tmp_path: Path, command_here: Command
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    older = (small_models / "cnn-dynamic.tflite").read_bytes()
+    (out / "cnn-float32.tflite").write_bytes(older)
+    done = command_here(
+        "eurosat-convert",
+        *(small_run, "--float32", "--data", small_archive, "--out", out),
+        *("--max-drop", -100, "--max-class-drop", -101),
+    )
+    assert done.returncode == 1
+    assert names_in(out) == {"cnn-float32.json", "cnn-float32.previous.tflite"}
+    assert (out / "cnn-float32.previous.tflite").read_bytes() == older
+    report = read_json(out / "cnn-float32.json")
+    assert report["passed"] is False
+    accuracy = f"{report['test']['original']['accuracy']:.2%}"
+    sentence = f"Accuracy falls by 0.00 points, from {accuracy} to {accuracy}; -100 are allowed."
+    assert report["failures"][0] == sentence
+    assert len(report["failures"]) == 11
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"Accuracy lost: {sentence}"
+    for line, name in zip(lines[1:], report["test"]["original"]["recalls"], strict=False):
+        assert line.startswith(f"Accuracy lost: The recall of {name} falls by 0.00 points, from ")
+        assert line.endswith("; -101 are allowed.")
+    assert f"No model file was written to {out / 'cnn-float32.tflite'}." in lines
+    assert f"An older one was moved to {out / 'cnn-float32.previous.tflite'}." in lines
+    assert "Accuracy holds" not in done.stdout
+
+
+def test_of_several_precisions_those_that_hold_are_written(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    # The float file agrees on every tile, so that it alone can pass a limit of exactly nothing
+    # for accuracy; a class of four tiles falls by 25 points at once in the other.
+    out = tmp_path / "out[1]"
+    done = command_here(
+        "eurosat-convert",
+        *(small_run, "--float32", "--float16", "--data", small_archive, "--out", out),
+        *GENEROUS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert names_in(out) == {
+        f"cnn-{precision}{suffix}"
+        for precision in ("float16", "float32")
+        for suffix in (".tflite", ".json")
+    }
+    for precision in ("float16", "float32"):
+        assert f"Accuracy holds: {out}/cnn-{precision}.tflite\n" in done.stdout
+    assert done.stdout.index("cnn-float16: ") < done.stdout.index("cnn-float32: ")
+
+
+def test_a_new_file_takes_the_place_of_an_older_one(
+    copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    path = copied_run.path / "cnn-float16.tflite"
+    path.write_bytes(b"older")
+    done = command_here(
+        "eurosat-convert", copied_run.path, "--float16", "--data", small_archive, *GENEROUS
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_model_file(path).metadata is not None
+    new = {path.name for path in copied_run.path.iterdir() if path.stem.startswith("cnn-")}
+    assert new == {"cnn-float16.tflite", "cnn-float16.json"}
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: Command):
+    (tmp_path / "empty").mkdir()
+    assert_refused(command("eurosat-convert", "empty"), "empty is not the folder of a training run")
+    assert_refused(command("eurosat-convert", "none"), "none is not the folder of a training run")
+    assert names_in(tmp_path) == {"empty"}
+
+
+@pytest.mark.parametrize("name", ["config.json", "split.json"])
+@pytest.mark.parametrize("content", [None, "", "[]", "{"])
+def test_a_run_with_a_damaged_record_is_refused(
+    name: str,
+    content: str | None,
+    copied_run: RunFolder,
+    small_archive: Path,
+    command_here: Command,
+):
+    path = copied_run.path / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content, encoding="utf-8")
+    assert_refused(
+        command_here("eurosat-convert", copied_run.path, "--data", small_archive),
+        str(copied_run.path),
+        name,
+    )
+
+
+@pytest.mark.parametrize("record", ["{}", '{"training": {}}', '{"training": []}'])
+def test_a_run_whose_record_lacks_something_is_refused(
+    record: str, copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    copied_run.config.write_text(record, encoding="utf-8")
+    done = command_here("eurosat-convert", copied_run.path, "--float32", "--data", small_archive)
+    assert_refused(done, "config.json is damaged")
+
+
+def test_a_run_that_is_not_finished_is_refused(
+    copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    copied_run.model.unlink()
+    before = names_in(copied_run.path)
+    assert_refused(
+        command_here("eurosat-convert", copied_run.path, "--data", small_archive),
+        "has no model.keras yet",
+        "--resume",
+    )
+    assert names_in(copied_run.path) == before
+
+
+def text_instead(path: Path) -> None:
+    path.write_text("no model")
+
+
+def nothing_instead(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def half_of_it(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zeros_within(path: Path) -> None:
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(5000) + content[middle + 5000 :])
+
+
+def another_archive(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("note.txt", "no model")
+
+
+@pytest.mark.parametrize(
+    "change", [text_instead, nothing_instead, half_of_it, zeros_within, another_archive]
+)
+def test_a_damaged_keras_model_is_refused(
+    change: Callable[[Path], None],
+    copied_run: RunFolder,
+    small_archive: Path,
+    command_here: Command,
+):
+    change(copied_run.model)
+    before = names_in(copied_run.path)
+    assert_refused(
+        command_here("eurosat-convert", copied_run.path, "--data", small_archive),
+        f"{copied_run.model} is damaged or no Keras model",
+    )
+    assert names_in(copied_run.path) == before
+
+
+def test_a_keras_model_that_is_not_ours_is_refused(
+    copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    small = keras.Input((32, 32, 3), dtype="uint8")
+    other_size = keras.Model(small, keras.layers.Dense(10)(keras.layers.Flatten()(small)))
+    large = keras.Input((64, 64, 3), dtype="uint8")
+    few_classes = keras.Model(large, keras.layers.Dense(4)(keras.layers.Flatten()(large)))
+    other_layers = keras.Model(large, keras.layers.Dense(10)(keras.layers.Flatten()(large)))
+    before = names_in(copied_run.path)
+    for model, part in (
+        (other_size, "(None, 32, 32, 3)"),
+        (few_classes, "(None, 4)"),
+        (other_layers, "it has no layer logits"),
+    ):
+        model.save(copied_run.model)
+        done = command_here("eurosat-convert", copied_run.path, "--data", small_archive)
+        assert_refused(done, "is not one of ours", part)
+        assert names_in(copied_run.path) == before
+
+
+def test_data_that_are_missing_or_others_are_refused(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    assert_refused(
+        command_here("eurosat-convert", small_run, "--data", tmp_path / "none.zip"), "none.zip"
+    )
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(small_archive) as all_tiles, zipfile.ZipFile(changed, "w") as others:
+        *names, last = all_tiles.namelist()
+        for name in names:
+            others.writestr(name, all_tiles.read(name))
+        others.writestr(last, all_tiles.read(names[0]))
+    assert_refused(
+        command_here("eurosat-convert", small_run, "--data", changed),
+        str(changed),
+        "is not the one of this training run",
+    )
+
+
+def test_too_few_calibration_tiles_are_refused(
+    small_run: Path, small_archive: Path, command_here: Command
+):
+    done = command_here("eurosat-convert", small_run, "--data", small_archive, "--calibration", 9)
+    assert_refused(done, "--calibration must be at least 10", "not 9")
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "file").write_text("in the way")
+    done = command_here(
+        "eurosat-convert",
+        *(small_run, "--float32", "--data", small_archive, "--out", tmp_path / "file" / "out"),
+    )
+    assert_refused(done, "file/out cannot be written to", "--out")
+    assert names_in(tmp_path) == {"file"}
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    small_run: Path,
+    small_archive: Path,
+    tiny_disk: Callable[[list[str]], CompletedProcess[str]],
+    command_line: Callable[..., list[str]],
+):
+    done = tiny_disk(
+        command_line(
+            "eurosat-convert",
+            *(small_run, "--float32", "--data", small_archive, "--out", "/mnt/out", *GENEROUS),
+        )
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "Error: /mnt/out cannot be written to (No space left on device): name another folder with "
+        "--out.\n"
+    )
+    assert done.stdout.splitlines() == ["/mnt", "/mnt/out"]

@@ -1,0 +1,340 @@
+"""`eurosat-classify`: answers about files, folders and globs, however many of them are bad."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eurosat.classifier import Classifier
+from eurosat.labels import land_cover
+from eurosat.model_file import shipped_model_names
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def model(small_models: Path) -> Path:
+    return small_models / "cnn-int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def classifier(model: Path) -> Classifier:
+    return Classifier(model)
+
+
+@pytest.fixture(scope="module")
+def tiles(small_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two class folders with six tiles each."""
+    folder = tmp_path_factory.mktemp("tiles")
+    with zipfile.ZipFile(small_archive) as archive:
+        for name in ("Forest", "SeaLake"):
+            (folder / name).mkdir()
+            found = [entry for entry in archive.namelist() if f"/{name}/" in entry]
+            for entry in found[:6]:
+                (folder / name / Path(entry).name).write_bytes(archive.read(entry))
+    return folder
+
+
+@pytest.fixture
+def mixed(tiles: Path, tmp_path: Path) -> Path:
+    """A folder with two good images and a bad one between them."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    first, last = sorted(tiles.glob("Forest/*"))[:2]
+    (folder / "a.jpg").write_bytes(first.read_bytes())
+    (folder / "b.jpg").write_text("no image")
+    (folder / "c.jpg").write_bytes(last.read_bytes())
+    return folder
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.jpg"))
+
+
+def answers_in(done: CompletedProcess[str]) -> list[dict[str, Any]]:
+    return json.loads(done.stdout)
+
+
+def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_the_table_names_class_confidence_and_runner_up(
+    model: Path, tiles: Path, classifier: Classifier, command: Command
+):
+    images = files_of(tiles / "Forest")[:3]
+    done = command("eurosat-classify", *images, "--model", model)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    heading, *rows = done.stdout.splitlines()
+    assert heading.split() == ["Image", "Class", "Confidence", "Runner-up"]
+    assert len(rows) == 3, "a row for each image, and no line that counts so few"
+    for row, image in zip(rows, images, strict=True):
+        (best, share), (second, other) = classifier.classify(image).top(2)
+        cells = re.split(r"\s{2,}", row.strip())
+        bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
+        assert cells == [
+            str(image),
+            land_cover(best).title,
+            f"{bar} {share:6.1%}",
+            f"{land_cover(second).title} {other:.1%}",
+        ]
+
+
+def test_folders_and_globs_give_the_same_as_their_files(
+    model: Path, tiles: Path, command_here: Command
+):
+    def asked(*paths: object) -> list[tuple[str, str, float]]:
+        done = command_here("eurosat-classify", *paths, "--model", model, "--json")
+        assert done.returncode == 0, done.stderr
+        return [(one["path"], one["class"], one["confidence"]) for one in answers_in(done)]
+
+    by_name = asked(*files_of(tiles))
+    assert len(by_name) == 12
+    assert asked(tiles) == by_name
+    assert asked(tiles / "Forest", tiles / "SeaLake") == by_name
+    assert asked(f"{tiles}/*/*.jpg") == by_name
+    assert asked(f"{tiles}/Sea*/*") == by_name[6:]
+
+
+def test_from_ten_images_on_a_line_counts_them(
+    model: Path, tiles: Path, classifier: Classifier, command_here: Command
+):
+    done = command_here("eurosat-classify", tiles, "--model", model)
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("12 images: ")
+    counted = dict(part.rsplit(" ", 1) for part in last.removeprefix("12 images: ").split(", "))
+    titles = [land_cover(classifier.classify(image).label).title for image in files_of(tiles)]
+    assert counted == {title: str(titles.count(title)) for title in titles}
+
+
+def test_json_holds_as_many_classes_as_asked_for(
+    model: Path, tiles: Path, classifier: Classifier, command_here: Command
+):
+    image = files_of(tiles)[0]
+    for options, count in (([], 2), (["--top", 1], 1), (["--top", 10], 10), (["--top", 99], 10)):
+        done = command_here("eurosat-classify", image, "--model", model, "--json", *options)
+        assert done.returncode == 0
+        (answer,) = answers_in(done)
+        expected = classifier.classify(image)
+        assert answer["path"] == str(image)
+        assert answer["class"] == expected.label
+        assert answer["confidence"] == expected.confidence
+        assert answer["top"] == [
+            {"class": name, "confidence": share} for name, share in expected.top(count)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("top", "heading", "others"), [(1, [], 0), (2, ["Runner-up"], 1), (4, ["Runners-up"], 3)]
+)
+def test_the_table_shows_as_many_classes_as_asked_for(
+    top: int, heading: list[str], others: int, model: Path, tiles: Path, command_here: Command
+):
+    done = command_here("eurosat-classify", files_of(tiles)[0], "--model", model, "--top", top)
+    first, row = done.stdout.splitlines()
+    assert first.split() == ["Image", "Class", "Confidence", *heading]
+    assert row.count("%") == 1 + others
+
+
+def test_csv_reads_back(
+    model: Path, mixed: Path, classifier: Classifier, tmp_path: Path, command_here: Command
+):
+    awkward = mixed / 'd, "e".jpg'
+    awkward.write_bytes((mixed / "a.jpg").read_bytes())
+    done = command_here("eurosat-classify", mixed, "--model", model, "--csv", "out/table.csv")
+    assert done.returncode == 1
+    with (tmp_path / "out" / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("path", "class", "confidence", "runner_up"),
+        *classifier.class_names,
+        "error",
+    ]
+    assert [row["path"] for row in rows] == [str(path) for path in files_of(mixed)]
+    for row in rows:
+        if row["path"].endswith("b.jpg"):
+            assert "b.jpg" in row.pop("error")
+            assert set(row.pop("path")) and set(row.values()) == {""}
+            continue
+        expected = classifier.classify(row["path"])
+        assert row["error"] == ""
+        assert row["class"] == expected.label
+        assert row["runner_up"] == expected.runner_up
+        assert float(row["confidence"]) == expected.confidence
+        shares = [np.float32(row[name]) for name in classifier.class_names]
+        np.testing.assert_array_equal(shares, expected.probabilities)
+
+
+def test_a_csv_file_that_cannot_be_written_is_told(
+    model: Path, tiles: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "file").write_text("in the way")
+    done = command_here(
+        "eurosat-classify", tiles, "--model", model, "--csv", tmp_path / "file" / "table.csv"
+    )
+    assert_refused(done, "file/table.csv cannot be written")
+
+
+def test_a_csv_file_on_a_full_disk_is_told_and_leaves_nothing(
+    model: Path,
+    small_archive: Path,
+    tmp_path: Path,
+    tiny_disk: Callable[[list[str]], CompletedProcess[str]],
+    command_line: Callable[..., list[str]],
+):
+    with zipfile.ZipFile(small_archive) as archive:
+        name = archive.namelist()[0]
+        for number in range(400):
+            (tmp_path / f"{number}-{'long' * 50}.jpg").write_bytes(archive.read(name))
+    done = tiny_disk(
+        command_line("eurosat-classify", tmp_path, "--model", model, "--csv", "/mnt/table.csv")
+    )
+    assert done.returncode == 2
+    assert done.stderr == "Error: /mnt/table.csv cannot be written: No space left on device.\n"
+    assert done.stdout == "/mnt\n"
+
+
+def test_one_bad_file_does_not_stop_the_rest(model: Path, mixed: Path, command: Command):
+    done = command("eurosat-classify", mixed, "--model", model)
+    assert done.returncode == 1
+    _, first, bad, last = done.stdout.splitlines()
+    assert "%" in first
+    assert "%" in last
+    assert bad.split() == [str(mixed / "b.jpg"), "unreadable"]
+    assert re.fullmatch(r"Error: .*b\.jpg .+\.\n", done.stderr)
+
+
+def test_json_tells_of_a_bad_file_too(model: Path, mixed: Path, command_here: Command):
+    done = command_here("eurosat-classify", mixed, "--model", model, "--json")
+    assert done.returncode == 1
+    first, bad, last = answers_in(done)
+    assert {"path", "class", "confidence", "top"} == set(first) == set(last)
+    assert set(bad) == {"path", "error"}
+    assert done.stderr == f"Error: {bad['error']}\n"
+
+
+def test_nothing_but_bad_files_is_a_refusal(model: Path, mixed: Path, command_here: Command):
+    (mixed / "a.jpg").unlink()
+    (mixed / "c.jpg").write_bytes(b"")
+    done = command_here("eurosat-classify", mixed, mixed / "absent.png", "--model", model, "--json")
+    assert done.returncode == 2
+    assert [set(answer) for answer in answers_in(done)] == [{"path", "error"}] * 3
+    assert len(done.stderr.splitlines()) == 3
+    assert all(line.startswith("Error: ") for line in done.stderr.splitlines())
+
+
+def test_no_images_at_all_is_told(model: Path, tmp_path: Path, command_here: Command):
+    (tmp_path / "empty").mkdir()
+    done = command_here("eurosat-classify", "empty", "--model", model)
+    assert_refused(done, "There are no images in empty.")
+
+
+def test_an_unknown_model_is_told_with_the_names_of_the_shipped_ones(tiles: Path, command: Command):
+    done = command("eurosat-classify", tiles, "--model", "resnet-int8")
+    assert_refused(done, "No model is called 'resnet-int8'", *shipped_model_names())
+
+
+def test_a_model_file_that_is_missing_or_none_is_told(
+    tiles: Path, tmp_path: Path, command_here: Command
+):
+    for name in ("absent.tflite", "folder/absent"):
+        assert_refused(
+            command_here("eurosat-classify", tiles, "--model", name), name, "does not exist"
+        )
+    (tmp_path / "text.tflite").write_text("no model, but some text")
+    assert_refused(
+        command_here("eurosat-classify", tiles, "--model", "text.tflite"), "is not a TFLite model"
+    )
+
+
+@pytest.mark.parametrize("options", [["--top", "0"], ["--threads", "0"], ["--depth"]])
+def test_bad_options_are_refused(options: list[str], model: Path, tiles: Path, command: Command):
+    done = command("eurosat-classify", tiles, "--model", model, *options)
+    assert done.returncode == 2
+    assert options[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_threads_change_nothing(model: Path, tiles: Path, command_here: Command):
+    outputs = {
+        command_here("eurosat-classify", tiles, "--model", model, "--threads", count).stdout
+        for count in (1, 2, 5)
+    }
+    assert len(outputs) == 1
+
+
+def test_a_name_with_square_brackets_is_shown_as_it_is(
+    model: Path, mixed: Path, command_here: Command
+):
+    good, bad = mixed / "[red]a[", mixed / "[bold]b["
+    for folder, file in ((good, "a.jpg"), (bad, "b.jpg")):
+        folder.mkdir()
+        (mixed / file).rename(folder / "red].jpg")
+    done = command_here("eurosat-classify", good, bad, "--model", model)
+    assert done.returncode == 1
+    assert f"{good}/red].jpg " in done.stdout
+    assert f"{bad}/red].jpg " in done.stdout
+    assert f"{bad}/red].jpg " in done.stderr
+
+
+@pytest.mark.parametrize("form", [[], ["--json", "--top", "10"]])
+def test_a_reader_that_has_seen_enough_causes_no_traceback(
+    form: list[str], model: Path, tiles: Path, command_line: Callable[..., list[str]]
+):
+    process = subprocess.Popen(
+        command_line("eurosat-classify", tiles, "--model", model, *form),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()  # Long before the first answer.
+    with process.stderr as stream:
+        assert stream.read() == ""
+    assert process.wait() in {0, 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
+def test_the_first_line_can_be_taken_by_head(
+    model: Path, tiles: Path, command_line: Callable[..., list[str]]
+):
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            '"$@" | head -1',
+            "sh",
+            *command_line("eurosat-classify", tiles, "--model", model),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.split() == ["Image", "Class", "Confidence", "Runner-up"]
+    assert done.stderr == ""
+
+
+def test_a_tile_of_another_size_is_taken_too(model: Path, tmp_path: Path, command_here: Command):
+    Image.new("RGB", (200, 90), "blue").save(tmp_path / "blue.png")
+    done = command_here("eurosat-classify", "blue.png", "--model", model, "--json")
+    assert done.returncode == 0
+    (answer,) = answers_in(done)
+    assert answer["path"] == "blue.png"
+    assert 0.1 <= answer["confidence"] <= 1
