@@ -72,6 +72,9 @@ def export(model: keras.Model, precision: Precision, calibration: np.ndarray) ->
         logits, calibration = _centred(logits), _centred_pixels(calibration)
         equalise(logits, calibration)
         round_kernels(logits, calibration)
+    elif precision is Precision.INT16X8:
+        # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
+        logits, calibration = _copy(logits), calibration.astype(np.float32)
     converter = tf.lite.TFLiteConverter.from_keras_model(logits)
     operators = _OPERATORS.get(precision, tf.lite.OpsSet.TFLITE_BUILTINS)
     converter.target_spec.supported_ops = [operators]
@@ -90,7 +93,7 @@ def export(model: keras.Model, precision: Precision, calibration: np.ndarray) ->
         raise ModelFileError(
             f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
         ) from error
-    return _with_softmax(flatbuffer)
+    return _finished(flatbuffer)
 
 
 def _logits(model: keras.Model) -> keras.Model:
@@ -114,22 +117,26 @@ def _centred(model: keras.Model) -> keras.Model:
     step in noise, which the first batch normalisation of a network for faint contrasts amplifies
     thirtyfold. The half step between 128 and the true centre of 127.5 goes into that layer's mean.
     """
-    pixels = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="tile")
-    copy = keras.models.clone_model(
-        model,
-        input_tensors=pixels,
-        clone_function=lambda layer: (
-            keras.layers.Identity(name=layer.name)
-            if layer.name == RESCALING_LAYER
-            else layer.__class__.from_config(layer.get_config())
-        ),
-    )
-    copy.set_weights(model.get_weights())
+    copy = _copy(model, without=RESCALING_LAYER)
     (convolution,) = consumers(copy.get_layer(RESCALING_LAYER))
     (normalisation,) = consumers(convolution)
     half_step = (ZERO_POINT - PIXEL_CENTRE) / PIXEL_CENTRE
-    shift = half_step * np.sum(convolution.kernel, axis=(0, 1, 2))
+    shift = half_step * convolution.kernel.numpy().sum(axis=(0, 1, 2))
     normalisation.moving_mean.assign_sub(shift)
+    return copy
+
+
+def _copy(model: keras.Model, without: str | None = None) -> keras.Model:
+    """Return a copy that takes float32 pixels, and in which the layer `without` does nothing."""
+
+    def copied(layer: keras.Layer) -> keras.Layer:
+        if layer.name == without:
+            return keras.layers.Identity(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    pixels = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="tile")
+    copy = keras.models.clone_model(model, input_tensors=pixels, clone_function=copied)
+    copy.set_weights(model.get_weights())
     return copy
 
 
@@ -141,41 +148,54 @@ def _centred_pixels(tiles: np.ndarray) -> np.ndarray:
     return (pixels - ZERO_POINT) / np.float32(PIXEL_CENTRE)
 
 
-def _with_softmax(flatbuffer: bytes) -> bytes:
-    """Return the model with a softmax in float32 as its last operator.
+def _finished(flatbuffer: bytes) -> bytes:
+    """Return the model with a softmax in float32 as its last operator, and with uint8 input.
 
     An int8 softmax knows only 256 probabilities, of which 0.996 is the largest; on a handful of
     logits the one in float costs nothing.
     """
     model = schema.ModelT.InitFromPackedBuf(flatbuffer)
     graph = model.subgraphs[0]
-    logits = graph.outputs[0]
-
-    probabilities = schema.TensorT()
-    probabilities.name = b"probabilities"
-    probabilities.type = schema.TensorType.FLOAT32
-    probabilities.shape = list(graph.tensors[logits].shape)
-    probabilities.shapeSignature = graph.tensors[logits].shapeSignature
-    probabilities.buffer = 0  # By the format, buffer 0 is the empty one.
-    graph.tensors.append(probabilities)
-
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.SOFTMAX
-    code.version = 1
-    model.operatorCodes.append(code)
-
-    softmax = schema.OperatorT()
-    softmax.opcodeIndex = len(model.operatorCodes) - 1
-    softmax.inputs = [logits]
-    softmax.outputs = [len(graph.tensors) - 1]
+    options = schema.SoftmaxOptionsT()
+    options.beta = 1.0
+    probabilities = _add_tensor(graph, graph.outputs[0], "probabilities", schema.TensorType.FLOAT32)
+    softmax = _operator(model, schema.BuiltinOperator.SOFTMAX, graph.outputs[0], probabilities)
     softmax.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
-    softmax.builtinOptions = schema.SoftmaxOptionsT()
-    softmax.builtinOptions.beta = 1.0
+    softmax.builtinOptions = options
     graph.operators.append(softmax)
-
-    graph.outputs = [len(graph.tensors) - 1]
+    graph.outputs = [probabilities]
+    if graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32:
+        pixels = _add_tensor(graph, graph.inputs[0], "pixels", schema.TensorType.UINT8)
+        cast = _operator(model, schema.BuiltinOperator.CAST, pixels, graph.inputs[0])
+        graph.operators.insert(0, cast)
+        graph.inputs = [pixels]
     for signature in model.signatureDefs or []:
+        signature.inputs[0].tensorIndex = graph.inputs[0]
         signature.outputs[0].tensorIndex = graph.outputs[0]
     builder = flatbuffers.Builder(len(flatbuffer) + 1024)
     builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _add_tensor(graph: schema.SubGraphT, like: int, name: str, kind: int) -> int:
+    """Add a tensor of the shape of another one to a graph and return its index."""
+    tensor = schema.TensorT()
+    tensor.name = name.encode()
+    tensor.type = kind
+    tensor.shape = list(graph.tensors[like].shape)
+    tensor.shapeSignature = graph.tensors[like].shapeSignature
+    tensor.buffer = 0  # By the format, buffer 0 is the empty one.
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _operator(model: schema.ModelT, kind: int, source: int, target: int) -> schema.OperatorT:
+    """Return an operator of one input and one output, and add its kind to the model's list."""
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = kind
+    code.version = 1
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(model.operatorCodes) - 1
+    operator.inputs, operator.outputs = [source], [target]
+    return operator

@@ -98,7 +98,7 @@ def _on_steps(values: tf.Tensor, exact: tf.Tensor) -> tf.Tensor:
 
 
 def _round_layer(layer: keras.Layer, values: tf.Tensor) -> None:
-    kernel = np.array(layer.kernel, dtype=np.float64)
+    kernel = layer.kernel.numpy().astype(np.float64)
     height, width, channels, filters = kernel.shape
     moment = _second_moments(layer, values)
     if isinstance(layer, layers.DepthwiseConv2D):

@@ -141,7 +141,9 @@ def _points(share: float) -> float:
 
 def _figures(predicted: np.ndarray, labels: np.ndarray, class_count: int) -> Figures:
     known = np.arange(class_count)
-    recalls = recall_score(labels, predicted, labels=known, average=None, zero_division=0.0)
+    recalls = np.atleast_1d(
+        recall_score(labels, predicted, labels=known, average=None, zero_division=0.0)
+    )
     return Figures(
         accuracy=float((predicted == labels).mean()),
         macro_f1=float(

@@ -23,7 +23,6 @@ EXIT_SOME_UNREADABLE = 1
 EXIT_ALL_UNREADABLE = 2
 
 BAR_WIDTH = 20
-FULL_WIDTH = 10_000
 SUMMARY_FROM = 10
 """From so many images on, a line counts them by class."""
 
@@ -112,8 +111,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
             f"{bar} {confidence:6.1%}",
             ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),
         )
-    # In a pipe or a file there is no margin: a path stays on one line.
-    output.print(table, width=None if output.is_terminal else FULL_WIDTH, crop=False)
+    output.print(table)
     if len(answers) >= SUMMARY_FROM:
         tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
         output.print(f"\n{sum(counts.values()):,} images: {tally}", soft_wrap=True)

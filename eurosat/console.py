@@ -22,7 +22,10 @@ EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells count it."""
 
-output = Console(highlight=False)
+PIPE_WIDTH = 10_000
+"""In a pipe or a file there is no margin: a long path stays on one line."""
+
+output = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 """Results go here: standard output."""
 
 notes = Console(stderr=True, highlight=False)

@@ -1,9 +1,8 @@
 """The official EuroSAT archive: where it is, and how it comes into the user cache."""
 
-import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 from eurosat.errors import DatasetError
 from eurosat.user_cache import user_cache
@@ -42,22 +41,25 @@ def download_eurosat(
     import requests
 
     destination = destination or cached_archive()
-    logging.getLogger("pooch").setLevel(logging.WARNING)
+    pooch.get_logger().setLevel("WARNING")
     try:
         with _TransferBar(destination.name) as bar:
+            # Pooch documents bars of one's own, but its annotations know only a bool.
+            downloader: Any = pooch.HTTPDownloader(progressbar=cast(Any, bar))
             pooch.retrieve(
                 url,
                 known_hash=f"sha256:{sha256}",
                 fname=destination.name,
                 path=destination.parent,
-                downloader=pooch.HTTPDownloader(progressbar=bar),
+                downloader=downloader,
             )
     except ValueError as error:
         reason = "the server sent bytes with another checksum"
         raise _not_downloaded(url, reason) from error
     except requests.HTTPError as error:
-        reason = f"the server answers {error.response.status_code} {error.response.reason}"
-        raise _not_downloaded(url, reason) from error
+        response = error.response
+        answer = f"{response.status_code} {response.reason}" if response is not None else "an error"
+        raise _not_downloaded(url, f"the server answers {answer}") from error
     except requests.ConnectionError as error:
         raise _not_downloaded(url, "the server cannot be reached or hung up") from error
     except requests.RequestException as error:

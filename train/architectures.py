@@ -7,6 +7,7 @@ rescaling, and resizing where the model wants more pixels, are layers inside.
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -118,11 +119,13 @@ def _weight_file(weights: str, width: float) -> str:
 
 def _scaled_input(image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return the uint8 input and the same pixels resized, from -1 to 1."""
-    inputs = keras.Input((TILE_SIZE, TILE_SIZE, 3), dtype="uint8", name="tile")
-    pixels = inputs
+    # Keras annotates nothing that a layer gives.
+    inputs: Any = keras.Input((TILE_SIZE, TILE_SIZE, 3), dtype="uint8", name="tile")
+    pixels: Any = inputs
     if image_size != TILE_SIZE:
         pixels = layers.Resizing(image_size, image_size, name="resized")(pixels)
-    return inputs, layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaled")(pixels)
+    pixels = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaled")(pixels)
+    return inputs, pixels
 
 
 def _convolution(

@@ -84,21 +84,18 @@ def report_run(
         The evaluations, validation first. The pictures show the last one.
     """
     model = keras.saving.load_model(folder.model, compile=False)
-    parts = {"validation": split.validation} | ({"test": split.test} if test else {})
-    evaluations: list[Evaluation] = []
-    for part, names in parts.items():
-        positions = dataset.positions(names)
-        tiles, labels = dataset.tiles[positions], dataset.labels[positions]
-        probabilities = predict(model, tiles)
-        evaluations.append(evaluate(part, probabilities, labels, dataset.class_names))
-
-    sheet = np.random.default_rng(split.seed).permutation(len(labels))[:PREDICTION_COUNT]
+    evaluations = [_evaluate_part(model, dataset, "validation", split.validation)]
+    if test:
+        evaluations.append(_evaluate_part(model, dataset, "test", split.test))
+    part, names = ("test", split.test) if test else ("validation", split.validation)
+    order = np.random.default_rng(split.seed).permutation(len(names))[:PREDICTION_COUNT]
+    sheet = dataset.positions([names[position] for position in order])
     draw_predictions(
         folder.predictions,
         part,
-        tiles[sheet],
-        labels[sheet],
-        probabilities[sheet],
+        dataset.tiles[sheet],
+        dataset.labels[sheet],
+        predict(model, dataset.tiles[sheet]),
         dataset.class_names,
     )
     draw_confusion_matrix(folder.confusion_matrix, evaluations[-1])
@@ -115,6 +112,14 @@ def report_run(
     reports = [f"{e.part.capitalize()}\n\n{e.text}" for e in evaluations]
     write_text(folder.report, "\n\n".join([*reports, "Data\n\n" + dataset.audit.to_text()]) + "\n")
     return evaluations
+
+
+def _evaluate_part(
+    model: keras.Model, dataset: Dataset, part: str, names: Sequence[str]
+) -> Evaluation:
+    positions = dataset.positions(names)
+    probabilities = predict(model, dataset.tiles[positions])
+    return evaluate(part, probabilities, dataset.labels[positions], dataset.class_names)
 
 
 def is_tested(folder: RunFolder) -> bool:

@@ -386,7 +386,15 @@ def fill_with_null(path: Path) -> None:
     path.write_bytes(b"null")
 
 
-@pytest.mark.parametrize("name", ["tiles.npy", "manifest.json", "*.txt"])
+def test_data_that_moved_is_not_decoded_again(tmp_path: Path, own_cache: Path):
+    source = write_folder(tmp_path / "data", FILES)
+    before = load_dataset(source)
+    again = Progress()
+    assert_equal(load_dataset(source.rename(tmp_path / "elsewhere"), again), before)
+    assert again.calls == []
+
+
+@pytest.mark.parametrize("name", ["tiles.npy", "manifest.json"])
 @pytest.mark.parametrize(
     "damage",
     [delete, empty, cut_in_half, fill_with_zeros, fill_with_other_json, fill_with_null],

@@ -25,7 +25,9 @@ def test_the_two_models_are_there():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_model_is_as_accurate_on_the_test_split_as_its_card_says(name, dataset):
+def test_a_shipped_model_is_as_accurate_on_the_test_split_as_its_card_says(
+    name: str, dataset: Dataset
+):
     metadata = read_model_file(shipped_model_path(name)).metadata
     assert metadata is not None
     said = metadata.accuracy["test"]["exported"]["accuracy"]
@@ -48,7 +50,7 @@ def test_a_shipped_model_is_as_accurate_on_the_test_split_as_its_card_says(name,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_model_passed_the_gate(name):
+def test_a_shipped_model_passed_the_gate(name: str):
     metadata = read_model_file(shipped_model_path(name)).metadata
     assert metadata is not None
     test = metadata.accuracy["test"]
@@ -58,22 +60,20 @@ def test_a_shipped_model_passed_the_gate(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_model_knows_the_classes_of_eurosat(name):
+def test_a_shipped_model_knows_the_classes_of_eurosat(name: str):
     assert Classifier.shipped(name).class_names == tuple(cover.name for cover in EUROSAT_CLASSES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_model_gives_probabilities(name):
+def test_a_shipped_model_gives_probabilities(name: str):
     grey = np.full((64, 64, 3), 128, np.uint8)
     probabilities = Classifier.shipped(name).classify_batch(grey[None])[0]
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_checksums_are_those_of_the_files():
-    listed = dict(
-        reversed(line.split("  "))
-        for line in (MODELS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    )
+    lines = (MODELS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    listed = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert listed == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MODELS.glob("*.tflite")
     }

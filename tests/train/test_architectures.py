@@ -1,6 +1,7 @@
 """The two models: raw tiles in, probabilities out, and the weights that were asked for."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -51,7 +52,9 @@ def probabilities_of(model: keras.Model, tiles: np.ndarray = TILES) -> np.ndarra
 
 @pytest.mark.parametrize("class_count", [2, 23])
 @pytest.mark.parametrize("build", [build_cnn, small_mobilenet])
-def test_takes_raw_tiles_and_gives_probabilities(build, class_count: int):
+def test_takes_raw_tiles_and_gives_probabilities(
+    build: Callable[..., keras.Model], class_count: int
+):
     model = build(class_count)
     assert model.input_shape == (None, 64, 64, 3)
     assert model.inputs[0].dtype == "uint8"
@@ -94,7 +97,7 @@ def test_pixels_are_brought_between_minus_1_and_1():
 
 
 @pytest.mark.parametrize("build", [build_cnn, small_mobilenet])
-def test_the_dense_layer_can_be_left_out(build):
+def test_the_dense_layer_can_be_left_out(build: Callable[..., keras.Model]):
     with_it, without = build(10, units=8), build(10, units=0)
     assert [layer.name for layer in head_layers(with_it)] == [
         "pooled",
@@ -125,7 +128,7 @@ def test_the_head_holds_nothing_of_the_trunk():
 
 
 @pytest.mark.parametrize("build", [build_cnn, small_mobilenet])
-def test_batch_normalisation_forgets_soon(build):
+def test_batch_normalisation_forgets_soon(build: Callable[..., keras.Model]):
     momenta = {
         layer.momentum
         for layer in build(10).layers

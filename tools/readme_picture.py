@@ -1,0 +1,32 @@
+"""Draw what `eurosat-classify` shows on a terminal, as `docs/classify.svg`.
+
+python tools/readme_picture.py IMAGE...
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from eurosat import cli
+
+PICTURE = Path(__file__).resolve().parent.parent / "docs" / "classify.svg"
+
+
+def main() -> None:
+    """Classify the images and draw the table."""
+    paths = [Path(name) for name in sys.argv[1:]]
+    console = Console(
+        record=True, width=112, force_terminal=True, color_system="truecolor", highlight=False
+    )
+    cli.output = console
+    console.print("[bold green]$[/] eurosat-classify *.jpg\n")
+    cli.classify(paths, model="mobilenet-int8", top=2, as_json=False, csv_file=None, threads=None)
+    drawing = console.export_svg(title="EuroSAT Edge")
+    # A picture that needs no network: the font is the reader's own.
+    PICTURE.write_text(re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
