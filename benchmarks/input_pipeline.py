@@ -13,8 +13,8 @@ from time import perf_counter
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.tensorflow_start import start_tensorflow
 
-TILES = 6400
-ROUNDS = 5
+TILES = 3200
+ROUNDS = 3
 BATCH_SIZE = 64
 
 

@@ -199,7 +199,7 @@ def small_models(small_conversion: CompletedProcess[str]) -> Path:
 
 
 @pytest.fixture
-def tiny_disk() -> Callable[[list[str]], CompletedProcess[str]]:
+def tiny_disk(tmp_path: Path) -> Callable[[list[str]], CompletedProcess[str]]:
     """Run a command line in a place where `/mnt` is a disk of 100 kB.
 
     Its standard output ends with what lies on the disk afterwards, a name a line.
@@ -215,6 +215,7 @@ def tiny_disk() -> Callable[[list[str]], CompletedProcess[str]]:
         if tried.returncode == 0:
             return lambda line: subprocess.run(
                 [*apart, "sh", "-c", script, "sh", *line],
+                cwd=tmp_path,
                 env=user_environment(),
                 capture_output=True,
                 encoding="utf-8",

@@ -115,7 +115,7 @@ def fit(
         The figures of every epoch, those before a break included.
 
     Raises:
-        EurosatError: The loss is no longer a finite number.
+        EurosatError: The loss or a weight is no longer a finite number.
         RunFolderError: The checkpoint is damaged.
     """
     # Before the first operation: the same seed must give the same digits on the same machine.
@@ -144,6 +144,9 @@ def fit(
                 _assign(model.optimizer.variables, state.optimizer)
         figures = _fit_one_epoch(model, training, validation, number, configuration, watch)
         state.weights = [variable.numpy() for variable in model.variables]
+        # A ReLU makes 0 of what is no number, so that the loss alone does not tell.
+        if not all(np.isfinite(array).all() for array in state.weights):
+            raise _diverged("Some weights are no longer finite numbers", number, configuration)
         state.optimizer = [variable.numpy() for variable in model.optimizer.variables]
         if all(figures.merit > earlier.merit for earlier in state.history):
             state.best_weights = state.weights
@@ -250,10 +253,7 @@ def _fit_one_epoch(
     def after_batch(batch: int, logs: dict[str, Any]) -> None:
         loss = float(logs["cross_entropy"])
         if not np.isfinite(loss):
-            raise EurosatError(
-                f"The loss is no longer a finite number in epoch {number + 1}: train with a "
-                f"--learning-rate below {configuration.learning_rate}."
-            )
+            raise _diverged("The loss is no longer a finite number", number, configuration)
         watch(Step(number + 1, batch + 1, batches, loss, float(logs["accuracy"])))
 
     started = perf_counter()
@@ -271,6 +271,13 @@ def _fit_one_epoch(
         validation_loss=float(validated["cross_entropy"]),
         validation_accuracy=float(validated["accuracy"]),
         seconds=perf_counter() - started,
+    )
+
+
+def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> EurosatError:
+    return EurosatError(
+        f"{what} in epoch {number + 1}: train with a --learning-rate below "
+        f"{configuration.learning_rate}."
     )
 
 

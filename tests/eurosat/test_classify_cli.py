@@ -91,7 +91,8 @@ def test_the_table_names_class_confidence_and_runner_up(
         assert cells == [
             str(image),
             land_cover(best).title,
-            f"{bar} {share:6.1%}",
+            bar,
+            f"{share:.1%}",
             f"{land_cover(second).title} {other:.1%}",
         ]
 
@@ -295,10 +296,15 @@ def test_a_name_with_square_brackets_is_shown_as_it_is(
 
 @pytest.mark.parametrize("form", [[], ["--json", "--top", "10"]])
 def test_a_reader_that_has_seen_enough_causes_no_traceback(
-    form: list[str], model: Path, tiles: Path, command_line: Callable[..., list[str]]
+    form: list[str],
+    model: Path,
+    tiles: Path,
+    tmp_path: Path,
+    command_line: Callable[..., list[str]],
 ):
     process = subprocess.Popen(
         command_line("eurosat-classify", tiles, "--model", model, *form),
+        cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -313,7 +319,7 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a Unix shell")
 def test_the_first_line_can_be_taken_by_head(
-    model: Path, tiles: Path, command_line: Callable[..., list[str]]
+    model: Path, tiles: Path, tmp_path: Path, command_line: Callable[..., list[str]]
 ):
     done = subprocess.run(
         [
@@ -323,6 +329,7 @@ def test_the_first_line_can_be_taken_by_head(
             "sh",
             *command_line("eurosat-classify", tiles, "--model", model),
         ],
+        cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
         check=True,

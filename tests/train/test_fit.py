@@ -242,20 +242,26 @@ def test_every_kind_of_training_runs(
         assert sizes[1] < 0.8 * sizes[0], "the penalty did not make the kernels smaller"
 
 
-def test_a_loss_without_bounds_is_told_in_a_sentence(
-    small_archive: Path, tmp_path: Path, command_here: Command
+@pytest.mark.parametrize(
+    ("rate", "what"),
+    [
+        # The loss stays finite: a ReLU makes 0 of what is no number.
+        ("1e30", "Some weights are no longer finite numbers"),
+        ("1e38", "The loss is no longer a finite number"),
+    ],
+)
+def test_training_that_runs_away_is_told_in_a_sentence(
+    rate: str, what: str, small_archive: Path, tmp_path: Path, command_here: Command
 ):
     done = command_here(
         "eurosat-train",
-        *("cnn", "--epochs", 2, "--batch-size", 16, "--image-size", 32),
-        *("--optimizer", "sgd", "--learning-rate", "1e30"),
+        *("cnn", "--epochs", 1, "--batch-size", 16, "--image-size", 32),
+        *("--optimizer", "sgd", "--learning-rate", rate),
         *("--data", small_archive, "--out", tmp_path / "run"),
     )
     assert done.returncode == 2
-    last = done.stderr.splitlines()[-1]
-    assert last == (
-        "Error: The loss is no longer a finite number in epoch 1: train with a --learning-rate "
-        "below 1e+30."
+    assert done.stderr.splitlines()[-1] == (
+        f"Error: {what} in epoch 1: train with a --learning-rate below {float(rate)}."
     )
     assert not RunFolder(tmp_path / "run").model.exists()
 
@@ -336,7 +342,7 @@ def test_the_head_is_fitted_alone_before_the_whole_mobilenet(
 
     asked = replace(
         DEFAULTS[Architecture.MOBILENET],
-        epochs=3,
+        epochs=2,
         head_epochs=1,
         batch_size=16,
         image_size=32,
@@ -359,21 +365,17 @@ def test_the_head_is_fitted_alone_before_the_whole_mobilenet(
             if not np.array_equal(before, after)
         }
 
-    def break_off_after(last: int) -> Callable[[Step | Epoch], None]:
-        def watch(news: Step | Epoch) -> None:
-            if isinstance(news, Epoch) and news.epoch == last:
-                raise BrokenOffError
+    def break_off(news: Step | Epoch) -> None:
+        if isinstance(news, Epoch):
+            raise BrokenOffError
 
-        return watch
-
+    trunk = {"Conv1", "bn_Conv1", "Conv_1", "block_16_project"}
     broken, whole = RunFolder(tmp_path / "broken"), RunFolder(tmp_path / "whole")
     with pytest.raises(BrokenOffError):
-        fit(asked, dataset, split, broken, break_off_after(1))
+        fit(asked, dataset, split, broken, break_off)
     assert {"dense", "logits"} <= trained(broken)
-    assert not {"Conv1", "bn_Conv1", "Conv_1", "block_16_project"} & trained(broken)
-    with pytest.raises(BrokenOffError):
-        fit(asked, dataset, split, broken, break_off_after(2))
-    assert {"dense", "logits", "Conv1", "bn_Conv1", "Conv_1", "block_16_project"} <= trained(broken)
-    after_breaks = fit(asked, dataset, split, broken)
-    assert without_seconds(after_breaks) == without_seconds(fit(asked, dataset, split, whole))
+    assert not trunk & trained(broken)
+    after_a_break = fit(asked, dataset, split, broken)
+    assert {"dense", "logits"} | trunk <= trained(broken)
+    assert without_seconds(after_a_break) == without_seconds(fit(asked, dataset, split, whole))
     assert_same_weights(broken.path, whole.path)

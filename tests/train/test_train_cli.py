@@ -136,7 +136,6 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--seed", "4294967296"], "--seed must be at most 4294967295, not 4294967296."),
         (["--width", "0"], "--width"),
     ],
-    ids=" ".join,
 )
 def test_values_that_cannot_be_trained_with_are_refused(
     options: list[str], part: str, tmp_path: Path, command_here: Command
@@ -145,13 +144,23 @@ def test_values_that_cannot_be_trained_with_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [["cnn", "--epochs", "few"], ["resnet"], ["cnn", "--depth"]])
-def test_what_the_command_line_does_not_know_is_refused(options: list[str], command: Command):
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["cnn", "--epochs", "few"], "--epochs"),
+        (["resnet"], "resnet"),
+        (["cnn", "--depth"], "--depth"),
+        ([], "ARCHITECTURE"),
+    ],
+)
+def test_what_the_command_line_does_not_know_is_refused(
+    options: list[str], part: str, command: Command
+):
     done = command("eurosat-train", *options)
     assert done.returncode == 2
     assert "Usage:" in done.stderr
     assert "Traceback" not in done.stderr
-    assert options[-1] in done.stderr
+    assert part.lower() in done.stderr.lower()
 
 
 def test_the_same_in_a_process_of_its_own(tmp_path: Path, command: Command):
@@ -240,7 +249,6 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command
         (["cnn", "--learning-rate", "0.1"], "was begun with learning rate 0.002, not 0.1"),
         (["mobilenet"], "was begun with architecture cnn, not mobilenet"),
     ],
-    ids=" ".join,
 )
 def test_options_that_differ_from_those_of_the_run_are_refused(
     options: list[str], part: str, small_run: Path, small_archive: Path, command_here: Command
