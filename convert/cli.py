@@ -11,6 +11,7 @@ from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.labels import land_cover
 from eurosat.run_folder import RunFolder
+from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 if TYPE_CHECKING:
     from .conversion import Conversion
@@ -53,6 +54,7 @@ def convert_run(
 
     Exit status 1 if it does not: then no file is left under the final name.
     """
+    require_tensorflow()
     folder = RunFolder(run_folder)
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     folder.read_config()
@@ -60,8 +62,6 @@ def convert_run(
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
     split.check_matches(dataset)
-
-    from eurosat.tensorflow_start import start_tensorflow
 
     start_tensorflow()
     from .conversion import convert, load_original

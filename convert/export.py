@@ -13,16 +13,11 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from eurosat.errors import ModelFileError
+from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.tensorflow_start import native_messages_hidden
 
 from .equalise import consumers, equalise
 from .rounding import round_kernels
-
-LOGITS_LAYER = "logits"
-"""Name of the layer before the softmax in every model of ours."""
-
-RESCALING_LAYER = "rescaled"
-"""Name of the layer that brings pixels from 0..255 to -1..1."""
 
 PIXEL_CENTRE = 127.5
 """The pixel that rescaling brings to 0, and what it divides by."""

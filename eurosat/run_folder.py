@@ -8,6 +8,12 @@ from typing import Any
 from eurosat.errors import RunFolderError
 from eurosat.split import Split
 
+LOGITS_LAYER = "logits"
+"""Name, in every Keras model of a run, of the layer before the softmax."""
+
+RESCALING_LAYER = "rescaled"
+"""Name of the layer that brings pixels from 0..255 to -1..1."""
+
 
 @dataclass(frozen=True)
 class RunFolder:

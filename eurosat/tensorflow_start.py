@@ -9,25 +9,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 
 from eurosat.errors import EurosatError, MissingPackageError
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow and run a first operation, without its start-up messages.
+def require_tensorflow() -> None:
+    """Say at once if TensorFlow is missing, without loading it.
 
     Raises:
         MissingPackageError: TensorFlow is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        with native_messages_hidden():
-            tensorflow = import_module("tensorflow")
-            tensorflow.zeros(1)
-    except ModuleNotFoundError as error:
+    if find_spec("tensorflow") is None:
         raise MissingPackageError(
             "This command needs TensorFlow: pip install 'eurosat-edge[train]'."
-        ) from error
+        )
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and run a first operation, without its start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with native_messages_hidden():
+        tensorflow = import_module("tensorflow")
+        tensorflow.zeros(1)
     tensorflow.get_logger().setLevel("ERROR")
 
 
@@ -47,7 +51,7 @@ def native_messages_hidden() -> Iterator[None]:
                 os.dup2(hidden.fileno(), stream)
             yield
         except Exception as error:
-            if not isinstance(error, ModuleNotFoundError | EurosatError):
+            if not isinstance(error, EurosatError):
                 hidden.seek(0)
                 shown = hidden.read()
             raise

@@ -14,9 +14,7 @@ from keras import layers
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
-
-LOGITS_LAYER = "logits"
-"""Name of the layer before the softmax."""
+from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 
 BATCH_NORMALISATION_MOMENTUM = 0.95
 """MobileNetV2 comes with 0.999, which needs thousands of steps to forget ImageNet's statistics."""
@@ -124,7 +122,7 @@ def _scaled_input(image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor
     pixels: Any = inputs
     if image_size != TILE_SIZE:
         pixels = layers.Resizing(image_size, image_size, name="resized")(pixels)
-    pixels = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaled")(pixels)
+    pixels = layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING_LAYER)(pixels)
     return inputs, pixels
 
 

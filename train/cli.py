@@ -11,6 +11,7 @@ from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import RunFolderError
 from eurosat.run_folder import RunFolder
+from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
 
@@ -101,9 +102,8 @@ def train(
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
+    require_tensorflow()
     folder = _run_folder(architecture, out, resume=resume)
-
-    from eurosat.tensorflow_start import start_tensorflow
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)

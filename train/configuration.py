@@ -1,6 +1,6 @@
 """What a training run is told: one record, with good defaults for each architecture."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -125,46 +125,37 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+_CNN = TrainingConfiguration(
+    architecture=Architecture.CNN,
+    epochs=30,
+    head_epochs=0,
+    batch_size=64,
+    learning_rate=2e-3,
+    optimizer=Optimizer.ADAMW,
+    dropout=0.2,
+    l2=0.0,
+    augment=True,
+    label_smoothing=0.05,
+    patience=10,
+    image_size=64,
+    width=1.0,
+    units=128,
+    weights="none",
+    seed=0,
+    validation_fraction=0.1,
+    test_fraction=0.1,
+)
+
 DEFAULTS = {
-    Architecture.CNN: TrainingConfiguration(
-        architecture=Architecture.CNN,
-        epochs=30,
-        head_epochs=0,
-        batch_size=64,
-        learning_rate=2e-3,
-        optimizer=Optimizer.ADAMW,
-        dropout=0.2,
-        l2=0.0,
-        augment=True,
-        label_smoothing=0.05,
-        patience=10,
-        image_size=64,
-        width=1.0,
-        units=128,
-        weights="none",
-        seed=0,
-        validation_fraction=0.1,
-        test_fraction=0.1,
-    ),
-    Architecture.MOBILENET: TrainingConfiguration(
+    Architecture.CNN: _CNN,
+    Architecture.MOBILENET: replace(
+        _CNN,
         architecture=Architecture.MOBILENET,
         epochs=20,
         head_epochs=1,
-        batch_size=64,
         learning_rate=4e-4,
-        optimizer=Optimizer.ADAMW,
-        dropout=0.2,
-        l2=0.0,
-        augment=True,
-        label_smoothing=0.05,
-        patience=10,
         image_size=96,
-        width=1.0,
-        units=128,
         weights="imagenet",
-        seed=0,
-        validation_fraction=0.1,
-        test_fraction=0.1,
     ),
 }
 """Configurations that give a good model without any option."""
