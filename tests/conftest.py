@@ -4,6 +4,7 @@ All of them are made once, by the commands themselves, and only when a test asks
 """
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -100,9 +101,16 @@ def start_command(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
+            # Whoever runs the tests in the background may have them ignore Ctrl-C.
+            preexec_fn=None if os.name == "nt" else heed_interrupts,  # noqa: PLW1509
         )
 
     return start
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C interrupt this process."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -168,41 +168,37 @@ def test_a_gate_that_fails_leaves_no_model_but_says_why(
     assert "Accuracy holds" not in done.stdout
 
 
-def test_of_several_precisions_those_that_hold_are_written(
+def test_a_new_file_takes_the_place_of_an_older_one(
     small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
 ):
-    # The float file agrees on every tile, so that it alone can pass a limit of exactly nothing
-    # for accuracy; a class of four tiles falls by 25 points at once in the other.
-    out = tmp_path / "out[1]"
+    out = tmp_path / "models[1]"
+    out.mkdir()
+    path = out / "cnn-float16.tflite"
+    path.write_bytes(b"older")
     done = command_here(
         "eurosat-convert",
-        *(small_run, "--float32", "--float16", "--data", small_archive, "--out", out),
-        *GENEROUS,
+        *(small_run, "--float16", "--data", small_archive, "--out", out, *GENEROUS),
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert names_in(out) == {
-        f"cnn-{precision}{suffix}"
-        for precision in ("float16", "float32")
-        for suffix in (".tflite", ".json")
-    }
-    for precision in ("float16", "float32"):
-        assert f"Accuracy holds: {out}/cnn-{precision}.tflite\n" in done.stdout
-    assert done.stdout.index("cnn-float16: ") < done.stdout.index("cnn-float32: ")
-
-
-def test_a_new_file_takes_the_place_of_an_older_one(
-    copied_run: RunFolder, small_archive: Path, command_here: Command
-):
-    path = copied_run.path / "cnn-float16.tflite"
-    path.write_bytes(b"older")
-    done = command_here(
-        "eurosat-convert", copied_run.path, "--float16", "--data", small_archive, *GENEROUS
-    )
-    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"Accuracy holds: {path}\n\n")
     assert read_model_file(path).metadata is not None
-    new = {path.name for path in copied_run.path.iterdir() if path.stem.startswith("cnn-")}
-    assert new == {"cnn-float16.tflite", "cnn-float16.json"}
+    assert names_in(out) == {"cnn-float16.tflite", "cnn-float16.json"}
+
+
+def test_without_a_folder_the_file_goes_into_that_of_the_run_in_int8(
+    copied_run: RunFolder, small_archive: Path, small_models: Path, command_here: Command
+):
+    before = names_in(copied_run.path)
+    done = command_here("eurosat-convert", copied_run.path, "--data", small_archive, *GENEROUS)
+    assert done.returncode == 0, done.stderr
+    assert names_in(copied_run.path) - before == {"cnn-int8.tflite", "cnn-int8.json"}
+    tiles = np.array(load_dataset(small_archive).tiles[::20])
+    answers = [
+        Classifier(folder / "cnn-int8.tflite").classify_batch(tiles)
+        for folder in (copied_run.path, small_models)
+    ]
+    np.testing.assert_array_equal(*answers)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: Command):

@@ -54,7 +54,7 @@ def mobilenet_weights(tiles: np.ndarray) -> tuple[keras.Model, list[np.ndarray]]
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(dice.uniform(0.2, 1, layer.gamma.shape))
             layer.beta.assign(dice.uniform(-0.1, 0.3, layer.beta.shape))
-    for _ in range(80):
+    for _ in range(30):
         model(tiles, training=True)
     return model, model.get_weights()
 
@@ -161,13 +161,12 @@ def test_int8_computes_in_integers_but_for_the_last_softmax(
         assert softmax == ("SOFTMAX", {schema.TensorType.FLOAT32}, {schema.TensorType.FLOAT32})
 
 
+@pytest.mark.slow
 def test_a_mobilenet_in_int8_stays_near_keras(tiles: np.ndarray):
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     if not list(home.glob("models/mobilenet_v2_*_0.35_224_no_top.h5")):
         pytest.skip("needs ImageNet's weights of width 0.35 in KERAS_HOME")
     model = build_mobilenet(10, image_size=64, width=0.35, units=0)
-    for _ in range(80):
-        model(tiles, training=True)
     # A head by chance, whose logits vary from tile to tile by about one.
     features = keras.Model(model.input, model.get_layer("pooled").output).predict_on_batch(tiles)
     middle = features.mean(axis=0)
@@ -177,23 +176,15 @@ def test_a_mobilenet_in_int8_stays_near_keras(tiles: np.ndarray):
     model.get_layer("logits").bias.assign(-middle @ kernel)
 
     expected = np.asarray(model.predict_on_batch(tiles))
+    before = model.get_weights()
     answers = answers_of(export(model, Precision.INT8, tiles), tiles)
-    assert np.corrcoef(np.log(answers).ravel(), np.log(expected).ravel())[0, 1] > 0.85
-    assert np.abs(answers - expected).mean() < 0.6 * np.abs(expected - expected.mean(axis=0)).mean()
-    assert (answers.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.5
-
-
-def test_exporting_leaves_the_model_as_it_is(
-    mobilenet: keras.Model, mobilenet_weights: object, tiles: np.ndarray
-):
-    before = [np.array(values) for values in mobilenet.get_weights()]
-    export(mobilenet, Precision.FLOAT32, tiles)
-    logits = export_module._logits(mobilenet)  # pyright: ignore[reportPrivateUsage]
-    centred = export_module._centred(logits)  # pyright: ignore[reportPrivateUsage]
-    equalise(centred, centred_pixels(tiles))
-    round_kernels(centred, centred_pixels(tiles))
-    for values, same in zip(before, mobilenet.get_weights(), strict=True):
-        np.testing.assert_array_equal(values, same)
+    for values, same in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(values, same, "exporting changed the model itself")
+    assert np.corrcoef(np.log(answers).ravel(), np.log(expected).ravel())[0, 1] > 0.95
+    assert (
+        np.abs(answers - expected).mean() < 0.35 * np.abs(expected - expected.mean(axis=0)).mean()
+    )
+    assert (answers.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.8
 
 
 def centred_pixels(tiles: np.ndarray) -> np.ndarray:
@@ -331,9 +322,11 @@ def test_a_model_that_is_not_ours_is_refused(tiles: np.ndarray):
             export(foreign, precision, tiles)
 
 
-@pytest.mark.parametrize("count", [2, 7])
-def test_any_number_of_classes_can_be_exported(count: int, tiles: np.ndarray):
-    model = build_cnn(count, image_size=32, units=0)
+def test_other_numbers_of_classes_can_be_exported_and_the_model_stays_as_it_is(tiles: np.ndarray):
+    model = build_cnn(7, image_size=32, units=0)
+    before = model.get_weights()
     answers = answers_of(export(model, Precision.INT8, tiles), tiles[:5])
-    assert answers.shape == (5, count)
+    assert answers.shape == (5, 7)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    for values, same in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(values, same)

@@ -88,6 +88,7 @@ def stopped_after(process: "Popen[str]", start: str, how: signal.Signals) -> tup
     return process.wait(), lines
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_if_it_never_was(
     small_run: Path,
     small_archive: Path,
