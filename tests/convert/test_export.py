@@ -54,7 +54,7 @@ def mobilenet_weights(tiles: np.ndarray) -> tuple[keras.Model, list[np.ndarray]]
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(dice.uniform(0.2, 1, layer.gamma.shape))
             layer.beta.assign(dice.uniform(-0.1, 0.3, layer.beta.shape))
-    for _ in range(30):
+    for _ in range(10):
         model(tiles, training=True)
     return model, model.get_weights()
 
