@@ -81,13 +81,14 @@ def export(model: keras.Model, precision: Precision, calibration: np.ndarray) ->
         converter.representative_dataset = lambda: ([tile[None]] for tile in calibration)
     if precision is Precision.INT8:
         converter.inference_input_type = tf.uint8
-    try:
-        with native_messages_hidden():
+    # The refusal is raised inside, so that what the converter has to say stays hidden with it.
+    with native_messages_hidden():
+        try:
             flatbuffer = converter.convert()
-    except Exception as error:
-        raise ModelFileError(
-            f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
-        ) from error
+        except Exception as error:
+            raise ModelFileError(
+                f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
+            ) from error
     return _finished(flatbuffer)
 
 

@@ -1,7 +1,6 @@
 """What all commands share: how an error is told, how progress is shown, which logs are heard."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,10 +46,6 @@ def run(app: typer.Typer) -> NoReturn:
     except KeyboardInterrupt:
         notes.print("Stopped.")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(0)
 
 

@@ -1,4 +1,7 @@
 import hashlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +80,59 @@ def test_the_checksums_are_those_of_the_files():
     assert listed == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MODELS.glob("*.tflite")
     }
+
+
+# Opens each file of a folder and classifies with it; a death of this process is what must not be.
+FUZZ = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from eurosat.classifier import Classifier
+from eurosat.errors import ModelFileError
+
+def outcome(path):
+    try:
+        answers = Classifier(path, threads=1).classify_batch(np.zeros((1, 64, 64, 3), np.uint8))
+    except ModelFileError as error:
+        return str(error)
+    return "works" if np.isfinite(answers).all() else "not finite"
+
+with ThreadPoolExecutor(2) as executor:
+    print(json.dumps(list(executor.map(outcome, sorted(Path(sys.argv[1]).iterdir())))))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_flipped_and_cut_bytes_of_a_shipped_model_end_no_process(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("EUROSAT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    path = shipped_model_path(name)
+    whole, bare = path.read_bytes(), read_model_file(path).flatbuffer
+    dice = np.random.default_rng(0)
+    for number in range(150):
+        # By turns with its checksum, and as a file of others, which has none. Most flips fall
+        # where the structure stands, at the two ends, and not among the weights.
+        damaged = bytearray(whole if number % 2 else bare)
+        if number % 5 == 0:
+            del damaged[dice.integers(len(damaged)) :]
+        for _ in range(1 + number % 3):
+            near = int(dice.integers(1, 20_000))
+            place = (near, -near, int(dice.integers(len(damaged) + 1)))[number % 3]
+            if len(damaged) > abs(place):
+                damaged[place] ^= 1 << int(dice.integers(8))
+        (folder / f"{number:03}.tflite").write_bytes(damaged)
+
+    process = subprocess.run(
+        [sys.executable, "-P", "-c", FUZZ, folder], capture_output=True, text=True, check=False
+    )
+
+    assert process.returncode == 0, process.stderr
+    outcomes = json.loads(process.stdout)
+    refused = [outcome for outcome in outcomes if outcome.endswith(".")]
+    assert outcomes.count("works") + len(refused) == len(outcomes) == 150
+    assert all(outcome != "works" for outcome in outcomes[1::2]), "a checksum that fits no more"
