@@ -44,10 +44,12 @@ class Prediction:
         class_names: The names of the classes, in label order.
         probabilities: A float32 array of shape [classes], in label order; the values lie from 0 to
             1 and add up to 1, apart from rounding (by up to 1/512 each in 8-bit models).
+        image_size: Height and width of the image as it was given, in pixels.
     """
 
     class_names: tuple[str, ...]
     probabilities: np.ndarray
+    image_size: tuple[int, int]
 
     @property
     def label(self) -> str:
@@ -158,7 +160,9 @@ class Classifier:
         """
         pixels = read_image(image)
         with self._borrowed() as model:
-            return Prediction(self.class_names, self._probabilities(model, pixels))
+            probabilities = self._probabilities(model, pixels)
+        height, width = pixels.shape[:2]
+        return Prediction(self.class_names, probabilities, (height, width))
 
     def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
         """Classify many tiles of one size, on all threads.

@@ -1,23 +1,21 @@
 """`eurosat-classify`: what covers the land in image files, in a shell."""
 
-import csv
-import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eurosat.atomic import replacing
 from eurosat.classifier import Classifier, Prediction
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.errors import EurosatError, ImageError
 from eurosat.images import find_images
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_names
+from eurosat.results import to_json, write_csv
 
 EXIT_SOME_UNREADABLE = 1
 EXIT_ALL_UNREADABLE = 2
@@ -64,9 +62,9 @@ def classify(
             progress(len(answers), len(images))
 
     if csv_file:
-        _write_csv(csv_file, classifier.class_names, answers)
+        write_csv(csv_file, classifier.class_names, answers)
     if as_json:
-        typer.echo(json.dumps([_as_json(*answer, top) for answer in answers], indent=2))
+        typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
@@ -115,49 +113,6 @@ def _print_table(answers: list[Answer], top: int) -> None:
     if len(answers) >= SUMMARY_FROM:
         tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
         output.print(f"\n{sum(counts.values()):,} images: {tally}", soft_wrap=True)
-
-
-def _as_json(path: Path, prediction: Prediction | ImageError, top: int) -> dict[str, Any]:
-    if isinstance(prediction, ImageError):
-        return {"path": str(path), "error": str(prediction)}
-    return {
-        "path": str(path),
-        "class": prediction.label,
-        "confidence": prediction.confidence,
-        "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
-    }
-
-
-def _write_csv(path: Path, class_names: tuple[str, ...], answers: list[Answer]) -> None:
-    """Write a row for each image: its class, confidence, runner-up, all probabilities, or error.
-
-    Raises:
-        EurosatError: The file cannot be written.
-    """
-    try:
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["path", "class", "confidence", "runner_up", *class_names, "error"])
-            for image, prediction in answers:
-                if isinstance(prediction, ImageError):
-                    blanks = [""] * (3 + len(class_names))
-                    writer.writerow([image, *blanks, prediction])
-                else:
-                    writer.writerow(
-                        [
-                            image,
-                            prediction.label,
-                            prediction.confidence,
-                            prediction.runner_up,
-                            *prediction.probabilities.tolist(),
-                            "",
-                        ]
-                    )
-    except OSError as error:
-        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def main() -> None:

@@ -1,16 +1,57 @@
-"""Start the desktop app: `python -m eurosat.gui`."""
+"""The command of the desktop app: `eurosat-gui`, or `python -m eurosat.gui`."""
 
+import argparse
 import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from . import screen
+
+EXIT_REFUSED = 2
 
 
 def main() -> int:
-    """Say that the app is to come.
+    """Open the app, with the files and folders that the command line names.
 
     Returns:
         The exit status.
     """
-    sys.stdout.write("The desktop app is to come; until then, eurosat-classify does its work.\n")
-    return 0
+    parser = argparse.ArgumentParser(
+        prog="eurosat-gui",
+        description="See what covers the land in images, offline: drop them on the window, or name "
+        "them here.",
+    )
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="images and folders")
+    parser.add_argument(
+        "--reset-settings", action="store_true", help="forget layout, theme, model and history"
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"EuroSAT Edge {version('eurosat-edge')}"
+    )
+    options = parser.parse_args()
+    obstacle = screen.obstacle("`eurosat-classify` does the same in a shell")
+    if obstacle:
+        return _refuse(obstacle)
+    try:
+        from .app import run
+        from .settings import Settings
+    except ImportError as error:
+        return _refuse(_what_is_missing(error))
+    settings = Settings()
+    if options.reset_settings:
+        settings.clear()
+    return run(options.paths, settings)
+
+
+def _what_is_missing(error: ImportError) -> str:
+    if error.name == "PySide6":
+        return "Qt is not installed: run `pip install 'eurosat-edge[gui]'`."
+    return f"The app cannot start, as a library is missing or does not fit: {error}."
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"Error: {sentence}\n")
+    return EXIT_REFUSED
 
 
 if __name__ == "__main__":

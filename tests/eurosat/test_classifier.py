@@ -105,7 +105,9 @@ def test_images_of_other_sizes_are_resized(tmp_path: Path) -> None:
 
 
 def test_a_prediction_ranks_its_classes() -> None:
-    prediction = Prediction(("a", "b", "c", "d"), np.array([0.2, 0.3, 0.2, 0.3], np.float32))
+    prediction = Prediction(
+        ("a", "b", "c", "d"), np.array([0.2, 0.3, 0.2, 0.3], np.float32), (1, 1)
+    )
     assert (prediction.label, prediction.runner_up) == ("b", "d")
     assert prediction.confidence == pytest.approx(0.3)
     assert [name for name, _ in prediction.top(3)] == ["b", "d", "a"]

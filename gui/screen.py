@@ -1,4 +1,7 @@
-"""What Qt needs of a Linux machine and pip cannot bring: a screen and some system libraries."""
+"""What Qt needs of a Linux machine and pip cannot bring: a screen and some system libraries.
+
+It imports nothing of the package, so that `tools/run.py` can ask before anything is installed.
+"""
 
 from __future__ import annotations  # So that an older Python gets as far as being told so.
 
@@ -32,8 +35,11 @@ ON_X11 = {
 }
 
 
-def obstacle() -> str | None:
+def obstacle(way_out: str) -> str | None:
     """Tell why no Qt window can open here.
+
+    Args:
+        way_out: What to do instead, such as "`make demo` shows the main job".
 
     Returns:
         One sentence, or None where nothing stands in the way.
@@ -49,7 +55,7 @@ def obstacle() -> str | None:
         else:
             return (
                 "The desktop app needs a screen, and neither DISPLAY nor WAYLAND_DISPLAY is set"
-                " here; `make demo` shows the main job in the terminal."
+                f" here; {way_out}."
             )
     packages = missing(needed)
     if not packages:
@@ -59,7 +65,7 @@ def obstacle() -> str | None:
     return (
         "The desktop app needs system libraries that are missing here; install them with"
         f" `sudo apt install {debian}` on Debian or Ubuntu, or `sudo dnf install {fedora}` on"
-        " Fedora, or see the main job in the terminal with `make demo`."
+        f" Fedora; meanwhile, {way_out}."
     )
 
 

@@ -1,0 +1,83 @@
+"""Answers about many images as files: CSV and JSON, the same from the shell and from the app."""
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from eurosat.atomic import replacing, write_text
+from eurosat.classifier import Prediction
+from eurosat.errors import EurosatError
+
+Answer = tuple[str | Path, Prediction | EurosatError]
+"""The path or name of an image, and the prediction or the reason why there is none."""
+
+
+def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer]) -> None:
+    """Write a row for each image: its class, confidence, runner-up, all probabilities, or error.
+
+    Raises:
+        EurosatError: The file cannot be written.
+    """
+    try:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(["path", "class", "confidence", "runner_up", *class_names, "error"])
+            for image, prediction in answers:
+                if isinstance(prediction, EurosatError):
+                    blanks = [""] * (3 + len(class_names))
+                    writer.writerow([image, *blanks, prediction])
+                else:
+                    writer.writerow(
+                        [
+                            image,
+                            prediction.label,
+                            prediction.confidence,
+                            prediction.runner_up,
+                            *prediction.probabilities.tolist(),
+                            "",
+                        ]
+                    )
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def to_json(answers: Iterable[Answer], top: int) -> str:
+    """Return a JSON list with an object for each image: class, confidence, `top` classes, or error.
+
+    Args:
+        answers: The images and what was found.
+        top: How many of the most probable classes to name.
+    """
+    return json.dumps([_as_json(*answer, top) for answer in answers], indent=2)
+
+
+def write_json(path: Path, answers: Iterable[Answer], top: int) -> None:
+    """Write what `to_json` returns.
+
+    Raises:
+        EurosatError: The file cannot be written.
+    """
+    try:
+        write_text(path, to_json(answers, top) + "\n")
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def _as_json(image: str | Path, prediction: Prediction | EurosatError, top: int) -> dict[str, Any]:
+    if isinstance(prediction, EurosatError):
+        return {"path": str(image), "error": str(prediction)}
+    return {
+        "path": str(image),
+        "class": prediction.label,
+        "confidence": prediction.confidence,
+        "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
+    }
+
+
+def _cannot_be_written(path: Path, error: OSError) -> EurosatError:
+    return EurosatError(f"{path} cannot be written: {error.strerror}.")

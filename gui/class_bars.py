@@ -1,0 +1,183 @@
+"""Classes as horizontal bars with numbers, each in its own colour and with its name beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor, QPainter, QPalette, QPen, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from eurosat.labels import LandCover
+
+Index = QModelIndex | QPersistentModelIndex
+
+_ROOT: Final = QModelIndex()
+_ROW_HEIGHT: Final = 26
+_BAR_HEIGHT: Final = 12
+_SWATCH_SIDE: Final = 12
+_NARROWEST_BAR: Final = 2
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One class and how much of something it has.
+
+    Attributes:
+        cover: The class.
+        share: The length of the bar, 0 to 1.
+        text: The number beside it.
+    """
+
+    cover: LandCover
+    share: float
+    text: str
+
+
+class _Column(IntEnum):
+    TITLE = 0
+    BAR = 1
+    TEXT = 2
+
+
+class _BarModel(QAbstractTableModel):
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.bars: Sequence[Bar] = ()
+
+    def show_bars(self, bars: Sequence[Bar]) -> None:
+        if len(bars) == len(self.bars):
+            self.bars = bars
+            if bars:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(bars) - 1, len(_Column) - 1))
+        else:
+            self.beginResetModel()
+            self.bars = bars
+            self.endResetModel()
+
+    def rowCount(self, parent: Index = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.bars)
+
+    def columnCount(self, parent: Index = _ROOT) -> int:
+        return 0 if parent.isValid() else len(_Column)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        bar, column = self.bars[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole and column != _Column.BAR:
+            return bar.cover.title if column == _Column.TITLE else bar.text
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{bar.cover.title} {bar.text}"
+        if role == Qt.ItemDataRole.DecorationRole and column == _Column.TITLE:
+            return swatch(bar.cover)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return bar.cover.description or bar.cover.title
+        if role == Qt.ItemDataRole.TextAlignmentRole and column == _Column.TEXT:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+
+class _BarDelegate(QStyledItemDelegate):
+    """Paints the bars themselves; Qt paints the rest."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        super().paint(painter, option, index)
+        model = index.model()
+        assert isinstance(model, _BarModel)
+        bar = model.bars[index.row()]
+        space: QRect = option.rect.adjusted(4, 0, -4, 0)
+        width = max(_NARROWEST_BAR, round(space.width() * bar.share))
+        filled = QRect(space.left(), 0, width, _BAR_HEIGHT)
+        filled.moveTop(space.center().y() - _BAR_HEIGHT // 2)
+        palette: QPalette = option.palette
+        draw_bar(painter, filled, bar.cover, palette.color(QPalette.ColorRole.Mid))
+
+
+def draw_bar(painter: QPainter, place: QRect, cover: LandCover, outline: QColor) -> None:
+    """Draw a bar in the colour of a class, outlined: some colours are near white or black."""
+    painter.save()
+    painter.setPen(QPen(outline, 1))
+    painter.setBrush(QColor(cover.colour))
+    painter.drawRect(place.adjusted(0, 0, -1, -1))
+    painter.restore()
+
+
+def swatch(cover: LandCover) -> QPixmap:
+    """Return a small square in the colour of a class."""
+    pixmap = QPixmap(_SWATCH_SIDE, _SWATCH_SIDE)
+    painter = QPainter(pixmap)
+    pixmap.fill(QColor(cover.colour))
+    painter.setPen(QColor("#808080"))
+    painter.drawRect(0, 0, _SWATCH_SIDE - 1, _SWATCH_SIDE - 1)
+    painter.end()
+    return pixmap
+
+
+class ClassBars(QTableView):
+    """A bar for each class.
+
+    Attributes:
+        chosen: Signal with the class that was double-clicked, or on which Enter was pressed.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, name: str, parent: QWidget) -> None:
+        """Show nothing yet.
+
+        Args:
+            name: What screen readers call it.
+            parent: The widget around it.
+        """
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self._model = _BarModel(self)
+        self.setModel(self._model)
+        self.setItemDelegateForColumn(_Column.BAR, _BarDelegate(self))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setShowGrid(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setTabKeyNavigation(False)
+        self.setIconSize(QSize(_SWATCH_SIDE, _SWATCH_SIDE))
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        header = self.horizontalHeader()
+        header.hide()
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(_Column.TITLE, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_Column.BAR, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_Column.TEXT, QHeaderView.ResizeMode.ResizeToContents)
+        # The background of the panel, not that of a list.
+        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
+        self.activated.connect(self._report_choice)
+
+    def show_bars(self, bars: Sequence[Bar]) -> None:
+        """Show these bars from top to bottom."""
+        self._model.show_bars(bars)
+
+    @property
+    def bars(self) -> Sequence[Bar]:
+        """The bars that are shown."""
+        return self._model.bars
+
+    def _report_choice(self, index: QModelIndex) -> None:
+        self.chosen.emit(self._model.bars[index.row()].cover)

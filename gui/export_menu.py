@@ -1,0 +1,182 @@
+"""The menu of exports: the table as a file, the picture of one image, copies sorted by class."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from eurosat.atomic import replacing
+from eurosat.errors import EurosatError
+from eurosat.results import Answer, write_csv, write_json
+
+from .picture import draw_report
+from .session import Session
+from .settings import Settings
+from .sorted_copies import copy_sorted
+from .tasks import Task
+from .workspace import Item
+
+
+def answers_of(items: list[Item]) -> list[Answer]:
+    """Return images with what was found, without those that have no answer yet."""
+    return [(item.location, item.outcome) for item in items if item.outcome is not None]
+
+
+class ExportMenu(QMenu):
+    """Writes what the table shows, or the image that is looked at.
+
+    Attributes:
+        done: Signal with a sentence on what was written.
+        refused: Signal with a sentence on what could not be written.
+        copy_picture: Copies the report of the image, as a picture.
+    """
+
+    done = Signal(str)
+    refused = Signal(str)
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Settings,
+        shown_items: Callable[[], list[Item]],
+        current: Callable[[], tuple[Item, QImage] | None],
+        parent: QWidget,
+    ) -> None:
+        """Make the entries.
+
+        Args:
+            session: Where the answers are.
+            settings: Where file dialogs begin.
+            shown_items: Returns the images that the table shows.
+            current: Returns the image that is looked at and its picture, if there is one.
+            parent: The window.
+        """
+        super().__init__(parent)
+        self.setTitle(self.tr("&Export"))
+        self._session = session
+        self._settings = settings
+        self._shown_items = shown_items
+        self._current = current
+        self._of_table = [
+            self.addAction(self.tr("Table as &CSV…"), self._write_csv),
+            self.addAction(self.tr("Table as &JSON…"), self._write_json),
+            self.addAction(self.tr("Copies &sorted into class folders…"), self._copy_sorted),
+        ]
+        self.addSeparator()
+        self.save_picture = self.addAction(self.tr("&Picture of this image…"), self._save_picture)
+        self.copy_picture = self.addAction(self.tr("Copy pict&ure"), self._copy_picture)
+        self.copy_picture.setShortcut("Ctrl+Shift+C")
+        self.update_enabled()
+
+    @property
+    def all_actions(self) -> list[QAction]:
+        """The entries."""
+        return [*self._of_table, self.save_picture, self.copy_picture]
+
+    def update_enabled(self) -> None:
+        """Offer only what is possible now."""
+        has_answers = self._session.workspace.answered > 0
+        for action in self._of_table:
+            action.setEnabled(has_answers)
+        has_picture = self._report_source() is not None
+        self.save_picture.setEnabled(has_picture)
+        self.copy_picture.setEnabled(has_picture)
+
+    def _write_csv(self) -> None:
+        path = self._ask_for_file(self.tr("Export the table"), "results.csv", "CSV (*.csv)")
+        classifier = self._session.classifier
+        if path and classifier:
+            answers = answers_of(self._shown_items())
+            self._write(path, lambda: write_csv(path, classifier.class_names, answers), answers)
+
+    def _write_json(self) -> None:
+        path = self._ask_for_file(self.tr("Export the table"), "results.json", "JSON (*.json)")
+        classifier = self._session.classifier
+        if path and classifier:
+            answers, top = answers_of(self._shown_items()), len(classifier.class_names)
+            self._write(path, lambda: write_json(path, answers, top), answers)
+
+    def _write(self, path: Path, work: Callable[[], None], answers: list[Answer]) -> None:
+        done = self.tr("{count:,} rows are in {path}.").format(count=len(answers), path=path)
+
+        def write(_: Task) -> str:
+            work()
+            return done
+
+        task = Task(write, self._session)
+        task.finished.connect(self.done)
+        self._session.start(task)
+
+    def _copy_sorted(self) -> None:
+        items = [item for item in self._shown_items() if item.cover is not None]
+        name = QFileDialog.getExistingDirectory(
+            self, self.tr("Copy into class folders in"), self._settings.folder
+        )
+        if not name:
+            return
+        folder = Path(name)
+
+        def work(task: Task) -> int:
+            return copy_sorted(items, folder, is_cancelled=lambda: task.is_cancelled)
+
+        def tell(count: int) -> None:
+            self.done.emit(
+                self.tr("{count:,} copies are in {path}.").format(count=count, path=folder)
+            )
+
+        task = Task(work, self._session)
+        task.finished.connect(tell)
+        self._session.start(task, cancellable=True)
+
+    def _save_picture(self) -> None:
+        source = self._report_source()
+        if source is None:
+            return
+        stem = Path(source[0].name).stem
+        path = self._ask_for_file(self.tr("Save the picture"), f"{stem}-report.png", "PNG (*.png)")
+        if path:
+            try:
+                save_png(self._draw(*source), path)
+            except EurosatError as error:
+                self.refused.emit(str(error))
+            else:
+                self.done.emit(self.tr("The picture is in {path}.").format(path=path))
+
+    def _copy_picture(self) -> None:
+        source = self._report_source()
+        if source is not None:
+            QGuiApplication.clipboard().setImage(self._draw(*source))
+            self.done.emit(self.tr("The picture is on the clipboard."))
+
+    def _report_source(self) -> tuple[Item, QImage] | None:
+        current = self._current()
+        return current if current and current[0].cover is not None else None
+
+    def _draw(self, item: Item, picture: QImage) -> QImage:
+        return draw_report(picture, item, self._session.model_title)
+
+    def _ask_for_file(self, title: str, name: str, kind: str) -> Path | None:
+        """Ask for a file to write to; a name typed without an ending gets the right one."""
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, title, str(Path(self._settings.folder) / name), kind
+        )
+        if not chosen:
+            return None
+        path = Path(chosen)
+        return path if path.suffix else path.with_suffix(Path(name).suffix)
+
+
+def save_png(picture: QImage, path: Path) -> None:
+    """Write a picture as PNG, whole or not at all.
+
+    Raises:
+        EurosatError: The file cannot be written.
+    """
+    try:
+        with replacing(path) as temporary:
+            if not picture.save(str(temporary), "PNG"):  # pyright: ignore - takes str, says bytes
+                raise OSError(0, "no space, or no permission")
+    except OSError as error:
+        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,107 @@
+"""The row above the table that chooses which images it shows."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QSpinBox, QWidget
+
+from eurosat.labels import LandCover
+
+from .class_bars import swatch
+from .workspace import Filter, Status
+
+
+class FilterBar(QWidget):
+    """Text, class and confidence.
+
+    Attributes:
+        changed: Signal with the new `Filter`.
+        text: The field for the text.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        """Let everything through."""
+        super().__init__(parent)
+        self.text = QLineEdit(self)
+        self.text.setPlaceholderText(self.tr("Search names"))
+        self.text.setAccessibleName(self.tr("Search names"))
+        self.text.setClearButtonEnabled(True)
+        self.text.setAcceptDrops(False)  # Files are dropped on the window.
+        self._class = QComboBox(self)
+        self._class.setAccessibleName(self.tr("Show class"))
+        self._class.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self._lowest = _percent_box(self.tr("Lowest confidence"), 0, self)
+        self._highest = _percent_box(self.tr("Highest confidence"), 100, self)
+        self.set_classes(())
+
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self._class)
+        layout.addWidget(self._lowest)
+        layout.addWidget(QLabel(self.tr("to"), self))
+        layout.addWidget(self._highest)
+        self.text.textChanged.connect(self._report)
+        self._class.currentIndexChanged.connect(self._report)
+        self._lowest.valueChanged.connect(self._report)
+        self._highest.valueChanged.connect(self._report)
+
+    def set_classes(self, covers: Sequence[LandCover]) -> None:
+        """Offer the classes of a model; keep the choice if the model has it."""
+        chosen = self._class.currentText()
+        self._class.blockSignals(True)
+        self._class.clear()
+        self._class.addItem(self.tr("All classes"), Filter())
+        for cover in covers:
+            self._class.addItem(swatch(cover), cover.title, Filter(class_name=cover.name))
+        self._class.insertSeparator(self._class.count())
+        for title, status in (
+            (self.tr("Unsure"), Status.UNSURE),
+            (self.tr("Unreadable"), Status.UNREADABLE),
+            (self.tr("Waiting"), Status.WAITING),
+        ):
+            self._class.addItem(title, Filter(status=status))
+        # The separator has no text, as nothing had at the start.
+        self._class.setCurrentIndex(max(0, self._class.findText(chosen)) if chosen else 0)
+        self._class.blockSignals(False)
+        self._report()
+
+    def choose_class(self, cover: LandCover) -> None:
+        """Show one class; or all again, if that one is shown already."""
+        index = self._class.findText(cover.title)
+        self._class.setCurrentIndex(0 if index == self._class.currentIndex() else index)
+
+    def clear(self) -> None:
+        """Let everything through."""
+        self.text.clear()
+        self._class.setCurrentIndex(0)
+        self._lowest.setValue(0)
+        self._highest.setValue(100)
+
+    @property
+    def filter(self) -> Filter:
+        """What is chosen."""
+        chosen = self._class.currentData()
+        assert isinstance(chosen, Filter)
+        return Filter(
+            text=self.text.text(),
+            class_name=chosen.class_name,
+            status=chosen.status,
+            lowest=self._lowest.value() / 100,
+            highest=self._highest.value() / 100,
+        )
+
+    def _report(self) -> None:
+        self.changed.emit(self.filter)
+
+
+def _percent_box(name: str, value: int, parent: QWidget) -> QSpinBox:
+    box = QSpinBox(parent)
+    box.setRange(0, 100)
+    box.setValue(value)
+    box.setSuffix("%")
+    box.setAccessibleName(name)
+    box.setToolTip(name)
+    return box

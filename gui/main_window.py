@@ -1,0 +1,622 @@
+"""The window: where everything stands, and which signal goes where."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtGui import (
+    QAction,
+    QActionGroup,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QImage,
+    QKeySequence,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSlider,
+    QSplitter,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from eurosat.images import IMAGE_SUFFIXES
+from eurosat.labels import land_cover
+from eurosat.model_file import shipped_model_path
+
+from .answer_panel import AnswerPanel
+from .class_bars import Bar, ClassBars
+from .error_window import show_error
+from .export_menu import ExportMenu
+from .filter_bar import FilterBar
+from .help_windows import AboutWindow, ShortcutWindow
+from .icon import app_icon
+from .image_view import ImageView
+from .model_card import ModelCard
+from .model_menu import DEFAULT_MODEL, ModelMenu
+from .pixels import from_qimage
+from .results import ResultsFilter, ResultsModel, ResultsTable
+from .session import Session
+from .settings import THEMES, Settings
+from .workspace import Filter, Item
+
+_TITLE = "EuroSAT Edge"
+_WIDTH, _HEIGHT = 1280, 800
+
+
+class MainWindow(QMainWindow):
+    """The app.
+
+    Attributes:
+        session: What is open, and what works on it.
+        table: The table of results.
+        image: The image that is looked at.
+        answer: What the model says of it.
+        summary: How many images have each class.
+        filter_bar: Which rows are shown.
+        export_menu: What can be written.
+        model_menu: Which model answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Build the window and begin to load the model."""
+        super().__init__()
+        self.setWindowTitle(_TITLE)
+        self.setWindowIcon(app_icon())
+        self.setAcceptDrops(True)
+        self._settings = settings
+        self.session = Session(self.devicePixelRatioF())
+        self._picture: tuple[Item, QImage] | None = None
+        self._was_busy = False
+
+        self._model = ResultsModel(self.session.workspace, self.session.thumbnails, self)
+        self._shown = ResultsFilter(self._model, self)
+        self._make_views()
+        self._make_menus()
+        self._connect()
+
+        self._restore_layout()
+        self._show_items()
+        chosen = Path(settings.model) if settings.model else None
+        self.session.load_model(
+            chosen if chosen and chosen.exists() else shipped_model_path(DEFAULT_MODEL)
+        )
+
+    # What is seen.
+
+    def _make_views(self) -> None:
+        self.filter_bar = FilterBar(self)
+        self.table = ResultsTable(self._shown, self)
+        self.image = ImageView(self)
+        self.answer = AnswerPanel(self)
+        self.answer.fixed_order.setChecked(self._settings.fixed_order)
+        self._summary_title = QLabel(self)
+        self.summary = ClassBars(self.tr("Images of each class"), self)
+        self.summary.setToolTip(self.tr("Double-click a class to show only its images"))
+
+        left = _column(self.filter_bar, self.table)
+        below = _column(self._summary_title, self.summary)
+        self._right = QSplitter(Qt.Orientation.Vertical, self)
+        self._right.addWidget(self.answer)
+        self._right.addWidget(below)
+        self._columns = QSplitter(self)
+        for widget in (left, self.image, self._right):
+            self._columns.addWidget(widget)
+        self._columns.setStretchFactor(1, 1)  # The image takes what a larger window gives.
+        self._columns.setSizes([500, 430, 350])
+        self._columns.setChildrenCollapsible(False)
+
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(self._empty_page())
+        self._pages.addWidget(self._columns)
+        self._notice = _Notice(self)
+        self.setCentralWidget(_column(self._notice, self._pages, margin=0))
+
+        self._counts = QLabel(self)
+        self._progress = QProgressBar(self)
+        self._progress.setMaximumWidth(220)
+        self._progress.setAccessibleName(self.tr("Progress"))
+        self._time_left = QLabel(self)
+        self._cancel = QPushButton(self.tr("Cancel"), self)
+        self._resume = QPushButton(self.tr("Go on"), self)
+        bar = self.statusBar()
+        bar.addWidget(self._counts, 1)
+        for widget in (self._time_left, self._progress, self._resume, self._cancel):
+            bar.addPermanentWidget(widget)
+
+    def _empty_page(self) -> QWidget:
+        title = QLabel(self.tr("Drop images or folders here"), self)
+        font = title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.9)
+        title.setFont(font)
+        text = QLabel(
+            self.tr(
+                "or open, paste or name them on the command line, and see what covers the land.\n"
+                "Everything stays on this computer. The models expect 10 m on the ground to a "
+                "pixel, 64 × 64 pixels to an image."
+            ),
+            self,
+        )
+        text.setWordWrap(True)
+        images = QPushButton(self.tr("Open images…"), self)
+        images.clicked.connect(self._ask_for_images)
+        folder = QPushButton(self.tr("Open folder…"), self)
+        folder.clicked.connect(self._ask_for_folder)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(images)
+        buttons.addWidget(folder)
+        buttons.addStretch()
+        page = QWidget(self)
+        layout = QVBoxLayout(page)
+        layout.setSpacing(16)
+        layout.addStretch()
+        for label in (title, text):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            layout.addWidget(label)
+        layout.addLayout(buttons)
+        layout.addStretch()
+        return page
+
+    # What can be done.
+
+    def _make_menus(self) -> None:
+        self._recent = QMenu(self.tr("Open &recent"), self)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        self.model_menu = ModelMenu(self)
+        self.export_menu = ExportMenu(
+            self.session, self._settings, self._shown.items, lambda: self._picture, self
+        )
+        key = QKeySequence.StandardKey
+        open_images = self._action(self.tr("&Open images…"), self._ask_for_images, key.Open)
+        open_folder = self._action(self.tr("Open &folder…"), self._ask_for_folder, "Ctrl+Shift+O")
+        self._explain = self._action(self.tr("&Explain"), self._explain_or_not, "Ctrl+E")
+        self._explain.setCheckable(True)
+        self._explain.setToolTip(self.tr("Show which pixels decided (Ctrl+E)"))
+        card = self._action(self.tr("Model &card"), self._show_card, "Ctrl+I")
+
+        menu = self.menuBar().addMenu(self.tr("&File"))
+        menu.addActions([open_images, open_folder])
+        menu.addMenu(self._recent)
+        menu.addSeparator()
+        menu.addMenu(self.export_menu)
+        menu.addSeparator()
+        menu.addAction(self._action(self.tr("Close &selected"), self._close_selected))
+        menu.addAction(self._action(self.tr("Close &all"), self.session.clear, "Ctrl+Shift+W"))
+        menu.addSeparator()
+        menu.addAction(self._action(self.tr("&Quit"), self.close, "Ctrl+Q"))
+
+        menu = self.menuBar().addMenu(self.tr("&Edit"))
+        menu.addAction(self._action(self.tr("&Copy rows"), self._copy_rows, key.Copy))
+        menu.addAction(self.export_menu.copy_picture)
+        menu.addAction(self._action(self.tr("&Paste"), self._paste, key.Paste))
+        menu.addAction(self._action(self.tr("Select &all"), self.table.selectAll, key.SelectAll))
+        menu.addSeparator()
+        menu.addAction(self._action(self.tr("&Find"), self.filter_bar.text.setFocus, key.Find))
+        menu.addAction(self._action(self.tr("Show &everything"), self.filter_bar.clear, "Ctrl+R"))
+        menu.addSeparator()
+        menu.addAction(self._action(self.tr("S&top"), self.session.cancel, "Esc"))
+
+        menu = self.menuBar().addMenu(self.tr("&View"))
+        menu.addAction(self._action(self.tr("Zoom &in"), self.image.zoom_in, "Ctrl++"))
+        menu.addAction(self._action(self.tr("Zoom &out"), self.image.zoom_out, "Ctrl+-"))
+        menu.addAction(self._action(self.tr("&Fit"), self.image.fit, "Ctrl+0"))
+        menu.addAction(self._action(self.tr("&Actual size"), self.image.show_actual_size, "Ctrl+1"))
+        menu.addSeparator()
+        menu.addAction(self._explain)
+        menu.addSeparator()
+        menu.addMenu(self._theme_menu())
+
+        self.menuBar().addMenu(self.model_menu)
+        menu = self.menuBar().addMenu(self.tr("&Help"))
+        menu.addAction(self._action(self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1"))
+        menu.addAction(self._action(self.tr("&About EuroSAT Edge"), self._show_about))
+
+        self._heat = QSlider(Qt.Orientation.Horizontal, self)
+        self._heat.setRange(0, 100)
+        self._heat.setValue(self._settings.heat_opacity)
+        self._heat.setMaximumWidth(110)
+        self._heat.setAccessibleName(self.tr("Strength of the heat map"))
+        self._heat.setToolTip(self.tr("Strength of the heat map"))
+        self.image.set_heat_opacity(self._heat.value() / 100)
+        self._model_button = _menu_button(self.model_menu, self.tr("Model: loading"), self)
+        bar = QToolBar(self.tr("Tools"), self)
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.addActions([open_images, open_folder])
+        bar.addSeparator()
+        bar.addWidget(self._model_button)
+        bar.addAction(card)
+        bar.addSeparator()
+        bar.addAction(self._explain)
+        self._heat_action = bar.addWidget(self._heat)
+        bar.addSeparator()
+        bar.addWidget(_menu_button(self.export_menu, self.tr("Export"), self))
+        self._heat_action.setVisible(False)
+        self.addToolBar(bar)
+
+    def _action(
+        self,
+        text: str,
+        work: Callable[[], object],
+        key: QKeySequence.StandardKey | str | None = None,
+    ) -> QAction:
+        """Make an action of the window."""
+        action = QAction(text, self)
+        if key is not None:
+            action.setShortcut(QKeySequence(key))
+        action.triggered.connect(work)
+        self.addAction(action)
+        return action
+
+    def _theme_menu(self) -> QMenu:
+        menu = QMenu(self.tr("&Theme"), self)
+        group = QActionGroup(self)
+        titles = {
+            "system": self.tr("Like the &system"),
+            "light": self.tr("&Light"),
+            "dark": self.tr("&Dark"),
+        }
+        for theme in THEMES:
+            action = QAction(titles[theme], group)
+            action.setCheckable(True)
+            action.setChecked(theme == self._settings.theme)
+            action.triggered.connect(partial(setattr, self._settings, "theme", theme))
+            menu.addAction(action)
+        return menu
+
+    # Which signal goes where.
+
+    def _connect(self) -> None:
+        session = self.session
+        session.added.connect(self._on_added)
+        session.changed.connect(self._on_changed)
+        session.removed.connect(self._on_removed)
+        session.progressed.connect(self._show_progress)
+        session.model_changed.connect(self._on_model_changed)
+        session.explained.connect(self._on_explained)
+        session.refused.connect(self._notice.tell)
+        session.failed.connect(self.show_error)
+        session.pixels.image_read.connect(self._on_image_read)
+        session.pixels.thumbnail_read.connect(self._model.keep_thumbnail)
+        self.table.current_changed.connect(self._on_current_changed)
+        self.table.removal_wanted.connect(self._close_selected)
+        self.filter_bar.changed.connect(self._on_filter_changed)
+        self.summary.chosen.connect(self.filter_bar.choose_class)
+        self.answer.fixed_order.toggled.connect(partial(setattr, self._settings, "fixed_order"))
+        self.model_menu.chosen.connect(session.load_model)
+        self.model_menu.card_wanted.connect(self._show_card)
+        self.export_menu.done.connect(self._tell)
+        self.export_menu.refused.connect(self._notice.tell)
+        self._heat.valueChanged.connect(self._set_heat_opacity)
+        self._cancel.clicked.connect(session.cancel)
+        self._resume.clicked.connect(session.resume)
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open files and folders, as a user names them."""
+        for path in paths:
+            if path.exists():
+                self._settings.add_recent(path.absolute())
+        if paths:
+            self.session.open_paths(paths)
+
+    def show_error(self, error: BaseException) -> None:
+        """Show a mistake of ours; the app lives on."""
+        show_error(error, self)
+
+    def _on_added(self, items: list[Item]) -> None:
+        self._model.add(items)
+        self._show_items()
+        if self.table.current_item() is None:
+            self.table.go_to(items[0])
+
+    def _on_changed(self, items: list[Item]) -> None:
+        self._model.update_items(items)
+        current = self.table.current_item()
+        if current is not None and current in items:
+            self._show_answer(current)
+
+    def _on_removed(self) -> None:
+        current = self.table.current_item()
+        self._model.reload()
+        if current is not None and current.is_open:
+            self.table.go_to(current)
+        elif self._shown.rowCount():
+            self.table.go_to(self._shown.item(0))
+        self._show_items()
+
+    def _on_current_changed(self, item: Item | None) -> None:
+        self._show_answer(item)
+        if item is None:
+            self._picture = None
+            self.image.show_picture(QImage())
+        elif self._picture is None or self._picture[0] is not item:
+            self.session.hurry(item)
+            self.session.pixels.want_image(item)
+        self.export_menu.update_enabled()
+
+    def _on_image_read(self, item: Item, picture: QImage) -> None:
+        if item is self.table.current_item():
+            self._picture = (item, picture) if not picture.isNull() else None
+            self.image.show_picture(picture)
+            self.export_menu.update_enabled()
+            self._explain_or_not()
+
+    def _on_explained(self, item: Item, heat: QImage) -> None:
+        if item is self.table.current_item() and self._explain.isChecked():
+            self.image.show_heat(heat)
+            if heat.isNull():
+                self._tell(self.tr("No single part of this image decides."))
+
+    def _on_filter_changed(self, accepted: Filter) -> None:
+        current = self.table.current_item()
+        self._shown.set_filter(accepted)
+        if current is None or not self._shown.index_of(current).isValid():
+            if self._shown.rowCount():
+                self.table.go_to(self._shown.item(0))
+        else:
+            self.table.go_to(current)
+        self._show_progress()
+
+    def _on_model_changed(self) -> None:
+        classifier = self.session.classifier
+        assert classifier is not None
+        path = classifier.model_file.path
+        title = self.session.model_title
+        self._model_button.setText(self.tr("Model: {title}").format(title=title))
+        self.model_menu.set_in_use(classifier)
+        is_default = path == shipped_model_path(DEFAULT_MODEL)
+        self._settings.model = "" if is_default else str(path)
+        covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
+        self.filter_bar.set_classes(covers)
+        self._notice.clear()
+
+    # What is shown of it.
+
+    def _show_items(self) -> None:
+        self._pages.setCurrentIndex(1 if self.session.workspace.items else 0)
+        self._show_progress()
+
+    def _show_answer(self, item: Item | None) -> None:
+        self.answer.show_item(item)
+        self.export_menu.update_enabled()
+        self._explain_or_not()
+
+    def _show_progress(self) -> None:
+        session, workspace = self.session, self.session.workspace
+        total, waiting = len(workspace.items), workspace.waiting
+        facts = [self.tr("{count:,} images").format(count=total)] if total else []
+        if total != self._shown.rowCount():
+            facts.append(self.tr("{count:,} shown").format(count=self._shown.rowCount()))
+        if workspace.unreadable:
+            facts.append(self.tr("{count:,} could not be read").format(count=workspace.unreadable))
+        if waiting and not session.is_running:
+            facts.append(self.tr("{count:,} not classified").format(count=waiting))
+        seconds = session.pace.seconds_each if session.pace else None
+        if seconds is not None:
+            facts.append(self.tr("{time:.1f} ms per image").format(time=1000 * seconds))
+        if session.classifier is not None:
+            facts.append(session.model_title)
+        facts.append(self.tr("offline"))
+        self._counts.setText(" · ".join(facts))
+
+        self._progress.setVisible(session.is_busy)
+        self._cancel.setVisible(session.is_busy)
+        self._time_left.setVisible(session.is_running and seconds is not None)
+        self._resume.setVisible(bool(waiting) and not session.is_busy and bool(session.classifier))
+        self._progress.setMaximum(total if session.is_running else 0)
+        self._progress.setValue(total - waiting)
+        if seconds is not None:
+            self._time_left.setText(self._time_in_words(seconds * waiting))
+        if self._was_busy and not session.is_busy:
+            self.table.sort_again()
+        self._was_busy = session.is_busy
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        classifier, workspace = self.session.classifier, self.session.workspace
+        counts = workspace.class_counts
+        if classifier is None:
+            return
+        largest = max(counts.values(), default=0) or 1
+        self.summary.show_bars(
+            [
+                Bar(land_cover(name, number), counts[name] / largest, f"{counts[name]:,}")
+                for number, name in enumerate(classifier.class_names)
+            ]
+        )
+        self._summary_title.setText(
+            self.tr("All images: {count:,} classified").format(count=counts.total())
+        )
+
+    def _time_in_words(self, seconds: float) -> str:
+        if seconds < 60:
+            return self.tr("{count} s left").format(count=max(1, round(seconds)))
+        return self.tr("{count} min left").format(count=round(seconds / 60))
+
+    def _tell(self, sentence: str) -> None:
+        self.statusBar().showMessage(sentence, 8000)
+
+    # What the actions do.
+
+    def _ask_for_images(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
+        names, _ = QFileDialog.getOpenFileNames(
+            self,
+            self.tr("Open images"),
+            self._settings.folder,
+            self.tr("Images ({patterns});;All files (*)").format(patterns=patterns),
+        )
+        if names:
+            self._settings.folder = str(Path(names[0]).parent)
+            self.open_paths([Path(name) for name in names])
+
+    def _ask_for_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(
+            self, self.tr("Open a folder"), self._settings.folder
+        )
+        if name:
+            self._settings.folder = name
+            self.open_paths([Path(name)])
+
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        paths = self._settings.recent
+        for path in paths:
+            self._recent.addAction(str(path), partial(self.open_paths, [path]))
+        self._recent.addSeparator()
+        clear = self._recent.addAction(self.tr("Forget these"), self._settings.clear_recent)
+        clear.setEnabled(bool(paths))
+
+    def _paste(self) -> None:
+        if not self._open_mime(QGuiApplication.clipboard().mimeData()):
+            self._tell(self.tr("There is no image and no file name on the clipboard."))
+
+    def _open_mime(self, data: QMimeData) -> bool:
+        """Open what was dropped or pasted; tell whether there was something to open."""
+        paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+        if not paths and data.hasImage():
+            picture = data.imageData()
+            if isinstance(picture, QImage) and not picture.isNull():
+                self.session.open_pixels(self.tr("Pasted image"), from_qimage(picture))
+                return True
+        if not paths and data.hasText():
+            lines = [line.strip().strip("\"'") for line in data.text().splitlines()]
+            paths = [Path(line) for line in lines if line and _exists(line)]
+        self.open_paths(paths)
+        return bool(paths)
+
+    def _close_selected(self) -> None:
+        items = self.table.selected_items()
+        if items:
+            self.session.remove(items)
+
+    def _copy_rows(self) -> None:
+        QGuiApplication.clipboard().setText(self.table.selected_text())
+
+    def _explain_or_not(self) -> None:
+        """Show or hide the heat map of the image that is looked at."""
+        wanted = self._explain.isChecked()
+        self._heat_action.setVisible(wanted)
+        item = self.table.current_item()
+        if not wanted:
+            self.image.show_heat(QImage())
+        elif item is not None and item.cover is not None and not self.image.has_heat:
+            self.session.explain(item)
+
+    def _set_heat_opacity(self, percent: int) -> None:
+        self._settings.heat_opacity = percent
+        self.image.set_heat_opacity(percent / 100)
+
+    def _show_card(self) -> None:
+        if self.session.classifier is not None:
+            ModelCard(self.session.classifier, self).open()
+
+    def _show_shortcuts(self) -> None:
+        ShortcutWindow(self.actions(), self).open()
+
+    def _show_about(self) -> None:
+        AboutWindow(self).open()
+
+    # What Qt calls.
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files, and images from other programs. Called by Qt."""
+        if event.mimeData().hasUrls() or event.mimeData().hasImage():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped. Called by Qt."""
+        if self._open_mime(event.mimeData()):
+            event.acceptProposedAction()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the layout and end all threads. Called by Qt."""
+        self._settings.set_layout("window", self.saveGeometry())
+        self._settings.set_layout("columns", self._columns.saveState())
+        self._settings.set_layout("right", self._right.saveState())
+        self.hide()  # Ending the threads may take a moment.
+        self.session.close()
+        super().closeEvent(event)
+
+    def _restore_layout(self) -> None:
+        self.resize(_WIDTH, _HEIGHT)
+        self.restoreGeometry(self._settings.layout("window"))
+        self._columns.restoreState(self._settings.layout("columns"))
+        self._right.restoreState(self._settings.layout("right"))
+
+
+class _Notice(QFrame):
+    """A line above everything that says what could not be done, until it is closed."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self._label = QLabel(self)
+        self._label.setWordWrap(True)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close = QToolButton(self)
+        close.setText("✕")
+        close.setAutoRaise(True)
+        close.setAccessibleName(self.tr("Close this message"))
+        close.clicked.connect(self.clear)
+        layout = QHBoxLayout(self)
+        layout.addWidget(QLabel("⚠", self))
+        layout.addWidget(self._label, 1)
+        layout.addWidget(close)
+        self.hide()
+
+    @property
+    def sentence(self) -> str:
+        """What is said."""
+        return self._label.text()
+
+    def tell(self, sentence: str) -> None:
+        """Say a sentence, in place of the one before."""
+        self._label.setText(sentence)
+        self.show()
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self._label.clear()
+        self.hide()
+
+
+def _column(*widgets: QWidget, margin: int = 6) -> QWidget:
+    """Return widgets one below the other; the last one takes the space."""
+    column = QWidget()
+    layout = QVBoxLayout(column)
+    layout.setContentsMargins(margin, margin, margin, margin)
+    for widget in widgets:
+        layout.addWidget(widget, int(widget is widgets[-1]))
+    return column
+
+
+def _menu_button(menu: QMenu, text: str, parent: QWidget) -> QToolButton:
+    button = QToolButton(parent)
+    button.setMenu(menu)
+    button.setText(text)
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        return False  # Pasted text need not be a path.

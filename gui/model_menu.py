@@ -1,0 +1,73 @@
+"""The menu of models: those that shipped, the one in use, and any other file."""
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+
+from eurosat.classifier import Classifier
+from eurosat.errors import EurosatError
+from eurosat.model_file import read_model_file, shipped_model_names, shipped_model_path
+
+DEFAULT_MODEL = "mobilenet-int8"
+"""The shipped model that runs when nothing else was chosen."""
+
+
+class ModelMenu(QMenu):
+    """Chooses a model.
+
+    Attributes:
+        chosen: Signal with the path of a model file.
+        card_wanted: Signal: the card of the model in use is to be shown.
+    """
+
+    chosen = Signal(Path)
+    card_wanted = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        """Offer what shipped; nothing is in use yet."""
+        super().__init__(parent)
+        self.setTitle(self.tr("&Model"))
+        self._in_use: Path | None = None
+        # Titles stand in the files. They are read when the menu is opened, not at every start.
+        self.aboutToShow.connect(self._fill)
+
+    def set_in_use(self, classifier: Classifier) -> None:
+        """Mark the model that answers."""
+        self._in_use = classifier.model_file.path
+
+    def _fill(self) -> None:
+        self.clear()
+        group = QActionGroup(self)
+        paths = [shipped_model_path(name) for name in shipped_model_names()]
+        if self._in_use is not None and self._in_use not in paths:
+            paths.append(self._in_use)
+        for path in paths:
+            action = QAction(title_of(path), group)
+            action.setCheckable(True)
+            action.setChecked(path == self._in_use)
+            action.triggered.connect(partial(self.chosen.emit, path))
+            self.addAction(action)
+        self.addSeparator()
+        self.addAction(self.tr("Open a &model file…"), self._ask)
+        card = self.addAction(self.tr("Model &card"), self.card_wanted.emit)
+        card.setEnabled(self._in_use is not None)
+
+    def _ask(self) -> None:
+        start = str(self._in_use.parent) if self._in_use else ""
+        name, _ = QFileDialog.getOpenFileName(
+            self, self.tr("Open a model file"), start, self.tr("Models (*.tflite);;All files (*)")
+        )
+        if name:
+            self.chosen.emit(Path(name))
+
+
+def title_of(path: Path) -> str:
+    """Return the title that a model file gives itself, or its name."""
+    try:
+        metadata = read_model_file(path).metadata
+    except EurosatError:
+        return path.name
+    return metadata.title if metadata and metadata.title else path.name

@@ -1,0 +1,299 @@
+"""The table of results: its model, its filter, and the view with thumbnails."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QImage, QKeyEvent, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from .pixels import THUMBNAIL_SIDE, ThumbnailCache
+from .workspace import Column, Filter, Item, Status, Workspace, sort_items
+
+Index = QModelIndex | QPersistentModelIndex
+
+_ROOT: Final = QModelIndex()
+_RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class ResultsModel(QAbstractTableModel):
+    """The open images as rows, in the order that the user has chosen."""
+
+    def __init__(self, workspace: Workspace, thumbnails: ThumbnailCache, parent: QObject) -> None:
+        """Show what is open."""
+        super().__init__(parent)
+        self._workspace = workspace
+        self._thumbnails = thumbnails
+        self._rows: list[Item] = []
+        self._row_of: dict[Item, int] = {}
+        self._headers = {
+            Column.IMAGE: self.tr("Image"),
+            Column.CLASS: self.tr("Class"),
+            Column.CONFIDENCE: self.tr("Confidence"),
+            Column.RUNNER_UP: self.tr("Runner-up"),
+            Column.SIZE: self.tr("Size"),
+            Column.STATUS: self.tr("Status"),
+        }
+        self._statuses = {
+            Status.WAITING: self.tr("waiting"),
+            Status.SURE: self.tr("done"),
+            Status.UNSURE: self.tr("unsure"),
+            Status.UNREADABLE: self.tr("unreadable"),
+        }
+
+    def item(self, row: int) -> Item:
+        """Return the image in a row."""
+        return self._rows[row]
+
+    def row_of(self, item: Item) -> int | None:
+        """Return the row of an image."""
+        return self._row_of.get(item)
+
+    def add(self, items: Sequence[Item]) -> None:
+        """Show more images, at the end."""
+        first = len(self._rows)
+        self.beginInsertRows(_ROOT, first, first + len(items) - 1)
+        self._rows += items
+        self._row_of.update((item, first + number) for number, item in enumerate(items))
+        self.endInsertRows()
+
+    def reload(self) -> None:
+        """Show what is open now, in the order of opening."""
+        self.beginResetModel()
+        self._set_rows(list(self._workspace.items))
+        self.endResetModel()
+
+    def update_items(self, items: Iterable[Item]) -> None:
+        """Show what has become known of images."""
+        rows = sorted(self._row_of[item] for item in items if item in self._row_of)
+        # Neighbours are told of in one go.
+        start = 0
+        for position in range(1, len(rows) + 1):
+            if position == len(rows) or rows[position] != rows[position - 1] + 1:
+                first, last = rows[start], rows[position - 1]
+                self.dataChanged.emit(self.index(first, 0), self.index(last, len(Column) - 1))
+                start = position
+
+    def keep_thumbnail(self, item: Item, picture: QImage) -> None:
+        """Show a thumbnail that was read."""
+        self._thumbnails.keep(item, picture)
+        row = self._row_of.get(item)
+        if row is not None:
+            index = self.index(row, Column.IMAGE)
+            self.dataChanged.emit(index, index, [Qt.ItemDataRole.DecorationRole])
+
+    def rowCount(self, parent: Index = _ROOT) -> int:
+        """Return how many images there are. Called by Qt."""
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = _ROOT) -> int:
+        """Return how many columns there are. Called by Qt."""
+        return 0 if parent.isValid() else len(Column)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        """Return the title of a column. Called by Qt."""
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self._headers[Column(section)]
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return what a cell shows. Called by Qt."""
+        item, column = self._rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(item, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.IMAGE:
+            # An empty one holds the place, so that names do not jump to the right.
+            return self._thumbnails.get(item) or _no_thumbnail()
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return item.reason or item.location
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
+            return _RIGHT
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Put the rows in order. Called by Qt; -1 stands for the order of opening."""
+        self.layoutAboutToBeChanged.emit()
+        marked = self.persistentIndexList()
+        marked_items = [self._rows[index.row()] for index in marked]
+        if column < 0:
+            rows = list(self._workspace.items)
+        else:
+            is_descending = order is Qt.SortOrder.DescendingOrder
+            rows = sort_items(self._workspace.items, Column(column), descending=is_descending)
+        self._set_rows(rows)
+        moved = [
+            self.index(self._row_of[item], index.column())
+            for index, item in zip(marked, marked_items, strict=True)
+        ]
+        self.changePersistentIndexList(marked, moved)
+        self.layoutChanged.emit()
+
+    def _set_rows(self, rows: list[Item]) -> None:
+        self._rows = rows
+        self._row_of = {item: row for row, item in enumerate(rows)}
+
+    def _text(self, item: Item, column: int) -> str:
+        if column == Column.IMAGE:
+            return item.name
+        if column == Column.STATUS:
+            return item.reason or self._statuses[item.status]
+        if item.cover is None or item.runner_up is None:
+            if column == Column.CLASS and item.reason:
+                return "⚠ " + self._statuses[item.status]
+            return ""
+        if column == Column.CLASS:
+            return item.cover.title
+        if column == Column.CONFIDENCE:
+            return f"{item.confidence:.1%}"
+        if column == Column.RUNNER_UP:
+            return f"{item.runner_up.title} {item.runner_up_confidence:.1%}"
+        height, width = item.image_size or (0, 0)
+        return f"{width} × {height}"
+
+
+def _no_thumbnail() -> QPixmap:
+    pixmap = QPixmap(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return pixmap
+
+
+class ResultsFilter(QSortFilterProxyModel):
+    """Lets through the rows that the filter accepts; sorting is left to the model.
+
+    Sorting here would ask Python for two cells for every comparison, which takes a second for
+    27,000 rows; the model sorts its list in some hundredths.
+    """
+
+    def __init__(self, model: ResultsModel, parent: QObject) -> None:
+        """Let everything through."""
+        super().__init__(parent)
+        self._model = model
+        self._filter = Filter()
+        self.setSourceModel(model)
+
+    @property
+    def filter(self) -> Filter:
+        """Which rows are shown."""
+        return self._filter
+
+    def set_filter(self, accepted: Filter) -> None:
+        """Choose which rows are shown."""
+        self._filter = accepted
+        self.invalidateRowsFilter()
+
+    def item(self, row: int) -> Item:
+        """Return the image in a row that is shown."""
+        return self._model.item(self.mapToSource(self.index(row, 0)).row())
+
+    def items(self) -> list[Item]:
+        """Return all images that are shown, from top to bottom."""
+        return [self.item(row) for row in range(self.rowCount())]
+
+    def title(self, column: Column) -> str:
+        """Return the title of a column."""
+        return self._model.headerData(column, Qt.Orientation.Horizontal)
+
+    def index_of(self, item: Item) -> QModelIndex:
+        """Return the first cell of an image; an invalid index if it is not shown."""
+        row = self._model.row_of(item)
+        return self.mapFromSource(self._model.index(row, 0)) if row is not None else QModelIndex()
+
+    def filterAcceptsRow(self, source_row: int, source_parent: Index) -> bool:
+        """Tell whether a row is shown. Called by Qt."""
+        return self._filter.accepts(self._model.item(source_row))
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Let the model sort. Called by Qt."""
+        self._model.sort(column, order)
+
+
+class ResultsTable(QTableView):
+    """The table as it is seen.
+
+    Attributes:
+        current_changed: Signal with the image that the keyboard or mouse has gone to, or None.
+        removal_wanted: Signal: the selected rows are to be closed.
+    """
+
+    current_changed = Signal(object)
+    removal_wanted = Signal()
+
+    def __init__(self, proxy: ResultsFilter, parent: QWidget) -> None:
+        """Show what the filter lets through."""
+        super().__init__(parent)
+        self._proxy = proxy
+        self.setModel(proxy)
+        self.setAccessibleName(self.tr("Results"))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setIconSize(QSize(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        self.setShowGrid(False)
+        self.setAlternatingRowColors(True)
+        self.setWordWrap(False)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setTabKeyNavigation(False)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        rows = self.verticalHeader()
+        rows.hide()
+        # One fixed height: measuring every row would take seconds.
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(THUMBNAIL_SIDE + 6)
+        columns = self.horizontalHeader()
+        columns.setHighlightSections(False)
+        columns.setSortIndicatorClearable(True)
+        for column, width in zip(Column, (168, 140, 88, 190, 84, 150), strict=True):
+            self.setColumnWidth(column, width)
+        columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.setSortingEnabled(True)
+        self.selectionModel().currentRowChanged.connect(self._report_current)
+
+    def current_item(self) -> Item | None:
+        """Return the image that the keyboard is at."""
+        index = self.currentIndex()
+        return self._proxy.item(index.row()) if index.isValid() else None
+
+    def selected_items(self) -> list[Item]:
+        """Return the selected images, from top to bottom."""
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        return [self._proxy.item(row) for row in rows]
+
+    def selected_text(self) -> str:
+        """Return the selected rows under the titles of the columns, as spreadsheets take them."""
+        lines = [[self._proxy.title(column) for column in Column]]
+        for index in sorted(self.selectionModel().selectedRows()):
+            lines.append([index.siblingAtColumn(column).data() for column in Column])
+        return "".join("\t".join(cells) + "\n" for cells in lines)
+
+    def go_to(self, item: Item) -> None:
+        """Select an image, if it is shown."""
+        index = self._proxy.index_of(item)
+        if index.isValid():
+            self.setCurrentIndex(index)
+            self.scrollTo(index)
+
+    def sort_again(self) -> None:
+        """Put rows in order whose answers have come since the order was chosen."""
+        header = self.horizontalHeader()
+        self._proxy.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Close rows with the delete key. Called by Qt."""
+        if event.key() == Qt.Key.Key_Delete:
+            self.removal_wanted.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def _report_current(self, current: QModelIndex) -> None:
+        self.current_changed.emit(self._proxy.item(current.row()) if current.isValid() else None)

@@ -1,0 +1,248 @@
+"""What the window works with: the workspace, the model and the threads, joined by signals."""
+
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+from PySide6.QtCore import QObject, QThreadPool, Signal
+from PySide6.QtGui import QImage
+
+from eurosat.classifier import Classifier, Prediction
+from eurosat.errors import ImageError
+from eurosat.explain import occlusion_map
+from eurosat.images import find_images, read_image
+
+from .classification import ClassificationThread
+from .heat_map import heat_picture
+from .pixels import PixelThread, ThumbnailCache
+from .tasks import Task
+from .workspace import Item, Outcome, Pace, Workspace
+
+# A folder is listed in portions: so many files, or what was found in this time in seconds.
+_FILES_AT_A_TIME: Final = 500
+_SECONDS_AT_A_TIME: Final = 0.1
+
+
+class Session(QObject):
+    """Opens, classifies, cancels, changes models; everything slow happens on threads.
+
+    Attributes:
+        added: Signal with a list of images that were opened.
+        changed: Signal with a list of images of which something has become known.
+        removed: Signal: images were closed, or all answers forgotten.
+        progressed: Signal: the figures of progress have changed.
+        model_changed: Signal: `classifier` is another one.
+        explained: Signal with an image and its heat map as a picture.
+        refused: Signal with a sentence on what could not be done.
+        failed: Signal with an exception that is a mistake of ours.
+        workspace: What is open.
+        classifier: The model, or None as long as the first one is being loaded.
+        pixels: The thread that reads images for the eye.
+        thumbnails: The thumbnails that are at hand.
+        pace: How fast answers have come since the latest order, or None before the first.
+        is_running: Whether answers are on their way.
+    """
+
+    added = Signal(list)
+    changed = Signal(list)
+    removed = Signal()
+    progressed = Signal()
+    model_changed = Signal()
+    explained = Signal(object, QImage)
+    refused = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, device_pixel_ratio: float) -> None:
+        """Start the threads.
+
+        Args:
+            device_pixel_ratio: How many pixels of the screen a pixel of the layout has.
+        """
+        super().__init__()
+        self.workspace = Workspace()
+        self.classifier: Classifier | None = None
+        self.pace: Pace | None = None
+        self.is_running = False
+        self._tasks: list[Task] = []
+        self._cancellable: list[Task] = []
+        self._loading: Task | None = None
+        self._classification = ClassificationThread()
+        self._classification.answered.connect(self._record)
+        self.pixels = PixelThread(device_pixel_ratio)
+        self.thumbnails = ThumbnailCache(self.pixels)
+        self._classification.start()
+        self.pixels.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to cancel."""
+        return self.is_running or bool(self._cancellable)
+
+    @property
+    def model_title(self) -> str:
+        """What the model calls itself, or else the name of its file; empty without a model."""
+        if self.classifier is None:
+            return ""
+        metadata = self.classifier.metadata
+        return metadata.title if metadata else self.classifier.model_file.path.name
+
+    def load_model(self, path: Path) -> None:
+        """Load a model; when it has come, everything open is classified again with it."""
+
+        def load(_: Task) -> Classifier:
+            return Classifier(path)
+
+        if self._loading is not None:
+            self._loading.cancel()  # The latest choice counts, whichever is loaded first.
+        self._loading = Task(load, self)
+        self._loading.finished.connect(self._use_model)
+        self.start(self._loading)
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open files, and folders with all the images in them."""
+
+        def search(task: Task) -> int:
+            found: list[Path] = []
+            count = 0
+            told = perf_counter()
+            for path in find_images([path.absolute() for path in paths]):
+                if task.is_cancelled:
+                    return count
+                found.append(path)
+                count += 1
+                if len(found) >= _FILES_AT_A_TIME or perf_counter() - told > _SECONDS_AT_A_TIME:
+                    task.report(found)
+                    found, told = [], perf_counter()
+            task.report(found)
+            if not count:
+                names = ", ".join(str(path) for path in paths)
+                raise ImageError(f"There are no images in {names}.")
+            return count
+
+        task = Task(search, self)
+        task.reported.connect(self._add_paths)
+        self.start(task, cancellable=True)
+
+    def open_pixels(self, name: str, pixels: np.ndarray) -> None:
+        """Open an image that has no file: a uint8 array of shape [height, width, 3]."""
+        self._add([self.workspace.add_pixels(name, pixels)])
+
+    def hurry(self, item: Item) -> None:
+        """Classify an image next, because it is looked at."""
+        self._classification.hurry(item)
+
+    def remove(self, items: list[Item]) -> None:
+        """Close images."""
+        self.workspace.remove(items)
+        self._check_end()
+        self.removed.emit()
+        self.progressed.emit()
+
+    def clear(self) -> None:
+        """Close all images and stop whatever is under way for them."""
+        self.cancel()
+        self.remove(list(self.workspace.items))
+
+    def cancel(self) -> None:
+        """Stop searching and classifying; what is answered stays."""
+        for task in self._cancellable:
+            task.cancel()
+        self._classification.drop(self.workspace.begin_generation())
+        self.is_running = False
+        self.progressed.emit()
+
+    def resume(self) -> None:
+        """Classify what has no answer yet."""
+        self._order(self.workspace.waiting_items())
+
+    def explain(self, item: Item) -> None:
+        """Find out which pixels of an image decided; `explained` tells."""
+        classifier, prediction = self.classifier, item.outcome
+        if classifier is None or not isinstance(prediction, Prediction):
+            return
+        index = prediction.class_names.index(prediction.label)
+
+        def work(_: Task) -> QImage:
+            return heat_picture(occlusion_map(classifier, read_image(item.source), index))
+
+        generation = self.workspace.generation
+
+        def tell(heat: QImage) -> None:
+            if generation == self.workspace.generation:
+                self.explained.emit(item, heat)
+
+        task = Task(work, self)
+        task.finished.connect(tell)
+        self.start(task)
+
+    def start(self, task: Task, *, cancellable: bool = False) -> None:
+        """Run a task.
+
+        Args:
+            task: The task; it is cancelled when the session is closed.
+            cancellable: Whether `cancel` ends it, too.
+        """
+        self._tasks.append(task)
+        if cancellable:
+            self._cancellable.append(task)
+        task.refused.connect(self.refused)
+        task.failed.connect(self.failed)
+        task.ended.connect(lambda: self._forget(task))
+        task.start()
+
+    def close(self) -> None:
+        """Stop everything; return when all threads have ended."""
+        for task in self._tasks:
+            task.cancel()
+        self.cancel()
+        self._classification.stop()
+        self.pixels.stop()
+        QThreadPool.globalInstance().waitForDone()
+
+    def _forget(self, task: Task) -> None:
+        self._tasks.remove(task)
+        if task in self._cancellable:
+            self._cancellable.remove(task)
+        if task is self._loading:
+            self._loading = None
+        task.deleteLater()
+        self.progressed.emit()
+
+    def _use_model(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self.workspace.begin_generation(forget=True)
+        self.model_changed.emit()
+        self.removed.emit()
+        self._order(list(self.workspace.items))
+
+    def _add_paths(self, paths: list[Path]) -> None:
+        self._add(self.workspace.add_paths(paths))
+
+    def _add(self, items: list[Item]) -> None:
+        if items:
+            self.added.emit(items)
+            self._order(items)
+
+    def _order(self, items: list[Item]) -> None:
+        if self.classifier is not None and items:
+            if not self.is_running:
+                now = perf_counter()
+                self.pace = Pace(now, now)
+            self.is_running = True
+            self._classification.classify(self.workspace.generation, self.classifier, items)
+        self.progressed.emit()
+
+    def _record(self, generation: int, answers: list[tuple[Item, Outcome]]) -> None:
+        changed = self.workspace.record(generation, answers)
+        if not changed:
+            return
+        if self.pace is not None:
+            self.pace.advance(len(changed), perf_counter())
+        self._check_end()
+        self.changed.emit(changed)
+        self.progressed.emit()
+
+    def _check_end(self) -> None:
+        if self.workspace.waiting == 0:
+            self.is_running = False

@@ -1,0 +1,119 @@
+"""What the app remembers from one time to the next."""
+
+from pathlib import Path
+from typing import Final, cast
+
+from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtGui import QGuiApplication
+
+ORGANISATION: Final = "EuroSAT Edge"
+APPLICATION: Final = "eurosat-edge"
+
+_MOST_RECENT: Final = 9
+
+THEMES: Final = {
+    "system": Qt.ColorScheme.Unknown,
+    "light": Qt.ColorScheme.Light,
+    "dark": Qt.ColorScheme.Dark,
+}
+
+
+class Settings:
+    """The choices of this user, kept by Qt in the place that the system has for them.
+
+    A value of the wrong kind, from a file that somebody edited, counts as none.
+    """
+
+    def __init__(self) -> None:
+        """Read what is there."""
+        self._store = QSettings(
+            QSettings.Format.IniFormat, QSettings.Scope.UserScope, ORGANISATION, APPLICATION
+        )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._store.clear()
+
+    def layout(self, name: str) -> QByteArray:
+        """Return the state of a window or splitter; empty if there is none."""
+        value = self._store.value(f"layout/{name}")
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def set_layout(self, name: str, state: QByteArray) -> None:
+        """Remember the state of a window or splitter."""
+        self._store.setValue(f"layout/{name}", state)
+
+    @property
+    def theme(self) -> str:
+        """One of `THEMES`."""
+        value = self._text("theme")
+        return value if value in THEMES else "system"
+
+    @theme.setter
+    def theme(self, name: str) -> None:
+        self._store.setValue("theme", name)
+        self.apply_theme()
+
+    def apply_theme(self) -> None:
+        """Let the app look as chosen, at once."""
+        QGuiApplication.styleHints().setColorScheme(THEMES[self.theme])
+
+    @property
+    def model(self) -> str:
+        """The file of the model that ran last; empty for the shipped one."""
+        return self._text("model")
+
+    @model.setter
+    def model(self, path: str) -> None:
+        self._store.setValue("model", path)
+
+    @property
+    def folder(self) -> str:
+        """Where the file dialogs begin."""
+        value = self._text("folder")
+        return value if value and Path(value).is_dir() else str(Path.home())
+
+    @folder.setter
+    def folder(self, path: str) -> None:
+        self._store.setValue("folder", path)
+
+    @property
+    def fixed_order(self) -> bool:
+        """Whether classes stand in the order of the model."""
+        return self._text("fixed_order") == "true"
+
+    @fixed_order.setter
+    def fixed_order(self, value: bool) -> None:
+        self._store.setValue("fixed_order", "true" if value else "false")
+
+    @property
+    def heat_opacity(self) -> int:
+        """How much of the image a heat map hides, in percent."""
+        value = self._text("heat_opacity")
+        return min(int(value), 100) if value.isdecimal() else 60
+
+    @heat_opacity.setter
+    def heat_opacity(self, percent: int) -> None:
+        self._store.setValue("heat_opacity", str(percent))
+
+    @property
+    def recent(self) -> list[Path]:
+        """What was opened last, the latest first; without what is there no more."""
+        value = self._store.value("recent")
+        # The format keeps a list of one as a text.
+        names = cast("list[object]", value) if isinstance(value, list) else [value]
+        paths = [Path(name) for name in names if isinstance(name, str) and name]
+        return [path for path in paths if path.exists()]
+
+    def add_recent(self, path: Path) -> None:
+        """Put a file or folder at the head of `recent`."""
+        paths = [path, *(other for other in self.recent if other != path)]
+        self._store.setValue("recent", [str(path) for path in paths[:_MOST_RECENT]])
+
+    def clear_recent(self) -> None:
+        """Forget what was opened."""
+        self._store.remove("recent")
+
+    def _text(self, name: str) -> str:
+        value = self._store.value(name)
+        return value if isinstance(value, str) else ""

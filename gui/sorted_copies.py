@@ -1,0 +1,70 @@
+"""Copies of images in a folder for each class: the originals stay where they are."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eurosat.atomic import replacing
+from eurosat.errors import EurosatError
+
+from .workspace import Item
+
+
+def copy_sorted(
+    items: Sequence[Item],
+    folder: Path,
+    report: Callable[[int], None] = lambda done: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> int:
+    """Copy each image into a subfolder that is named like its class.
+
+    No file is replaced: a copy whose name is taken gets a number. A copy is there whole or not at
+    all. Pasted images are written as PNG. Images without a class are left out.
+
+    Args:
+        items: The images.
+        folder: Where the class folders go.
+        report: Is told after each copy how many there are.
+        is_cancelled: Is asked before each copy whether to stop.
+
+    Returns:
+        How many copies were made.
+
+    Raises:
+        EurosatError: A copy cannot be made; those made before stay.
+    """
+    done = 0
+    for item in items:
+        if is_cancelled():
+            break
+        if item.cover is None:
+            continue
+        source = item.source
+        name = source.name if isinstance(source, Path) else f"{item.name}.png"
+        target = _free_name(folder / item.cover.name / name)
+        try:
+            with replacing(target) as temporary:
+                if isinstance(source, np.ndarray):
+                    Image.fromarray(source).save(temporary)
+                else:
+                    shutil.copyfile(source, temporary)
+        except OSError as error:
+            raise EurosatError(
+                f"{item.location} cannot be copied to {target} ({error.strerror}): {done:,} copies "
+                "were made before."
+            ) from error
+        done += 1
+        report(done)
+    return done
+
+
+def _free_name(path: Path) -> Path:
+    """Return the path, or the same with the first number that no file has."""
+    free, number = path, 1
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem} ({number})")
+    return free
