@@ -18,7 +18,8 @@ def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -
 
     A patch of the image's mean colour is moved over the image. Where the log-odds of the class
     fall, the model needs what is covered; where they rise, it speaks against the class. Each pixel
-    gets the mean over the patches that cover it (Zeiler and Fergus 2014, section 4.2).
+    gets the mean over the patches that cover it, weighted by how near their middle it is (after
+    Zeiler and Fergus 2014, section 4.2).
 
     Args:
         classifier: The model.
@@ -42,11 +43,12 @@ def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -
     odds = _log_odds(classifier.classify_batch(covered)[:, class_index])
 
     fall = np.zeros((height, width))
-    count = np.zeros((height, width))
+    weight = np.zeros((height, width))
     for area, without in zip(areas, odds, strict=False):
-        fall[area] += odds[-1] - without  # The last copy has nothing covered.
-        count[area] += 1
-    return (fall / count).astype(np.float32)
+        near = np.outer(*(_nearness(span) for span in area))
+        fall[area] += near * (odds[-1] - without)  # The last copy has nothing covered.
+        weight[area] += near
+    return (fall / weight).astype(np.float32)
 
 
 def _spans(side: int) -> list[slice]:
@@ -54,6 +56,12 @@ def _spans(side: int) -> list[slice]:
     patch = -(-side // _PATCHES_ACROSS)
     starts = [*range(0, side - patch, max(1, patch // 2)), side - patch]
     return [slice(start, start + patch) for start in starts]
+
+
+def _nearness(span: slice) -> np.ndarray:
+    """Return how near each pixel of a span is to its middle: 1 there, falling to the ends."""
+    count = span.stop - span.start
+    return 1 - np.abs(np.arange(count) - (count - 1) / 2) / (count / 2)
 
 
 def _log_odds(probabilities: np.ndarray) -> np.ndarray:

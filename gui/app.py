@@ -1,19 +1,23 @@
 """Starts Qt and the window, and keeps an unexpected error from ending either."""
 
+import gc
 import logging
 import sys
 import threading
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from .icon import app_icon
 from .main_window import MainWindow
 from .settings import APPLICATION, ORGANISATION, Settings
+from .theme import apply_theme
 
 _LOG = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_COLLECTIONS = 10
 
 
 class ErrorRelay(QObject):
@@ -45,6 +49,24 @@ class ErrorRelay(QObject):
         self.caught.emit(error or kind())
 
 
+class GarbageCollector(QObject):
+    """Lets Python collect garbage on the thread of the window alone, and at regular times.
+
+    On any other thread it could delete what belongs to Qt and crash, and in the middle of a
+    classification it would stop the window for longer than a user should feel.
+    """
+
+    def __init__(self) -> None:
+        """Take over from Python."""
+        super().__init__()
+        gc.disable()
+        gc.collect()
+        gc.freeze()  # What the program itself consists of need not be looked at again.
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(gc.collect)
+        self._timer.start(_SECONDS_BETWEEN_COLLECTIONS * 1000)
+
+
 def start(arguments: list[str], settings: Settings) -> QApplication:
     """Start Qt, looking as the user has chosen.
 
@@ -60,7 +82,7 @@ def start(arguments: list[str], settings: Settings) -> QApplication:
     app.setWindowIcon(app_icon())
     # The same on every system, in light and dark, and at every scale.
     app.setStyle("Fusion")
-    settings.apply_theme()
+    apply_theme(settings.theme)
     return app
 
 
@@ -81,4 +103,7 @@ def run(paths: list[Path], settings: Settings) -> int:
     relay.install()
     window.show()
     window.open_paths(paths)
-    return app.exec()
+    collector = GarbageCollector()
+    status = app.exec()
+    collector.deleteLater()
+    return status

@@ -62,8 +62,11 @@ class _BarModel(QAbstractTableModel):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.bars: Sequence[Bar] = ()
+        self._swatches: list[QPixmap] = []
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
+        if [bar.cover for bar in bars] != [bar.cover for bar in self.bars]:
+            self._swatches = [swatch(bar.cover) for bar in bars]
         if len(bars) == len(self.bars):
             self.bars = bars
             if bars:
@@ -86,7 +89,7 @@ class _BarModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{bar.cover.title} {bar.text}"
         if role == Qt.ItemDataRole.DecorationRole and column == _Column.TITLE:
-            return swatch(bar.cover)
+            return self._swatches[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
             return bar.cover.description or bar.cover.title
         if role == Qt.ItemDataRole.TextAlignmentRole and column == _Column.TEXT:
@@ -163,16 +166,19 @@ class ClassBars(QTableView):
         header = self.horizontalHeader()
         header.hide()
         header.setMinimumSectionSize(40)
-        header.setSectionResizeMode(_Column.TITLE, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_Column.BAR, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(_Column.TEXT, QHeaderView.ResizeMode.ResizeToContents)
+        self.setColumnWidth(_Column.TEXT, self.fontMetrics().horizontalAdvance("100.0%") + 16)
         # The background of the panel, not that of a list.
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
         self.activated.connect(self._report_choice)
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
         """Show these bars from top to bottom."""
+        is_other_number = len(bars) != len(self._model.bars)
         self._model.show_bars(bars)
+        # Not each time: it asks for every cell, and bars can change many times a second.
+        if is_other_number:
+            self.resizeColumnToContents(_Column.TITLE)
 
     @property
     def bars(self) -> Sequence[Bar]:

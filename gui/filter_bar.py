@@ -1,9 +1,17 @@
-"""The row above the table that chooses which images it shows."""
+"""The fields above the table that chooses which images it shows."""
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from eurosat.labels import LandCover
 
@@ -31,18 +39,19 @@ class FilterBar(QWidget):
         self.text.setAcceptDrops(False)  # Files are dropped on the window.
         self._class = QComboBox(self)
         self._class.setAccessibleName(self.tr("Show class"))
-        self._class.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._lowest = _percent_box(self.tr("Lowest confidence"), 0, self)
         self._highest = _percent_box(self.tr("Highest confidence"), 100, self)
         self.set_classes(())
 
-        layout = QHBoxLayout(self)
+        choices = QHBoxLayout()
+        choices.addWidget(self._class, 1)
+        choices.addWidget(self._lowest)
+        choices.addWidget(QLabel(self.tr("to"), self))
+        choices.addWidget(self._highest)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text, 1)
-        layout.addWidget(self._class)
-        layout.addWidget(self._lowest)
-        layout.addWidget(QLabel(self.tr("to"), self))
-        layout.addWidget(self._highest)
+        layout.addWidget(self.text)
+        layout.addLayout(choices)
         self.text.textChanged.connect(self._report)
         self._class.currentIndexChanged.connect(self._report)
         self._lowest.valueChanged.connect(self._report)

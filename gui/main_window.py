@@ -50,7 +50,8 @@ from .model_menu import DEFAULT_MODEL, ModelMenu
 from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable
 from .session import Session
-from .settings import THEMES, Settings
+from .settings import Settings
+from .theme import THEMES, apply_theme
 from .workspace import Filter, Item
 
 _TITLE = "EuroSAT Edge"
@@ -69,6 +70,10 @@ class MainWindow(QMainWindow):
         filter_bar: Which rows are shown.
         export_menu: What can be written.
         model_menu: Which model answers.
+        explain: Whether the heat map is shown.
+        card_action: Shows the card of the model.
+        shortcuts_action: Shows the keys.
+        about_action: Shows versions and licences.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -115,8 +120,10 @@ class MainWindow(QMainWindow):
         self._columns = QSplitter(self)
         for widget in (left, self.image, self._right):
             self._columns.addWidget(widget)
-        self._columns.setStretchFactor(1, 1)  # The image takes what a larger window gives.
-        self._columns.setSizes([500, 430, 350])
+        # The image takes most of what a larger window gives.
+        for position, share in enumerate((1, 3, 1)):
+            self._columns.setStretchFactor(position, share)
+        self._columns.setSizes([430, 500, 350])
         self._columns.setChildrenCollapsible(False)
 
         self._pages = QStackedWidget(self)
@@ -133,6 +140,7 @@ class MainWindow(QMainWindow):
         self._cancel = QPushButton(self.tr("Cancel"), self)
         self._resume = QPushButton(self.tr("Go on"), self)
         bar = self.statusBar()
+        bar.setContentsMargins(6, 0, 6, 0)
         bar.addWidget(self._counts, 1)
         for widget in (self._time_left, self._progress, self._resume, self._cancel):
             bar.addPermanentWidget(widget)
@@ -183,10 +191,10 @@ class MainWindow(QMainWindow):
         key = QKeySequence.StandardKey
         open_images = self._action(self.tr("&Open images…"), self._ask_for_images, key.Open)
         open_folder = self._action(self.tr("Open &folder…"), self._ask_for_folder, "Ctrl+Shift+O")
-        self._explain = self._action(self.tr("&Explain"), self._explain_or_not, "Ctrl+E")
-        self._explain.setCheckable(True)
-        self._explain.setToolTip(self.tr("Show which pixels decided (Ctrl+E)"))
-        card = self._action(self.tr("Model &card"), self._show_card, "Ctrl+I")
+        self.explain = self._action(self.tr("&Explain"), self._explain_or_not, "Ctrl+E")
+        self.explain.setCheckable(True)
+        self.explain.setToolTip(self.tr("Show which pixels decided (Ctrl+E)"))
+        self.card_action = self._action(self.tr("Model &card"), self._show_card, "Ctrl+I")
 
         menu = self.menuBar().addMenu(self.tr("&File"))
         menu.addActions([open_images, open_folder])
@@ -216,14 +224,17 @@ class MainWindow(QMainWindow):
         menu.addAction(self._action(self.tr("&Fit"), self.image.fit, "Ctrl+0"))
         menu.addAction(self._action(self.tr("&Actual size"), self.image.show_actual_size, "Ctrl+1"))
         menu.addSeparator()
-        menu.addAction(self._explain)
+        menu.addAction(self.explain)
         menu.addSeparator()
         menu.addMenu(self._theme_menu())
 
         self.menuBar().addMenu(self.model_menu)
         menu = self.menuBar().addMenu(self.tr("&Help"))
-        menu.addAction(self._action(self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1"))
-        menu.addAction(self._action(self.tr("&About EuroSAT Edge"), self._show_about))
+        self.shortcuts_action = self._action(
+            self.tr("&Keyboard shortcuts"), self._show_shortcuts, "F1"
+        )
+        self.about_action = self._action(self.tr("&About EuroSAT Edge"), self._show_about)
+        menu.addActions([self.shortcuts_action, self.about_action])
 
         self._heat = QSlider(Qt.Orientation.Horizontal, self)
         self._heat.setRange(0, 100)
@@ -239,9 +250,9 @@ class MainWindow(QMainWindow):
         bar.addActions([open_images, open_folder])
         bar.addSeparator()
         bar.addWidget(self._model_button)
-        bar.addAction(card)
+        bar.addAction(self.card_action)
         bar.addSeparator()
-        bar.addAction(self._explain)
+        bar.addAction(self.explain)
         self._heat_action = bar.addWidget(self._heat)
         bar.addSeparator()
         bar.addWidget(_menu_button(self.export_menu, self.tr("Export"), self))
@@ -274,7 +285,7 @@ class MainWindow(QMainWindow):
             action = QAction(titles[theme], group)
             action.setCheckable(True)
             action.setChecked(theme == self._settings.theme)
-            action.triggered.connect(partial(setattr, self._settings, "theme", theme))
+            action.triggered.connect(partial(self._choose_theme, theme))
             menu.addAction(action)
         return menu
 
@@ -356,7 +367,7 @@ class MainWindow(QMainWindow):
             self._explain_or_not()
 
     def _on_explained(self, item: Item, heat: QImage) -> None:
-        if item is self.table.current_item() and self._explain.isChecked():
+        if item is self.table.current_item() and self.explain.isChecked():
             self.image.show_heat(heat)
             if heat.isNull():
                 self._tell(self.tr("No single part of this image decides."))
@@ -398,7 +409,9 @@ class MainWindow(QMainWindow):
     def _show_progress(self) -> None:
         session, workspace = self.session, self.session.workspace
         total, waiting = len(workspace.items), workspace.waiting
-        facts = [self.tr("{count:,} images").format(count=total)] if total else []
+        facts = [self.tr("1 image")] if total == 1 else []
+        if total > 1:
+            facts.append(self.tr("{count:,} images").format(count=total))
         if total != self._shown.rowCount():
             facts.append(self.tr("{count:,} shown").format(count=self._shown.rowCount()))
         if workspace.unreadable:
@@ -509,7 +522,7 @@ class MainWindow(QMainWindow):
 
     def _explain_or_not(self) -> None:
         """Show or hide the heat map of the image that is looked at."""
-        wanted = self._explain.isChecked()
+        wanted = self.explain.isChecked()
         self._heat_action.setVisible(wanted)
         item = self.table.current_item()
         if not wanted:
@@ -520,6 +533,10 @@ class MainWindow(QMainWindow):
     def _set_heat_opacity(self, percent: int) -> None:
         self._settings.heat_opacity = percent
         self.image.set_heat_opacity(percent / 100)
+
+    def _choose_theme(self, theme: str) -> None:
+        self._settings.theme = theme
+        apply_theme(theme)
 
     def _show_card(self) -> None:
         if self.session.classifier is not None:

@@ -16,12 +16,17 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
+from eurosat.labels import LandCover
+
+from .class_bars import swatch
 from .pixels import THUMBNAIL_SIDE, ThumbnailCache
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
 
 Index = QModelIndex | QPersistentModelIndex
 
 _ROOT: Final = QModelIndex()
+# Qt asks for it tens of thousands of times, and counting an enum is slow.
+_COLUMNS: Final = len(Column)
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -35,6 +40,9 @@ class ResultsModel(QAbstractTableModel):
         self._thumbnails = thumbnails
         self._rows: list[Item] = []
         self._row_of: dict[Item, int] = {}
+        self._no_thumbnail = QPixmap(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        self._no_thumbnail.fill(Qt.GlobalColor.transparent)
+        self._swatches: dict[LandCover, QPixmap] = {}
         self._headers = {
             Column.IMAGE: self.tr("Image"),
             Column.CLASS: self.tr("Class"),
@@ -80,7 +88,7 @@ class ResultsModel(QAbstractTableModel):
         for position in range(1, len(rows) + 1):
             if position == len(rows) or rows[position] != rows[position - 1] + 1:
                 first, last = rows[start], rows[position - 1]
-                self.dataChanged.emit(self.index(first, 0), self.index(last, len(Column) - 1))
+                self.dataChanged.emit(self.index(first, 0), self.index(last, _COLUMNS - 1))
                 start = position
 
     def keep_thumbnail(self, item: Item, picture: QImage) -> None:
@@ -97,7 +105,7 @@ class ResultsModel(QAbstractTableModel):
 
     def columnCount(self, parent: Index = _ROOT) -> int:
         """Return how many columns there are. Called by Qt."""
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else _COLUMNS
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -114,7 +122,9 @@ class ResultsModel(QAbstractTableModel):
             return self._text(item, column)
         if role == Qt.ItemDataRole.DecorationRole and column == Column.IMAGE:
             # An empty one holds the place, so that names do not jump to the right.
-            return self._thumbnails.get(item) or _no_thumbnail()
+            return self._thumbnails.get(item) or self._no_thumbnail
+        if role == Qt.ItemDataRole.DecorationRole and column == Column.CLASS and item.cover:
+            return self._swatch(item.cover)
         if role == Qt.ItemDataRole.ToolTipRole:
             return item.reason or item.location
         if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
@@ -139,6 +149,11 @@ class ResultsModel(QAbstractTableModel):
         self.changePersistentIndexList(marked, moved)
         self.layoutChanged.emit()
 
+    def _swatch(self, cover: LandCover) -> QPixmap:
+        if cover not in self._swatches:
+            self._swatches[cover] = swatch(cover)
+        return self._swatches[cover]
+
     def _set_rows(self, rows: list[Item]) -> None:
         self._rows = rows
         self._row_of = {item: row for row, item in enumerate(rows)}
@@ -160,12 +175,6 @@ class ResultsModel(QAbstractTableModel):
             return f"{item.runner_up.title} {item.runner_up_confidence:.1%}"
         height, width = item.image_size or (0, 0)
         return f"{width} × {height}"
-
-
-def _no_thumbnail() -> QPixmap:
-    pixmap = QPixmap(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    return pixmap
 
 
 class ResultsFilter(QSortFilterProxyModel):
@@ -252,8 +261,9 @@ class ResultsTable(QTableView):
         rows.setDefaultSectionSize(THUMBNAIL_SIDE + 6)
         columns = self.horizontalHeader()
         columns.setHighlightSections(False)
+        columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         columns.setSortIndicatorClearable(True)
-        for column, width in zip(Column, (168, 140, 88, 190, 84, 150), strict=True):
+        for column, width in zip(Column, (148, 164, 84, 200, 84, 160), strict=True):
             self.setColumnWidth(column, width)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
@@ -280,6 +290,8 @@ class ResultsTable(QTableView):
         """Select an image, if it is shown."""
         index = self._proxy.index_of(item)
         if index.isValid():
+            # After rows came or went, places are known only when they have been laid out.
+            self.doItemsLayout()
             self.setCurrentIndex(index)
             self.scrollTo(index)
 

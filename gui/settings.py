@@ -3,19 +3,14 @@
 from pathlib import Path
 from typing import Final, cast
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QByteArray, QSettings
+
+from .theme import THEMES
 
 ORGANISATION: Final = "EuroSAT Edge"
 APPLICATION: Final = "eurosat-edge"
 
 _MOST_RECENT: Final = 9
-
-THEMES: Final = {
-    "system": Qt.ColorScheme.Unknown,
-    "light": Qt.ColorScheme.Light,
-    "dark": Qt.ColorScheme.Dark,
-}
 
 
 class Settings:
@@ -52,11 +47,6 @@ class Settings:
     @theme.setter
     def theme(self, name: str) -> None:
         self._store.setValue("theme", name)
-        self.apply_theme()
-
-    def apply_theme(self) -> None:
-        """Let the app look as chosen, at once."""
-        QGuiApplication.styleHints().setColorScheme(THEMES[self.theme])
 
     @property
     def model(self) -> str:

@@ -283,6 +283,10 @@ class Workspace:
             self.unreadable -= 1
 
 
+# The first answer also waits for the model to warm up.
+_FEWEST_TO_TELL = 10
+
+
 @dataclass
 class Pace:
     """How fast answers come, from the times at which they came.
@@ -304,5 +308,7 @@ class Pace:
 
     @property
     def seconds_each(self) -> float | None:
-        """How long an image takes, or None before the first answer."""
-        return (self.latest - self.started) / self.done if self.done else None
+        """How long an image takes, or None as long as too few have come to tell."""
+        if self.done < _FEWEST_TO_TELL:
+            return None
+        return (self.latest - self.started) / self.done

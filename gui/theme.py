@@ -1,0 +1,66 @@
+"""Light, dark, or like the system."""
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+THEMES: Final = {
+    "system": Qt.ColorScheme.Unknown,
+    "light": Qt.ColorScheme.Light,
+    "dark": Qt.ColorScheme.Dark,
+}
+"""The choices, and what Qt calls them."""
+
+_DARK: Final = {
+    QPalette.ColorRole.Window: "#323437",
+    QPalette.ColorRole.WindowText: "#e6e6e6",
+    QPalette.ColorRole.Base: "#232527",
+    QPalette.ColorRole.AlternateBase: "#292b2e",
+    QPalette.ColorRole.Text: "#e6e6e6",
+    QPalette.ColorRole.PlaceholderText: "#8f949b",
+    QPalette.ColorRole.Button: "#3f4247",
+    QPalette.ColorRole.ButtonText: "#e6e6e6",
+    QPalette.ColorRole.Light: "#565a61",
+    QPalette.ColorRole.Midlight: "#494d53",
+    QPalette.ColorRole.Mid: "#858b93",
+    QPalette.ColorRole.Dark: "#1c1d1f",
+    QPalette.ColorRole.Shadow: "#101112",
+    QPalette.ColorRole.Highlight: "#2b6cb0",
+    QPalette.ColorRole.HighlightedText: "#ffffff",
+    QPalette.ColorRole.ToolTipBase: "#33363a",
+    QPalette.ColorRole.ToolTipText: "#e6e6e6",
+    QPalette.ColorRole.Link: "#7fb4ee",
+}
+_DARK_DISABLED: Final = "#7a8087"
+_TEXT_ROLES: Final = (
+    QPalette.ColorRole.WindowText,
+    QPalette.ColorRole.Text,
+    QPalette.ColorRole.ButtonText,
+)
+
+
+def apply_theme(name: str) -> None:
+    """Let the app look light, dark or like the system, at once.
+
+    Args:
+        name: One of `THEMES`.
+    """
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    wanted = THEMES[name]
+    app.styleHints().setColorScheme(wanted)
+    # A desktop without themes takes no notice; it gets the colours from here.
+    is_heard = app.styleHints().colorScheme() is wanted or wanted is Qt.ColorScheme.Unknown
+    needs_dark = wanted is Qt.ColorScheme.Dark and not is_heard
+    app.setPalette(_dark_palette() if needs_dark else QPalette())
+
+
+def _dark_palette() -> QPalette:
+    palette = QPalette()
+    for role, colour in _DARK.items():
+        palette.setColor(role, QColor(colour))
+    for role in _TEXT_ROLES:
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(_DARK_DISABLED))
+    return palette
