@@ -44,6 +44,7 @@ class AnswerPanel(QWidget):
         headline.addWidget(self._title, 1)
         headline.addWidget(self._confidence)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
         layout.addLayout(headline)
         layout.addWidget(self._description)
         layout.addWidget(self.bars, 1)

@@ -123,7 +123,7 @@ class MainWindow(QMainWindow):
         # The image takes most of what a larger window gives.
         for position, share in enumerate((1, 3, 1)):
             self._columns.setStretchFactor(position, share)
-        self._columns.setSizes([430, 500, 350])
+        self._columns.setSizes([470, 460, 350])
         self._columns.setChildrenCollapsible(False)
 
         self._pages = QStackedWidget(self)

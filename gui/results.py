@@ -263,7 +263,7 @@ class ResultsTable(QTableView):
         columns.setHighlightSections(False)
         columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         columns.setSortIndicatorClearable(True)
-        for column, width in zip(Column, (148, 164, 84, 200, 84, 160), strict=True):
+        for column, width in zip(Column, (188, 164, 84, 200, 84, 160), strict=True):
             self.setColumnWidth(column, width)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)

@@ -18,6 +18,7 @@ from eurosat.gui.app import start
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 from eurosat.gui.theme import apply_theme
+from eurosat.images import find_images
 from eurosat.labels import EUROSAT_CLASSES
 
 PATIENCE_MS = 60_000
@@ -51,7 +52,7 @@ def _take(tiles: Path, unreadable: Path, out: Path) -> None:
     window = MainWindow(settings)
     window.show()
     session, table = window.session, window.table
-    first = sorted(tiles.rglob("*.jpg"))[0]
+    images = list(find_images([tiles]))
 
     def picture(name: str, widget: QWidget = window) -> None:
         pause(SETTLING_MS)
@@ -63,17 +64,22 @@ def _take(tiles: Path, unreadable: Path, out: Path) -> None:
 
     _wait_until(lambda: session.classifier is not None)
     picture("empty")
-    opened(first)
+    opened(images[0])
     picture("one-image")
     window.explain.trigger()
     _wait_until(lambda: window.image.has_heat)
     picture("explained")
     window.explain.trigger()
     opened(unreadable, tiles)
+
+    def go_to(path: Path) -> None:
+        item = session.workspace.find(path.absolute())
+        assert item is not None
+        table.go_to(item)
+
+    go_to(images[-1])
     picture("folder")
-    item = session.workspace.find(unreadable)
-    assert item is not None
-    table.go_to(item)
+    go_to(unreadable)
     picture("unreadable")
     window.filter_bar.choose_class(EUROSAT_CLASSES[-2])
     picture("filtered")
