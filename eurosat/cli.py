@@ -26,6 +26,8 @@ BAR_WIDTH = 20
 SUMMARY_FROM = 10
 """From so many images on, a line counts them by class."""
 
+CSV_COLUMNS = ("path", "class", "confidence", "unsure", "runner_up")
+
 Answer = tuple[Path, Prediction | ImageError]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -50,6 +52,9 @@ def classify(
     ] = None,
 ) -> None:
     """Classify images of the land, 10 m to a pixel, offline.
+
+    An answer is marked as unsure if its confidence is below the threshold in the model file. It is
+    chosen so that of the sure answers 99.5 % are right, on tiles like those of the training.
 
     Exit status 0 if all could be read, 1 if some could not, 2 if none could.
     """
@@ -95,6 +100,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
     if top > 1:
         table.add_column("Runner-up" if top == 2 else "Runners-up")
     counts: Counter[str] = Counter()
+    unsure = 0
     for path, prediction in answers:
         if isinstance(prediction, ImageError):
             table.add_row(escape(str(path)), "[red]unreadable[/]", "")
@@ -103,18 +109,20 @@ def _print_table(answers: list[Answer], top: int) -> None:
         label, confidence = best
         cover = land_cover(label, prediction.class_names.index(label))
         counts[cover.title] += 1
+        unsure += prediction.is_unsure
         filled = round(confidence * BAR_WIDTH)
         bar = f"[{cover.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
         table.add_row(
             escape(str(path)),
             f"[bold]{escape(cover.title)}[/]",
-            f"{bar} {confidence:6.1%}",
+            f"{bar} {confidence:6.1%}" + (" [yellow]unsure[/]" if prediction.is_unsure else ""),
             ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),
         )
     output.print(table)
     if len(answers) >= SUMMARY_FROM:
         tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
-        output.print(f"\n{sum(counts.values()):,} images: {tally}", soft_wrap=True)
+        doubt = f", {unsure:,} of them unsure" if unsure else ""
+        output.print(f"\n{sum(counts.values()):,} images{doubt}: {tally}", soft_wrap=True)
 
 
 def _as_json(path: Path, prediction: Prediction | ImageError, top: int) -> dict[str, Any]:
@@ -124,12 +132,13 @@ def _as_json(path: Path, prediction: Prediction | ImageError, top: int) -> dict[
         "path": str(path),
         "class": prediction.label,
         "confidence": prediction.confidence,
+        "unsure": prediction.is_unsure,
         "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
     }
 
 
 def _write_csv(path: Path, class_names: tuple[str, ...], answers: list[Answer]) -> None:
-    """Write a row for each image: its class, confidence, runner-up, all probabilities, or error.
+    """Write a row for each image: its class, confidence and so on, all probabilities, or its error.
 
     Raises:
         EurosatError: The file cannot be written.
@@ -140,10 +149,10 @@ def _write_csv(path: Path, class_names: tuple[str, ...], answers: list[Answer]) 
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["path", "class", "confidence", "runner_up", *class_names, "error"])
+            writer.writerow([*CSV_COLUMNS, *class_names, "error"])
             for image, prediction in answers:
                 if isinstance(prediction, ImageError):
-                    blanks = [""] * (3 + len(class_names))
+                    blanks = [""] * (len(CSV_COLUMNS) - 1 + len(class_names))
                     writer.writerow([image, *blanks, prediction])
                 else:
                     writer.writerow(
@@ -151,6 +160,7 @@ def _write_csv(path: Path, class_names: tuple[str, ...], answers: list[Answer]) 
                             image,
                             prediction.label,
                             prediction.confidence,
+                            prediction.is_unsure,
                             prediction.runner_up,
                             *prediction.probabilities.tolist(),
                             "",
