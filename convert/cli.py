@@ -128,6 +128,15 @@ def _print_conversion(conversion: "Conversion") -> None:
         f"{comparison.only_exported_right}, McNemar p = {comparison.mcnemar_p:.2g}.",
         soft_wrap=True,
     )
+    on_test = conversion.confidence["test"]
+    sure = "none" if on_test.sure_accuracy is None else f"{on_test.sure_accuracy:.2%}"
+    output.print(
+        f"Confidence divided by temperature {conversion.calibration.temperature:.3f}, fitted on "
+        f"validation: calibration error (ECE) {on_test.ece_before:.2%} before, "
+        f"{on_test.ece_after:.2%} after. Unsure below {conversion.calibration.unsure_below:.1%}: "
+        f"{on_test.coverage:.2%} of the test tiles get a sure answer, of which {sure} are right.",
+        soft_wrap=True,
+    )
     speeds = "; ".join(
         f"{speed.threads} thread{'s' * (speed.threads > 1)}: {speed.single_ms:.2f} ms for one "
         f"tile, {speed.batch_ms:.2f} ms per tile in a batch"

@@ -15,6 +15,13 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from eurosat.benchmark import Speed, measure_speed
+from eurosat.calibration import (
+    Calibration,
+    CalibrationFigures,
+    calibration_record,
+    fit_calibration,
+    measure_calibration,
+)
 from eurosat.classifier import Classifier
 from eurosat.dataset import TILE_SIZE, Dataset
 from eurosat.errors import ModelFileError, RunFolderError
@@ -44,7 +51,9 @@ class Original:
         config: What the run recorded in `config.json`.
         model: The Keras model.
         split: The recorded split.
-        calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes.
+        calibration_tiles: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes.
+        validation_tiles: uint8 RGB `[n, 64, 64, 3]`, the validation split.
+        validation_labels: int64 `[n]`, its true classes.
         tiles: uint8 RGB `[n, 64, 64, 3]`, the test split.
         labels: int64 `[n]`, its true classes.
         probabilities: float32 `[n, classes]`, what the Keras model says of it.
@@ -54,7 +63,9 @@ class Original:
     config: dict[str, Any]
     model: keras.Model
     split: Split
-    calibration: np.ndarray
+    calibration_tiles: np.ndarray
+    validation_tiles: np.ndarray
+    validation_labels: np.ndarray
     tiles: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
@@ -74,6 +85,8 @@ class Conversion:
         path: The model file; not there if `failures` is not empty.
         size_bytes: Its size.
         comparison: The Keras model and the file side by side on the test split.
+        calibration: The temperature and the threshold that the file states.
+        confidence: What they do, on `"validation"`, which they were fitted to, and on `"test"`.
         speeds: How fast it runs here: on one thread, and on two.
         failures: In sentences, what fell by more than it may.
         set_aside: Where an older file of this name was moved to because this one failed.
@@ -83,6 +96,8 @@ class Conversion:
     path: Path
     size_bytes: int
     comparison: Comparison
+    calibration: Calibration
+    confidence: dict[str, CalibrationFigures]
     speeds: tuple[Speed, ...]
     failures: tuple[str, ...]
     set_aside: Path | None = None
@@ -96,6 +111,7 @@ class Conversion:
             "failures": self.failures,
             "size_bytes": self.size_bytes,
             "test": self.comparison.to_json(),
+            "calibration": calibration_record(self.calibration, self.confidence),
             "speed": [asdict(speed) for speed in self.speeds],
         }
 
@@ -136,7 +152,7 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
             f"{folder.model} is not one of ours: it takes {model.input_shape} and gives "
             f"{model.output_shape} instead of {expected[0]} and {expected[1]}."
         )
-    test = dataset.positions(split.test)
+    validation, test = dataset.positions(split.validation), dataset.positions(split.test)
     tiles = dataset.tiles[test]
     batches = [
         np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
@@ -147,7 +163,9 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
         config=config,
         model=model,
         split=split,
-        calibration=_calibration_tiles(dataset, split, calibration_count),
+        calibration_tiles=_calibration_tiles(dataset, split, calibration_count),
+        validation_tiles=dataset.tiles[validation],
+        validation_labels=dataset.labels[validation],
         tiles=tiles,
         labels=dataset.labels[test],
         probabilities=np.concatenate(batches),
@@ -181,7 +199,7 @@ def convert(
         # In a folder of its own, so that a candidate that fails is never seen under its name.
         with tempfile.TemporaryDirectory(prefix=".candidate-", dir=out) as candidates:
             candidate = Path(candidates) / path.name
-            flatbuffer = export(original.model, precision, original.calibration)
+            flatbuffer = export(original.model, precision, original.calibration_tiles)
             metadata = _metadata(original, precision, name)
             write_model_file(candidate, flatbuffer, metadata)
             # LiteRT's first start in a process writes a line that says nothing to a person.
@@ -192,13 +210,31 @@ def convert(
                 original.probabilities, exported, original.labels, original.split.class_names
             )
             found = failures(comparison, max_drop=max_drop, max_class_drop=max_class_drop)
-            measured = replace(metadata, accuracy={"test": comparison.to_json()})
+            validation = classifier.classify_batch(original.validation_tiles)
+            calibration = fit_calibration(validation, original.validation_labels)
+            confidence = {
+                "validation": measure_calibration(
+                    calibration, validation, original.validation_labels
+                ),
+                "test": measure_calibration(calibration, exported, original.labels),
+            }
+            measured = replace(
+                metadata,
+                temperature=calibration.temperature,
+                unsure_below=calibration.unsure_below,
+                accuracy={
+                    "test": comparison.to_json(),
+                    "calibration": calibration_record(calibration, confidence),
+                },
+            )
             write_model_file(candidate, flatbuffer, measured)
             conversion = Conversion(
                 precision=precision,
                 path=path,
                 size_bytes=candidate.stat().st_size,
                 comparison=comparison,
+                calibration=calibration,
+                confidence=confidence,
                 speeds=tuple(
                     measure_speed(Classifier(candidate, threads=threads)) for threads in (1, 2)
                 ),
@@ -263,7 +299,7 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
             "training": original.config["training"],
             "trained": original.config["started"],
             "training_versions": original.config["versions"],
-            "calibration_tiles": len(original.calibration),
+            "calibration_tiles": len(original.calibration_tiles),
             "converted": datetime.now(UTC).isoformat(timespec="seconds"),
             "conversion_versions": {"python": platform.python_version()}
             | {package: version(package) for package in RECORDED_PACKAGES},

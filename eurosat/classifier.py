@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
+from eurosat.calibration import apply_temperature
 from eurosat.errors import ImageError, ModelFileError
 from eurosat.images import read_image, resize_image
 from eurosat.model_file import (
@@ -45,11 +46,14 @@ class Prediction:
         probabilities: A float32 array of shape [classes], in label order; the values lie from 0 to
             1 and add up to 1, apart from rounding (by up to 1/512 each in 8-bit models).
         image_size: Height and width of the image as it was given, in pixels.
+        unsure_below: The confidence below which the answer is unsure, or None if the model file
+            states none.
     """
 
     class_names: tuple[str, ...]
     probabilities: np.ndarray
     image_size: tuple[int, int]
+    unsure_below: float | None = None
 
     @property
     def label(self) -> str:
@@ -60,6 +64,11 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of the most probable class, from 0 to 1."""
         return self.top(1)[0][1]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the confidence is too low to rely on; False if the file has no threshold."""
+        return self.unsure_below is not None and self.confidence < self.unsure_below
 
     @property
     def runner_up(self) -> str:
@@ -82,6 +91,8 @@ class Classifier:
     answer does not depend, to the last bit, on the size of a batch or the number of threads. All
     methods may be called from several threads at once.
 
+    Probabilities are calibrated with the temperature that the file states, if it states one.
+
     Attributes:
         model_file: The file, as it was read.
         class_names: The names of the classes, in label order; "class 0", "class 1" and so on if
@@ -91,7 +102,13 @@ class Classifier:
         threads: The largest number of images that are worked on at once.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        is_calibrated: bool = True,
+    ) -> None:
         """Read, check and load a model file.
 
         A file seen for the first time is tried in a child process before, see `eurosat.probe`.
@@ -100,6 +117,8 @@ class Classifier:
             path: The `.tflite` file.
             threads: The largest number of images that are worked on at once; by default the number
                 of processor cores that this process may use.
+            is_calibrated: False for the model's own probabilities, whatever the file states: what
+                a temperature is fitted to.
 
         Raises:
             ModelFileError: The file is missing, damaged, no image classifier, or does not say how
@@ -117,8 +136,13 @@ class Classifier:
         self.input_size: tuple[int, int] = (first.input.shape[1], first.input.shape[2])
         self.class_names = self._choose_class_names(first.output.shape[1])
         self._pixel_values = _pixel_values(self._name, first.input, self.model_file.normalization)
+        self._temperature: float | None = None
+        self._unsure_below: float | None = None
         self._needs_softmax = False
         self._needs_softmax = not self._gives_probabilities(first)
+        if is_calibrated and self.metadata is not None:
+            self._temperature = self.metadata.temperature
+            self._unsure_below = self.metadata.unsure_below
         # The models that no thread is using; None stands for one that is yet to be loaded. The
         # last one put back is taken first, so no more are loaded than were ever needed at once.
         self._idle: LifoQueue[OpenModel | None] = LifoQueue()
@@ -162,7 +186,7 @@ class Classifier:
         with self._borrowed() as model:
             probabilities = self._probabilities(model, pixels)
         height, width = pixels.shape[:2]
-        return Prediction(self.class_names, probabilities, (height, width))
+        return Prediction(self.class_names, probabilities, (height, width), self._unsure_below)
 
     def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
         """Classify many tiles of one size, on all threads.
@@ -301,7 +325,7 @@ class Classifier:
         if self._needs_softmax:
             exponentials = np.exp(values.astype(np.float64) - values.max())
             values = (exponentials / exponentials.sum()).astype(np.float32)
-        return values
+        return values if self._temperature is None else apply_temperature(values, self._temperature)
 
 
 def _usable_cores() -> int:

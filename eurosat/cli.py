@@ -49,6 +49,9 @@ def classify(
 ) -> None:
     """Classify images of the land, 10 m to a pixel, offline.
 
+    An answer is marked as unsure if its confidence is below the threshold in the model file. It is
+    chosen so that of the sure answers 99.5 % are right, on tiles like those of the training.
+
     Exit status 0 if all could be read, 1 if some could not, 2 if none could.
     """
     classifier = _classifier(model, threads)
@@ -93,6 +96,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
     if top > 1:
         table.add_column("Runner-up" if top == 2 else "Runners-up")
     counts: Counter[str] = Counter()
+    unsure = 0
     for path, prediction in answers:
         if isinstance(prediction, ImageError):
             table.add_row(escape(str(path)), "[red]unreadable[/]", "")
@@ -101,18 +105,20 @@ def _print_table(answers: list[Answer], top: int) -> None:
         label, confidence = best
         cover = land_cover(label, prediction.class_names.index(label))
         counts[cover.title] += 1
+        unsure += prediction.is_unsure
         filled = round(confidence * BAR_WIDTH)
         bar = f"[{cover.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
         table.add_row(
             escape(str(path)),
             f"[bold]{escape(cover.title)}[/]",
-            f"{bar} {confidence:6.1%}",
+            f"{bar} {confidence:6.1%}" + (" [yellow]unsure[/]" if prediction.is_unsure else ""),
             ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),
         )
     output.print(table)
     if len(answers) >= SUMMARY_FROM:
         tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
-        output.print(f"\n{sum(counts.values()):,} images: {tally}", soft_wrap=True)
+        doubt = f", {unsure:,} of them unsure" if unsure else ""
+        output.print(f"\n{sum(counts.values()):,} images{doubt}: {tally}", soft_wrap=True)
 
 
 def main() -> None:

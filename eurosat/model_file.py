@@ -61,9 +61,10 @@ class ModelMetadata:
         width: Width of the input tile, in pixels.
         ground_resolution_m: Metres on the ground that one pixel covers in the tiles that the model
             was trained on, such as 10.0, or None if unknown.
-        temperature: Reserved: what logits are divided by to make confidences honest, or None.
-        unsure_below: Reserved: the confidence, 0 to 1, below which an answer counts as unsure, or
-            None.
+        temperature: What logits are divided by to make confidences honest, or None if the model's
+            own are shown; see `eurosat.calibration`.
+        unsure_below: The calibrated confidence, above 0 to 1, below which an answer counts as
+            unsure, or None if no answer does.
         precision: How weights and arithmetic are stored, such as "float32", "float16" or "int8".
         accuracy: Figures measured, as a JSON object, such as {"test": {"accuracy": 0.98}}.
         provenance: Where the model comes from, as a JSON object: the fingerprint of the data, the

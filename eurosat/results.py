@@ -13,9 +13,12 @@ from eurosat.errors import EurosatError
 Answer = tuple[str | Path, Prediction | EurosatError]
 """The path or name of an image, and the prediction or the reason why there is none."""
 
+CSV_COLUMNS = ("path", "class", "confidence", "unsure", "runner_up")
+"""The first columns of a CSV file; the classes and the error follow."""
+
 
 def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer]) -> None:
-    """Write a row for each image: its class, confidence, runner-up, all probabilities, or error.
+    """Write a row for each image: its class, confidence and so on, all probabilities, or its error.
 
     Raises:
         EurosatError: The file cannot be written.
@@ -26,10 +29,10 @@ def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
-            writer.writerow(["path", "class", "confidence", "runner_up", *class_names, "error"])
+            writer.writerow([*CSV_COLUMNS, *class_names, "error"])
             for image, prediction in answers:
                 if isinstance(prediction, EurosatError):
-                    blanks = [""] * (3 + len(class_names))
+                    blanks = [""] * (len(CSV_COLUMNS) - 1 + len(class_names))
                     writer.writerow([image, *blanks, prediction])
                 else:
                     writer.writerow(
@@ -37,6 +40,7 @@ def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer
                             image,
                             prediction.label,
                             prediction.confidence,
+                            prediction.is_unsure,
                             prediction.runner_up,
                             *prediction.probabilities.tolist(),
                             "",
@@ -75,6 +79,7 @@ def _as_json(image: str | Path, prediction: Prediction | EurosatError, top: int)
         "path": str(image),
         "class": prediction.label,
         "confidence": prediction.confidence,
+        "unsure": prediction.is_unsure,
         "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
     }
 

@@ -51,6 +51,9 @@ def card_html(classifier: Classifier) -> str:
         facts.append((_tr("Arithmetic"), metadata.precision))
         facts += _origin(metadata.provenance)
         parts.append(_accuracy(_object(metadata.accuracy, "test")))
+        if metadata.unsure_below:
+            test = _object(_object(metadata.accuracy, "calibration"), "test")
+            parts.append(_confidence(metadata.unsure_below, test))
     facts.append(("SHA-256", file.sha256))
     classes = ", ".join(land_cover(name).title for name in classifier.class_names)
     facts.append((_tr("Classes"), classes))
@@ -102,6 +105,20 @@ def _accuracy(test: dict[str, Any]) -> str:
         for name, first, second in rows
     )
     return f"{heading}<table cellpadding='3' cellspacing='0'>{head}{body}</table><br>"
+
+
+def _confidence(unsure_below: float, test: dict[str, Any]) -> str:
+    """Return what the file says of its own doubt."""
+    sentence = _tr("Answers with less than {threshold:.1%} confidence are called unsure.").format(
+        threshold=unsure_below
+    )
+    if test:
+        sentence += " " + _tr(
+            "On the test tiles, {coverage} of the answers were sure, and {accuracy} of these right."
+        ).format(
+            coverage=_percent(test.get("coverage")), accuracy=_percent(test.get("sure_accuracy"))
+        )
+    return _paragraph(sentence)
 
 
 def _table(facts: Iterable[tuple[str, str]]) -> str:

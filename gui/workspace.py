@@ -79,7 +79,7 @@ class Item:
         if isinstance(outcome, EurosatError):
             self.status = Status.UNREADABLE
             return
-        self.status = Status.SURE
+        self.status = Status.UNSURE if outcome.is_unsure else Status.SURE
         (first, self.confidence), (second, self.runner_up_confidence) = outcome.top(2)
         self.cover = class_of(outcome, first)
         self.runner_up = class_of(outcome, second)

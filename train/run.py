@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from eurosat.atomic import write_text
+from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
 from eurosat.dataset import Dataset
 from eurosat.errors import RunFolderError
 from eurosat.run_folder import RunFolder
@@ -84,18 +85,25 @@ def report_run(
         The evaluations, validation first. The pictures show the last one.
     """
     model = keras.saving.load_model(folder.model, compile=False)
-    evaluations = [_evaluate_part(model, dataset, "validation", split.validation)]
-    if test:
-        evaluations.append(_evaluate_part(model, dataset, "test", split.test))
-    part, names = ("test", split.test) if test else ("validation", split.validation)
-    order = np.random.default_rng(split.seed).permutation(len(names))[:PREDICTION_COUNT]
-    sheet = dataset.positions([names[position] for position in order])
+    parts = {"validation": split.validation} | ({"test": split.test} if test else {})
+    positions = {part: dataset.positions(names) for part, names in parts.items()}
+    labels = {part: dataset.labels[positions[part]] for part in parts}
+    probabilities = {part: predict(model, dataset.tiles[positions[part]]) for part in parts}
+    evaluations = [
+        evaluate(part, probabilities[part], labels[part], dataset.class_names) for part in parts
+    ]
+    calibration = fit_calibration(probabilities["validation"], labels["validation"])
+    confidence = {
+        part: measure_calibration(calibration, probabilities[part], labels[part]) for part in parts
+    }
+    part = evaluations[-1].part
+    sheet = np.random.default_rng(split.seed).permutation(len(labels[part]))[:PREDICTION_COUNT]
     draw_predictions(
         folder.predictions,
         part,
-        dataset.tiles[sheet],
-        dataset.labels[sheet],
-        predict(model, dataset.tiles[sheet]),
+        dataset.tiles[positions[part][sheet]],
+        labels[part][sheet],
+        probabilities[part][sheet],
         dataset.class_names,
     )
     draw_confusion_matrix(folder.confusion_matrix, evaluations[-1])
@@ -108,18 +116,11 @@ def report_run(
         "parameters": model.count_params(),
     }
     figures |= {evaluation.part: evaluation.to_json() for evaluation in evaluations}
+    figures["calibration"] = calibration_record(calibration, confidence)
     write_text(folder.metrics, json.dumps(figures, indent=2))
     reports = [f"{e.part.capitalize()}\n\n{e.text}" for e in evaluations]
     write_text(folder.report, "\n\n".join([*reports, "Data\n\n" + dataset.audit.to_text()]) + "\n")
     return evaluations
-
-
-def _evaluate_part(
-    model: keras.Model, dataset: Dataset, part: str, names: Sequence[str]
-) -> Evaluation:
-    positions = dataset.positions(names)
-    probabilities = predict(model, dataset.tiles[positions])
-    return evaluate(part, probabilities, dataset.labels[positions], dataset.class_names)
 
 
 def is_tested(folder: RunFolder) -> bool:

@@ -13,6 +13,12 @@ import keras
 import numpy as np
 import pytest
 
+from eurosat.calibration import (
+    choose_unsure_below,
+    expected_calibration_error,
+    fit_temperature,
+    reliability_bins,
+)
 from eurosat.classifier import Classifier
 from eurosat.dataset import load_dataset
 from eurosat.labels import EUROSAT_CLASSES
@@ -78,6 +84,7 @@ def test_report_metadata_and_a_new_computation_agree(
     file = read_model_file(path)
     assert file.metadata is not None
     assert report["test"] == file.metadata.accuracy["test"]
+    assert report["calibration"] == file.metadata.accuracy["calibration"]
     assert report["model"] == path.name
     assert report["precision"] == file.metadata.precision == precision
     assert report["size_bytes"] == path.stat().st_size
@@ -118,6 +125,41 @@ def test_report_metadata_and_a_new_computation_agree(
         f"{figures['exported']['accuracy']:.2%}",
         f"{change:+.2f}",
     ]
+
+
+def test_temperature_and_threshold_are_those_of_the_file_on_validation(
+    small_conversion: CompletedProcess[str],
+    small_models: Path,
+    small_run: Path,
+    small_archive: Path,
+):
+    path = small_models / "cnn-int8.tflite"
+    metadata = read_model_file(path).metadata
+    assert metadata is not None
+    split, dataset = RunFolder(small_run).read_split(), load_dataset(small_archive)
+    validation, test = dataset.positions(split.validation), dataset.positions(split.test)
+    own = Classifier(path, is_calibrated=False)
+    said = own.classify_batch(dataset.tiles[validation])
+    temperature = fit_temperature(said, dataset.labels[validation])
+    assert metadata.temperature == pytest.approx(temperature)
+
+    shown = Classifier(path).classify_batch(dataset.tiles[validation])
+    assert metadata.unsure_below == choose_unsure_below(shown, dataset.labels[validation])
+
+    record = metadata.accuracy["calibration"]
+    assert record["temperature"] == metadata.temperature
+    assert record["unsure_below"] == metadata.unsure_below
+    labels = dataset.labels[test]
+    before = own.classify_batch(dataset.tiles[test])
+    after = Classifier(path).classify_batch(dataset.tiles[test])
+    for key, answers in (("ece_before", before), ("ece_after", after)):
+        expected = expected_calibration_error(reliability_bins(answers, labels))
+        assert record["test"][key] == pytest.approx(expected)
+    is_sure = after.max(axis=1) >= metadata.unsure_below
+    assert record["test"]["coverage"] == pytest.approx(is_sure.mean())
+    said_of_int8 = small_conversion.stdout.partition("cnn-int8: ")[2].partition("cnn-")[0]
+    assert f"Confidence divided by temperature {temperature:.3f}, fitted on" in said_of_int8
+    assert f"{is_sure.mean():.2%} of the test tiles get a sure answer" in said_of_int8
 
 
 def test_the_file_says_where_it_comes_from(small_models: Path, small_run: Path):

@@ -116,6 +116,39 @@ def test_a_prediction_ranks_its_classes() -> None:
     assert all(type(value) is float for _, value in prediction.top(4))
 
 
+def test_the_temperature_of_the_file_is_applied_to_every_answer(tmp_path: Path) -> None:
+    described = {"class_names": TEN, "height": 16, "width": 16}
+    path = written(tmp_path, busy_model("int8"), temperature=2.5, **described)
+    tiles = varied_tiles(9, 16)
+    classifier, uncalibrated = Classifier(path), Classifier(path, is_calibrated=False)
+    own = uncalibrated.classify_batch(tiles)
+    assert np.array_equal(own, busy(tmp_path).classify_batch(tiles)), "the file without one"
+    expected = own.astype(np.float64) ** (1 / 2.5)
+    expected /= expected.sum(axis=1, keepdims=True)
+    answers = classifier.classify_batch(tiles)
+    assert answers == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(answers.argmax(axis=1), own.argmax(axis=1))
+    for tile, answer in zip(tiles, answers, strict=True):
+        assert np.array_equal(classifier.classify(tile).probabilities, answer)
+        assert classifier.classify(tile).confidence < uncalibrated.classify(tile).confidence
+
+
+def test_an_answer_below_the_threshold_of_the_file_is_unsure(tmp_path: Path) -> None:
+    described = {"class_names": TEN, "height": 16, "width": 16}
+    tiles = varied_tiles(9, 16)
+    confidences = busy(tmp_path).classify_batch(tiles).max(axis=1)
+    threshold = float(np.sort(confidences)[4])
+    path = written(tmp_path, busy_model("int8"), unsure_below=threshold, **described)
+    classifier = Classifier(path)
+    unsure = [classifier.classify(tile).is_unsure for tile in tiles]
+    assert unsure == list(confidences < threshold)
+    assert 0 < sum(unsure) <= 4, "the answer on the threshold itself is sure"
+    streamed = [prediction for _, prediction in classifier.classify_stream(tiles)]
+    assert [isinstance(one, Prediction) and one.is_unsure for one in streamed] == unsure
+    plain = [Classifier(path, is_calibrated=False), busy(tmp_path)]
+    assert not any(one.classify(tile).is_unsure for one in plain for tile in tiles)
+
+
 @pytest.mark.parametrize(
     "tiles",
     [

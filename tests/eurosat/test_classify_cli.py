@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -17,7 +18,7 @@ from PIL import Image
 
 from eurosat.classifier import Classifier
 from eurosat.labels import land_cover
-from eurosat.model_file import shipped_model_names
+from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 
 Command = Callable[..., CompletedProcess[str]]
 
@@ -85,16 +86,38 @@ def test_the_table_names_class_confidence_and_runner_up(
     assert heading.split() == ["Image", "Class", "Confidence", "Runner-up"]
     assert len(rows) == 3, "a row for each image, and no line that counts so few"
     for row, image in zip(rows, images, strict=True):
-        (best, share), (second, other) = classifier.classify(image).top(2)
+        prediction = classifier.classify(image)
+        (best, share), (second, other) = prediction.top(2)
         cells = re.split(r"\s{2,}", row.strip())
         bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
         assert cells == [
             str(image),
             land_cover(best).title,
             bar,
-            f"{share:.1%}",
+            f"{share:.1%}" + " unsure" * prediction.is_unsure,
             f"{land_cover(second).title} {other:.1%}",
         ]
+
+
+def test_what_is_unsure_is_marked_in_every_form(
+    model: Path, tiles: Path, classifier: Classifier, tmp_path: Path, command_here: Command
+):
+    file = read_model_file(model)
+    assert file.metadata is not None
+    confidences = sorted(classifier.classify(image).confidence for image in files_of(tiles))
+    doubtful = tmp_path / "doubtful.tflite"
+    write_model_file(doubtful, file.flatbuffer, replace(file.metadata, unsure_below=confidences[5]))
+    expected = [classifier.classify(image).confidence < confidences[5] for image in files_of(tiles)]
+    assert 0 < sum(expected) <= 5
+
+    done = command_here("eurosat-classify", tiles, "--model", doubtful, "--csv", "table.csv")
+    _, *rows, _, last = done.stdout.splitlines()
+    assert ["% unsure" in row for row in rows] == expected
+    assert last.startswith(f"12 images, {sum(expected)} of them unsure: ")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["unsure"] for row in csv.DictReader(stream)] == list(map(str, expected))
+    done = command_here("eurosat-classify", tiles, "--model", doubtful, "--json")
+    assert [answer["unsure"] for answer in answers_in(done)] == expected
 
 
 def test_folders_and_globs_give_the_same_as_their_files(
@@ -117,9 +140,9 @@ def test_from_ten_images_on_a_line_counts_them(
     model: Path, tiles: Path, classifier: Classifier, command_here: Command
 ):
     done = command_here("eurosat-classify", tiles, "--model", model)
-    last = done.stdout.splitlines()[-1]
-    assert last.startswith("12 images: ")
-    counted = dict(part.rsplit(" ", 1) for part in last.removeprefix("12 images: ").split(", "))
+    heading, _, tally = done.stdout.splitlines()[-1].partition(": ")
+    assert heading.startswith("12 images")
+    counted = dict(part.rsplit(" ", 1) for part in tally.split(", "))
     titles = [land_cover(classifier.classify(image).label).title for image in files_of(tiles)]
     assert counted == {title: str(titles.count(title)) for title in titles}
 
@@ -163,7 +186,7 @@ def test_csv_reads_back(
     with (tmp_path / "out" / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        *("path", "class", "confidence", "runner_up"),
+        *("path", "class", "confidence", "unsure", "runner_up"),
         *classifier.class_names,
         "error",
     ]
@@ -225,7 +248,7 @@ def test_json_tells_of_a_bad_file_too(model: Path, mixed: Path, command_here: Co
     done = command_here("eurosat-classify", mixed, "--model", model, "--json")
     assert done.returncode == 1
     first, bad, last = answers_in(done)
-    assert {"path", "class", "confidence", "top"} == set(first) == set(last)
+    assert {"path", "class", "confidence", "unsure", "top"} == set(first) == set(last)
     assert set(bad) == {"path", "error"}
     assert done.stderr == f"Error: {bad['error']}\n"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eurosat.calibration import expected_calibration_error, reliability_bins, sure_share
 from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.labels import EUROSAT_CLASSES
@@ -46,10 +47,22 @@ def test_a_shipped_model_is_as_accurate_on_the_test_split_as_its_card_says(
     # Another processor may round a handful of tiles the other way.
     assert accuracy == pytest.approx(said, abs=0.002)
     assert accuracy >= LOWEST_ACCURACY[name]
+    card = (MODELS / f"{name}.md").read_text(encoding="utf-8")
     assert (
         f"| accuracy | {metadata.accuracy['test']['original']['accuracy']:.2%} | {said:.2%} |"
-        in (MODELS / f"{name}.md").read_text(encoding="utf-8")
+        in card
     )
+
+    recorded = metadata.accuracy["calibration"]["test"]
+    labels = dataset.labels[positions]
+    assert metadata.unsure_below is not None
+    coverage, sure_accuracy = sure_share(probabilities, labels, metadata.unsure_below)
+    error = expected_calibration_error(reliability_bins(probabilities, labels))
+    assert coverage == pytest.approx(recorded["coverage"], abs=0.005)
+    assert sure_accuracy == pytest.approx(recorded["sure_accuracy"], abs=0.002)
+    assert error == pytest.approx(recorded["ece_after"], abs=0.002)
+    assert error < 0.01 < recorded["ece_before"]
+    assert f"On test, {recorded['coverage']:.2%} of the tiles get a sure answer" in card
 
 
 @pytest.mark.parametrize("name", NAMES)

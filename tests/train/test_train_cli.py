@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix, log_loss
 
+from eurosat.calibration import fit_calibration, measure_calibration
 from eurosat.dataset import Dataset, load_dataset
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
@@ -322,6 +323,10 @@ def test_figures_report_and_a_new_computation_agree(small_run: Path, dataset: Da
     model = keras.saving.load_model(folder.model, compile=False)
     assert metrics["parameters"] == model.count_params()
     split = folder.read_split()
+    validation = dataset.positions(split.validation)
+    said = model.predict_on_batch(dataset.tiles[validation])
+    calibration = fit_calibration(said, dataset.labels[validation])
+    assert metrics["calibration"]["temperature"] == pytest.approx(calibration.temperature, 1e-3)
     for part in ("validation", "test"):
         positions = dataset.positions(getattr(split, part))
         labels = dataset.labels[positions]
@@ -333,6 +338,11 @@ def test_figures_report_and_a_new_computation_agree(small_run: Path, dataset: Da
         assert figures["confusion"] == confusion_matrix(labels, predicted).tolist()
         exact = probabilities / probabilities.sum(axis=1, keepdims=True)
         assert figures["loss"] == pytest.approx(log_loss(labels, exact), rel=1e-4)
+        confidence = measure_calibration(calibration, probabilities, labels)
+        assert metrics["calibration"][part]["ece_before"] == pytest.approx(confidence.ece_before)
+        assert metrics["calibration"][part]["ece_after"] == pytest.approx(
+            confidence.ece_after, abs=1e-3
+        )
         names = list(dataset.class_names)
         expected = classification_report(
             labels, predicted, target_names=names, output_dict=True, zero_division=0.0
