@@ -5,14 +5,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from eurosat.atomic import replacing
 from eurosat.classifier import Classifier, Prediction
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.errors import EurosatError, ImageError
-from eurosat.images import find_images
+from eurosat.images import find_images, read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_names
 from eurosat.results import to_json, write_csv
@@ -21,6 +23,7 @@ EXIT_SOME_UNREADABLE = 1
 EXIT_ALL_UNREADABLE = 2
 
 BAR_WIDTH = 20
+MOST_EXPLAINED = 20
 SUMMARY_FROM = 10
 """From so many images on, a line counts them by class."""
 
@@ -42,6 +45,10 @@ def classify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write all to a CSV file too.")
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw which pixels decided, for up to 20 images."),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images worked on at once; all cores without it.")
@@ -66,6 +73,8 @@ def classify(
 
     if csv_file:
         write_csv(csv_file, classifier.class_names, answers)
+    if explain:
+        _draw_explanations(explain, classifier, answers)
     if as_json:
         typer.echo(to_json(answers, top))
     else:
@@ -86,6 +95,31 @@ def _classifier(model: str, threads: int | None) -> Classifier:
     if not path.exists() and not path.suffix and os.sep not in model:
         return Classifier.shipped(model, threads=threads)  # Refuses it, with the known names.
     return Classifier(path, threads=threads)
+
+
+def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]) -> None:
+    """Write a picture of the first readable images and what decided in them, one below the other.
+
+    Raises:
+        EurosatError: The file cannot be written.
+    """
+    from PIL import Image
+
+    from eurosat.explain import draw_explanation
+
+    predictions = [answer for answer in answers if isinstance(answer[1], Prediction)]
+    drawn = [
+        draw_explanation(classifier, read_image(image), prediction)
+        for image, prediction in predictions[:MOST_EXPLAINED]
+        if isinstance(prediction, Prediction)
+    ]
+    if not drawn:
+        return
+    try:
+        with replacing(path) as temporary:
+            Image.fromarray(np.concatenate(drawn)).save(temporary, format="PNG")
+    except OSError as error:
+        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _print_table(answers: list[Answer], top: int) -> None:

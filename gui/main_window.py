@@ -85,6 +85,8 @@ class MainWindow(QMainWindow):
         self._settings = settings
         self.session = Session(self.devicePixelRatioF())
         self._picture: tuple[Item, QImage] | None = None
+        # The image whose heat map is shown, or on its way.
+        self._explained: Item | None = None
         self._was_busy = False
 
         self._model = ResultsModel(self.session.workspace, self.session.thumbnails, self)
@@ -333,6 +335,7 @@ class MainWindow(QMainWindow):
         self._show_items()
         if self.table.current_item() is None:
             self.table.go_to(items[0])
+            self.table.setFocus()
 
     def _on_changed(self, items: list[Item]) -> None:
         self._model.update_items(items)
@@ -350,14 +353,15 @@ class MainWindow(QMainWindow):
         self._show_items()
 
     def _on_current_changed(self, item: Item | None) -> None:
-        self._show_answer(item)
+        if self._picture is not None and self._picture[0] is item:
+            return
+        self._picture = None
         if item is None:
-            self._picture = None
             self.image.show_picture(QImage())
-        elif self._picture is None or self._picture[0] is not item:
+        else:
             self.session.hurry(item)
             self.session.pixels.want_image(item)
-        self.export_menu.update_enabled()
+        self._show_answer(item)
 
     def _on_image_read(self, item: Item, picture: QImage) -> None:
         if item is self.table.current_item():
@@ -367,7 +371,7 @@ class MainWindow(QMainWindow):
             self._explain_or_not()
 
     def _on_explained(self, item: Item, heat: QImage) -> None:
-        if item is self.table.current_item() and self.explain.isChecked():
+        if item is self._explained:
             self.image.show_heat(heat)
             if heat.isNull():
                 self._tell(self.tr("No single part of this image decides."))
@@ -524,10 +528,12 @@ class MainWindow(QMainWindow):
         """Show or hide the heat map of the image that is looked at."""
         wanted = self.explain.isChecked()
         self._heat_action.setVisible(wanted)
-        item = self.table.current_item()
-        if not wanted:
+        item = self._picture[0] if self._picture else None
+        if not wanted or item is None or item.cover is None:
+            self._explained = None
             self.image.show_heat(QImage())
-        elif item is not None and item.cover is not None and not self.image.has_heat:
+        elif item is not self._explained:
+            self._explained = item
             self.session.explain(item)
 
     def _set_heat_opacity(self, percent: int) -> None:
@@ -565,6 +571,7 @@ class MainWindow(QMainWindow):
         self._settings.set_layout("window", self.saveGeometry())
         self._settings.set_layout("columns", self._columns.saveState())
         self._settings.set_layout("right", self._right.saveState())
+        self._settings.set_layout("table", self.table.horizontalHeader().saveState())
         self.hide()  # Ending the threads may take a moment.
         self.session.close()
         super().closeEvent(event)
@@ -574,6 +581,7 @@ class MainWindow(QMainWindow):
         self.restoreGeometry(self._settings.layout("window"))
         self._columns.restoreState(self._settings.layout("columns"))
         self._right.restoreState(self._settings.layout("right"))
+        self.table.horizontalHeader().restoreState(self._settings.layout("table"))
 
 
 class _Notice(QFrame):

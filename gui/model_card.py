@@ -118,7 +118,7 @@ def _confidence(unsure_below: float, test: dict[str, Any]) -> str:
         ).format(
             coverage=_percent(test.get("coverage")), accuracy=_percent(test.get("sure_accuracy"))
         )
-    return _paragraph(sentence)
+    return _paragraph(sentence) + "<br>"
 
 
 def _table(facts: Iterable[tuple[str, str]]) -> str:

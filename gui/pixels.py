@@ -38,6 +38,13 @@ def to_qimage(pixels: np.ndarray) -> QImage:
     ).convertToFormat(QImage.Format.Format_RGB32)
 
 
+def to_qimage_with_alpha(pixels: np.ndarray) -> QImage:
+    """Return a picture, with memory of its own, of a uint8 array of shape [height, width, 4]."""
+    height, width = pixels.shape[:2]
+    pixels = np.ascontiguousarray(pixels)
+    return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+
+
 def from_qimage(image: QImage) -> np.ndarray:
     """Return a uint8 array of shape [height, width, 3] of a picture, over black."""
     image = image.convertToFormat(QImage.Format.Format_RGBA8888)

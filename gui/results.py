@@ -168,7 +168,7 @@ class ResultsModel(QAbstractTableModel):
                 return "⚠ " + self._statuses[item.status]
             return ""
         if column == Column.CLASS:
-            return item.cover.title
+            return item.cover.title + ("?" if item.status is Status.UNSURE else "")
         if column == Column.CONFIDENCE:
             return f"{item.confidence:.1%}"
         if column == Column.RUNNER_UP:

@@ -10,12 +10,11 @@ from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier, Prediction
 from eurosat.errors import ImageError
-from eurosat.explain import occlusion_map
+from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
 
 from .classification import ClassificationThread
-from .heat_map import heat_picture
-from .pixels import PixelThread, ThumbnailCache
+from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha
 from .tasks import Task
 from .workspace import Item, Outcome, Pace, Workspace
 
@@ -33,7 +32,7 @@ class Session(QObject):
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
         model_changed: Signal: `classifier` is another one.
-        explained: Signal with an image and its heat map as a picture.
+        explained: Signal with an image and its heat map as a picture, null if no place matters.
         refused: Signal with a sentence on what could not be done.
         failed: Signal with an exception that is a mistake of ours.
         workspace: What is open.
@@ -164,7 +163,9 @@ class Session(QObject):
         index = prediction.class_names.index(prediction.label)
 
         def work(_: Task) -> QImage:
-            return heat_picture(occlusion_map(classifier, read_image(item.source), index))
+            heat = occlusion_map(classifier, read_image(item.source), index)
+            colours = heat_colours(heat)
+            return to_qimage_with_alpha(colours) if colours.any() else QImage()
 
         generation = self.workspace.generation
 

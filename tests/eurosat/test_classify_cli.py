@@ -205,6 +205,30 @@ def test_csv_reads_back(
         np.testing.assert_array_equal(shares, expected.probabilities)
 
 
+def test_a_picture_shows_each_image_beside_what_decided(
+    mixed: Path, tmp_path: Path, command_here: Command
+):
+    done = command_here("eurosat-classify", mixed, "--explain", "out/why.png")
+    assert done.returncode == 1, "one of the three images is bad"
+    with Image.open(tmp_path / "out" / "why.png") as picture:
+        drawn = np.asarray(picture)
+    first, second = np.split(drawn, 2)
+    assert not np.array_equal(first, second)
+    for part in (first, second):
+        plain, heated = np.split(part[:256], 2, axis=1)
+        assert not np.array_equal(plain[12:], heated[12:]), "the heat map is missing"
+
+
+def test_a_picture_that_cannot_be_written_is_told(
+    tiles: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "file").write_text("in the way")
+    done = command_here(
+        "eurosat-classify", files_of(tiles)[0], "--explain", tmp_path / "file" / "why.png"
+    )
+    assert_refused(done, "file/why.png cannot be written")
+
+
 def test_a_csv_file_that_cannot_be_written_is_told(
     model: Path, tiles: Path, tmp_path: Path, command_here: Command
 ):
