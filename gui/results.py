@@ -198,8 +198,13 @@ class ResultsFilter(QSortFilterProxyModel):
 
     def set_filter(self, accepted: Filter) -> None:
         """Choose which rows are shown."""
-        self._filter = accepted
-        self.invalidateRowsFilter()
+        if hasattr(self, "endFilterChange"):  # Since Qt 6.10, where the other way is deprecated.
+            self.beginFilterChange()
+            self._filter = accepted
+            self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+        else:
+            self._filter = accepted
+            self.invalidateRowsFilter()
 
     def item(self, row: int) -> Item:
         """Return the image in a row that is shown."""
