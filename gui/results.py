@@ -312,5 +312,13 @@ class ResultsTable(QTableView):
         else:
             super().keyPressEvent(event)
 
+    def moveCursor(
+        self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
+    ) -> QModelIndex:
+        """Let Home and End lead to the first and the last row, as a row is one. Called by Qt."""
+        if action in {self.CursorAction.MoveHome, self.CursorAction.MoveEnd}:
+            modifiers |= Qt.KeyboardModifier.ControlModifier
+        return super().moveCursor(action, modifiers)
+
     def _report_current(self, current: QModelIndex) -> None:
         self.current_changed.emit(self._proxy.item(current.row()) if current.isValid() else None)
