@@ -50,6 +50,17 @@ def tiles(small_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
+def few_tiles(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four of the tiles of each class."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in CLASSES:
+        (folder / name).mkdir()
+        for path in files_in(tiles / name)[:4]:
+            (folder / name / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
 def mobilenet() -> Classifier:
     return Classifier.shipped("mobilenet-int8")
 
@@ -228,6 +239,10 @@ class User:
         """Press a key in whatever has the focus."""
         where = self.window.focusWidget() or self.window
         self.qtbot.keyClick(where, key, modifier or Qt.KeyboardModifier.NoModifier)
+
+    def presses_in_table(self, key: Qt.Key) -> None:
+        self.window.table.setFocus()
+        self.presses(key)
 
     def filters(self, choice: str) -> None:
         """Choose in the list of classes and statuses above the table."""
