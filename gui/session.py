@@ -120,8 +120,12 @@ class Session(QObject):
                 raise ImageError(f"There are no images in {names}.")
             return count
 
+        def add(found: list[Path]) -> None:
+            if not task.is_cancelled:  # Since it was reported.
+                self._add(self.workspace.add_paths(found))
+
         task = Task(search, self)
-        task.reported.connect(self._add_paths)
+        task.reported.connect(add)
         self.start(task, cancellable=True)
 
     def open_pixels(self, name: str, pixels: np.ndarray) -> None:
@@ -215,9 +219,6 @@ class Session(QObject):
         self.model_changed.emit()
         self.removed.emit()
         self._order(list(self.workspace.items))
-
-    def _add_paths(self, paths: list[Path]) -> None:
-        self._add(self.workspace.add_paths(paths))
 
     def _add(self, items: list[Item]) -> None:
         if items:
