@@ -32,7 +32,7 @@ from eurosat.gui.workspace import Item
 
 CLASSES = ("Forest", "Highway", "Industrial", "Pasture", "River", "SeaLake")
 TILES_OF_A_CLASS = 10
-PATIENCE_MS = 30_000
+PATIENCE_MS = 10_000
 """How long a test waits before it fails; long, as the machine may be busy."""
 
 
