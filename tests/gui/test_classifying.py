@@ -21,9 +21,11 @@ from eurosat.gui.tasks import Task
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 
-from .conftest import User, files_in
+from .conftest import User
 
 Pictures = Callable[[int], list[Path]]
+
+ANSWERED = {"done", "unsure"}
 
 
 class Gate:
@@ -123,7 +125,7 @@ def test_answers_that_come_after_a_cancel_are_dropped(
     gate.open()
     # The thread comes to this one only after it has put aside all that was cancelled.
     window.open_paths(pictures(1))
-    busy_user.waits_for(lambda: busy_user.column(5)[-1] == "done")
+    busy_user.waits_for(lambda: busy_user.column(5)[-1] in ANSWERED)
     assert workspace.waiting_items() == waiting
 
 
@@ -135,7 +137,7 @@ def test_after_a_cancel_what_is_opened_next_comes_to_an_end(
     waiting = window.session.workspace.waiting_items()
     gate.open()
     window.open_paths(pictures(2))
-    busy_user.waits_for(lambda: busy_user.column(5)[-2:] == ["done"] * 2)
+    busy_user.waits_for(lambda: ANSWERED.issuperset(busy_user.column(5)[-2:]))
     busy_user.waits_for(lambda: not window.session.is_busy)
     assert busy_user.button("Go on").isVisible()
     window.session.remove(waiting)
@@ -200,7 +202,7 @@ def test_images_that_come_while_others_are_worked_on_are_done_too(
     busy_user.waits_for(lambda: len(busy_user.rows()) == 65)
     gate.open()
     busy_user.waits_until_done()
-    assert busy_user.column(5) == ["done"] * 65
+    assert ANSWERED.issuperset(busy_user.column(5))
 
 
 def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: Gate):
@@ -248,9 +250,9 @@ def test_an_error_of_ours_in_one_image_costs_the_others_nothing(
 
     monkeypatch.setattr(classifier_module, "read_image", read)
     user.opens(*paths)
-    assert user.column(5).count("done") == 39
-    assert "could not be classified" in user.rows()[3][5]
-    assert files_in(paths[0].parent) == sorted(paths)
+    told = user.column(5)
+    assert "could not be classified" in told.pop(3)
+    assert ANSWERED.issuperset(told)
 
 
 def test_slots_of_a_task_run_in_the_thread_of_the_window(user: User):

@@ -44,7 +44,7 @@ def select(user: User, *rows: int) -> None:
 
 def percent_box(user: User, name: str) -> QSpinBox:
     boxes = user.window.filter_bar.findChildren(QSpinBox)
-    (box,) = [box for box in boxes if box.accessibleName() == name]
+    (box,) = [box for box in boxes if box.accessibleName() == f"{name} confidence"]
     return box
 
 
@@ -131,15 +131,16 @@ def test_the_filter_by_text_goes_by_name_and_folder(landscape: User):
     assert field.text() == ""
 
 
-def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User):
-    everything = shares(landscape)
-    percent_box(landscape, "Lowest confidence").setValue(90)
-    sure = shares(landscape)
-    assert sure == [share for share in everything if share >= 90]
-    assert 0 < len(sure) < 24
-    percent_box(landscape, "Highest confidence").setValue(99)
-    assert shares(landscape) == [share for share in sure if share <= 99]
-    percent_box(landscape, "Lowest confidence").setValue(0)
+def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User, pictures: Pictures):
+    items = landscape.opens(*pictures(20))
+    lowest, highest = percent_box(landscape, "Lowest"), percent_box(landscape, "Highest")
+    lowest.setValue(60)
+    assert landscape.names() == [item.name for item in items if item.confidence >= 0.6]
+    highest.setValue(95)
+    kept = [item.name for item in items if 0.6 <= item.confidence <= 0.95]
+    assert landscape.names() == kept
+    assert 0 < len(kept) < 40
+    lowest.setValue(0)
     assert "bad.jpg" not in landscape.names()
 
 
@@ -148,6 +149,19 @@ def test_the_filter_by_status_finds_what_could_not_be_read(landscape: User):
     assert landscape.names() == ["bad.jpg"]
     landscape.filters("Waiting")
     assert landscape.names() == []
+
+
+def test_an_unsure_answer_says_so_and_can_be_found(landscape: User, pictures: Pictures):
+    items = landscape.opens(*pictures(30))
+    unsure = [item for item in items if item.status is Status.UNSURE]
+    assert unsure, "the model is sure of painted rectangles"
+    landscape.filters("Unsure")
+    assert landscape.names() == [item.name for item in unsure]
+    assert set(landscape.column(Column.STATUS)) == {"unsure"}
+    landscape.window.table.go_to(unsure[0])
+    assert unsure[0].cover is not None
+    assert landscape.window.answer.headline == f"Unsure: {unsure[0].cover.title.lower()}"
+    assert len(landscape.bars()) == 10
 
 
 def test_a_filter_that_hides_the_current_image_goes_to_one_that_is_shown(landscape: User):
