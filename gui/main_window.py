@@ -340,16 +340,23 @@ class MainWindow(QMainWindow):
     def _on_changed(self, items: list[Item]) -> None:
         self._model.update_items(items)
         current = self.table.current_item()
-        if current is not None and current in items:
+        if current is None and self._shown.rowCount():
+            self.table.go_to(self._shown.item(0))  # Nothing fitted the filter before.
+        elif current is not None and current in items:
             self._show_answer(current)
 
     def _on_removed(self) -> None:
-        current = self.table.current_item()
+        # Of the rows from the current one on, the first that stays.
+        rows = range(max(0, self.table.currentIndex().row()), self._shown.rowCount())
+        staying = next((item for item in map(self._shown.item, rows) if item.is_open), None)
         self._model.reload()
-        if current is not None and current.is_open:
-            self.table.go_to(current)
+        self.table.sort_again()
+        if staying is not None:
+            self.table.go_to(staying)
         elif self._shown.rowCount():
-            self.table.go_to(self._shown.item(0))
+            self.table.go_to(self._shown.item(self._shown.rowCount() - 1))
+        if self.table.current_item() is None:
+            self._on_current_changed(None)
         self._show_items()
 
     def _on_current_changed(self, item: Item | None) -> None:

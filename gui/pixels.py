@@ -48,8 +48,8 @@ def to_qimage_with_alpha(pixels: np.ndarray) -> QImage:
 def from_qimage(image: QImage) -> np.ndarray:
     """Return a uint8 array of shape [height, width, 3] of a picture, over black."""
     image = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
-    return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
+    rgba = np.frombuffer(image.constBits(), np.uint8)
+    return read_image(rgba.reshape(image.height(), image.width(), 4))
 
 
 class PixelThread(QThread):

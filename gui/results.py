@@ -198,8 +198,13 @@ class ResultsFilter(QSortFilterProxyModel):
 
     def set_filter(self, accepted: Filter) -> None:
         """Choose which rows are shown."""
-        self._filter = accepted
-        self.invalidateRowsFilter()
+        if hasattr(self, "endFilterChange"):  # Since Qt 6.10, where the other way is deprecated.
+            self.beginFilterChange()
+            self._filter = accepted
+            self.endFilterChange(QSortFilterProxyModel.Direction.Rows)
+        else:
+            self._filter = accepted
+            self.invalidateRowsFilter()
 
     def item(self, row: int) -> Item:
         """Return the image in a row that is shown."""
@@ -306,6 +311,14 @@ class ResultsTable(QTableView):
             self.removal_wanted.emit()
         else:
             super().keyPressEvent(event)
+
+    def moveCursor(
+        self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
+    ) -> QModelIndex:
+        """Let Home and End lead to the first and the last row, as a row is one. Called by Qt."""
+        if action in {self.CursorAction.MoveHome, self.CursorAction.MoveEnd}:
+            modifiers |= Qt.KeyboardModifier.ControlModifier
+        return super().moveCursor(action, modifiers)
 
     def _report_current(self, current: QModelIndex) -> None:
         self.current_changed.emit(self._proxy.item(current.row()) if current.isValid() else None)

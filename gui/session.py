@@ -40,7 +40,6 @@ class Session(QObject):
         pixels: The thread that reads images for the eye.
         thumbnails: The thumbnails that are at hand.
         pace: How fast answers have come since the latest order, or None before the first.
-        is_running: Whether answers are on their way.
     """
 
     added = Signal(list)
@@ -62,7 +61,7 @@ class Session(QObject):
         self.workspace = Workspace()
         self.classifier: Classifier | None = None
         self.pace: Pace | None = None
-        self.is_running = False
+        self._awaited: set[Item] = set()
         self._tasks: list[Task] = []
         self._cancellable: list[Task] = []
         self._loading: Task | None = None
@@ -72,6 +71,11 @@ class Session(QObject):
         self.thumbnails = ThumbnailCache(self.pixels)
         self._classification.start()
         self.pixels.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether answers are on their way."""
+        return bool(self._awaited)
 
     @property
     def is_busy(self) -> bool:
@@ -119,8 +123,12 @@ class Session(QObject):
                 raise ImageError(f"There are no images in {names}.")
             return count
 
+        def add(found: list[Path]) -> None:
+            if not task.is_cancelled:  # Since it was reported.
+                self._add(self.workspace.add_paths(found))
+
         task = Task(search, self)
-        task.reported.connect(self._add_paths)
+        task.reported.connect(add)
         self.start(task, cancellable=True)
 
     def open_pixels(self, name: str, pixels: np.ndarray) -> None:
@@ -134,7 +142,7 @@ class Session(QObject):
     def remove(self, items: list[Item]) -> None:
         """Close images."""
         self.workspace.remove(items)
-        self._check_end()
+        self._awaited.difference_update(items)
         self.removed.emit()
         self.progressed.emit()
 
@@ -148,7 +156,7 @@ class Session(QObject):
         for task in self._cancellable:
             task.cancel()
         self._classification.drop(self.workspace.begin_generation())
-        self.is_running = False
+        self._awaited.clear()
         self.progressed.emit()
 
     def resume(self) -> None:
@@ -217,9 +225,6 @@ class Session(QObject):
         self.removed.emit()
         self._order(list(self.workspace.items))
 
-    def _add_paths(self, paths: list[Path]) -> None:
-        self._add(self.workspace.add_paths(paths))
-
     def _add(self, items: list[Item]) -> None:
         if items:
             self.added.emit(items)
@@ -230,7 +235,7 @@ class Session(QObject):
             if not self.is_running:
                 now = perf_counter()
                 self.pace = Pace(now, now)
-            self.is_running = True
+            self._awaited.update(items)
             self._classification.classify(self.workspace.generation, self.classifier, items)
         self.progressed.emit()
 
@@ -240,10 +245,6 @@ class Session(QObject):
             return
         if self.pace is not None:
             self.pace.advance(len(changed), perf_counter())
-        self._check_end()
+        self._awaited.difference_update(changed)
         self.changed.emit(changed)
         self.progressed.emit()
-
-    def _check_end(self) -> None:
-        if self.workspace.waiting == 0:
-            self.is_running = False

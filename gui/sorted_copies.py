@@ -1,5 +1,6 @@
 """Copies of images in a folder for each class: the originals stay where they are."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def copy_sorted(
             continue
         source = item.source
         name = source.name if isinstance(source, Path) else f"{item.name}.png"
-        target = _free_name(folder / item.cover.name / name)
+        target = _free_name(folder / _folder_name(item.cover.name) / name)
         try:
             with replacing(target) as temporary:
                 if isinstance(source, np.ndarray):
@@ -59,6 +60,11 @@ def copy_sorted(
         done += 1
         report(done)
     return done
+
+
+def _folder_name(label: str) -> str:
+    """Return the name of a class without what, in a foreign model's labels, would lead elsewhere."""
+    return re.sub(r'[<>:"/\\|?*]', "_", label).strip(". ") or "_"
 
 
 def _free_name(path: Path) -> Path:

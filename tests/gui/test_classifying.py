@@ -1,0 +1,283 @@
+"""Answers stream in: progress, cancel and go on, images that go while they are worked on, the end.
+
+A gate before the reading of images lets a test stop the stream where it wants to.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Semaphore
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt, QThread, QThreadPool
+from PySide6.QtWidgets import QApplication, QProgressBar
+from pytestqt.qtbot import QtBot
+
+from eurosat import classifier as classifier_module
+from eurosat.classifier import Classifier, ImageSource, Prediction
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.tasks import Task
+from eurosat.gui.workspace import Item
+from eurosat.images import read_image
+
+from .conftest import User
+
+Pictures = Callable[[int], list[Path]]
+
+ANSWERED = {"done", "unsure"}
+
+
+class Gate:
+    """Lets so many images be read for classification; the others wait."""
+
+    def __init__(self) -> None:
+        self._permits = Semaphore(0)
+
+    def let_through(self, count: int) -> None:
+        self._permits.release(count)
+
+    def open(self) -> None:
+        self.let_through(1_000_000)
+
+    def read(self, source: ImageSource) -> np.ndarray:
+        self._permits.acquire()
+        return read_image(source)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    closed = Gate()
+    monkeypatch.setattr(classifier_module, "read_image", closed.read)
+    yield closed
+    closed.open()
+
+
+@pytest.fixture
+def busy_user(gate: Gate, user: User, tiles: Path) -> User:
+    """A user with 60 tiles open, of which some have an answer and most are waiting."""
+    user.window.open_paths([tiles])
+    user.waits_for(lambda: len(user.rows()) == 60)
+    gate.let_through(20)
+    user.waits_for(lambda: user.window.session.workspace.answered > 0)
+    assert user.window.session.workspace.waiting >= 40
+    return user
+
+
+def assert_answered_by(classifier: Classifier, items: list[Item]) -> None:
+    for item in items:
+        assert isinstance(item.source, Path)
+        assert isinstance(item.outcome, Prediction)
+        expected = classifier.classify(item.source).probabilities
+        np.testing.assert_array_equal(item.outcome.probabilities, expected)
+
+
+def assert_shown_as_counted(user: User) -> None:
+    items = user.window.session.workspace.items
+    labels = Counter(item.cover.title for item in items if item.cover)
+    assert user.summary() == {title: str(labels[title]) for title in user.summary()}
+
+
+def test_progress_is_shown_as_long_as_there_is_some(busy_user: User, gate: Gate):
+    window = busy_user.window
+    bar = window.findChild(QProgressBar)
+    assert isinstance(bar, QProgressBar)
+    answered = window.session.workspace.answered
+    assert (bar.isVisible(), bar.maximum(), bar.value()) == (True, 60, answered)
+    assert busy_user.button("Cancel").isVisible()
+    assert not busy_user.button("Go on").isVisible()
+    assert len(busy_user.column(2)) - busy_user.column(2).count("") == answered
+    assert busy_user.column(5).count("waiting") == 60 - answered
+    assert_shown_as_counted(busy_user)
+    gate.open()
+    busy_user.waits_until_done()
+    assert not bar.isVisible()
+    assert not busy_user.button("Cancel").isVisible()
+    assert not busy_user.button("Go on").isVisible()
+    assert any("ms per image" in fact for fact in busy_user.facts())
+    assert_shown_as_counted(busy_user)
+
+
+def test_cancel_keeps_what_is_done_and_go_on_finishes_the_rest(
+    busy_user: User, gate: Gate, mobilenet: Classifier
+):
+    session = busy_user.window.session
+    done = {item: item.outcome for item in session.workspace.items if item.outcome}
+    busy_user.clicks("Cancel")
+    assert not session.is_busy
+    assert not busy_user.button("Cancel").isVisible()
+    assert f"{60 - len(done)} not classified" in busy_user.facts()
+    gate.open()
+    busy_user.clicks("Go on")
+    busy_user.waits_until_done()
+    assert not busy_user.button("Go on").isVisible()
+    assert all(item.outcome is outcome for item, outcome in done.items())
+    assert_answered_by(mobilenet, session.workspace.items)
+    assert_shown_as_counted(busy_user)
+
+
+def test_answers_that_come_after_a_cancel_are_dropped(
+    busy_user: User, gate: Gate, pictures: Pictures
+):
+    window, workspace = busy_user.window, busy_user.window.session.workspace
+    busy_user.chooses("Stop")
+    waiting = workspace.waiting_items()
+    gate.open()
+    # The thread comes to this one only after it has put aside all that was cancelled.
+    window.open_paths(pictures(1))
+    busy_user.waits_for(lambda: busy_user.column(5)[-1] in ANSWERED)
+    assert workspace.waiting_items() == waiting
+
+
+def test_after_a_cancel_what_is_opened_next_comes_to_an_end(
+    busy_user: User, gate: Gate, pictures: Pictures
+):
+    window = busy_user.window
+    busy_user.clicks("Cancel")
+    waiting = window.session.workspace.waiting_items()
+    gate.open()
+    window.open_paths(pictures(2))
+    busy_user.waits_for(lambda: ANSWERED.issuperset(busy_user.column(5)[-2:]))
+    busy_user.waits_for(lambda: not window.session.is_busy)
+    assert busy_user.button("Go on").isVisible()
+    window.session.remove(waiting)
+    assert not busy_user.button("Go on").isVisible()
+
+
+def test_images_closed_while_busy_stay_closed(
+    busy_user: User, gate: Gate, mobilenet: Classifier
+):
+    window = busy_user.window
+    items = list(window.session.workspace.items)
+    window.table.selectAll()
+    kept = items[10:20]
+    busy_user.window.session.remove([item for item in items if item not in kept])
+    assert busy_user.names() == [item.name for item in kept]
+    gate.open()
+    busy_user.waits_until_done()
+    assert window.session.workspace.items == kept
+    assert_answered_by(mobilenet, kept)
+    assert_shown_as_counted(busy_user)
+
+
+def test_close_all_while_busy_ends_the_work(busy_user: User, gate: Gate, tiles: Path):
+    busy_user.chooses("Close all")
+    assert busy_user.rows() == []
+    assert not busy_user.window.session.is_busy
+    gate.open()
+    busy_user.opens(tiles / "Forest")
+    assert len(busy_user.rows()) == 10
+    assert busy_user.facts()[0] == "10 images"
+
+
+def test_close_all_in_the_middle_of_a_search_leaves_nothing_open(user: User, pictures: Pictures):
+    folder = pictures(30)[0].parent
+    user.window.open_paths([folder])
+    # The search has ended on its thread, and what it found is on its way to the window.
+    assert QThreadPool.globalInstance().waitForDone(10_000)
+    user.chooses("Close all")
+    QApplication.processEvents()
+    user.waits_until_done()
+    assert user.rows() == []
+
+
+def test_the_image_that_is_looked_at_comes_next(user: User, gate: Gate, tiles: Path):
+    window = user.window
+    order: list[Item] = []
+    window.session.changed.connect(order.extend)
+    user.window.open_paths([tiles])
+    user.waits_for(lambda: len(user.rows()) == 60)
+    last = window.session.workspace.items[-1]
+    window.table.go_to(last)
+    gate.open()
+    user.waits_until_done()
+    assert len(order) == 60
+    assert order.index(last) < 40
+
+
+def test_images_that_come_while_others_are_worked_on_are_done_too(
+    busy_user: User, gate: Gate, pictures: Pictures
+):
+    busy_user.window.open_paths([pictures(5)[0].parent])
+    busy_user.waits_for(lambda: len(busy_user.rows()) == 65)
+    gate.open()
+    busy_user.waits_until_done()
+    assert ANSWERED.issuperset(busy_user.column(5))
+
+
+def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: Gate):
+    busy_user.window.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    gate.open()
+    busy_user.waits_until_done()
+    shares = [float(text.rstrip("%")) for text in busy_user.column(2)]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_closing_the_window_while_busy_ends_all_threads(busy_user: User, gate: Gate):
+    gate.open()
+    assert busy_user.window.session.is_busy
+    busy_user.window.close()  # The fixture looks at the threads.
+    assert not busy_user.window.isVisible()
+
+
+def test_the_window_can_be_closed_before_the_model_has_come(
+    open_window: Callable[..., MainWindow], tiles: Path
+):
+    window = open_window(tiles)
+    assert window.session.classifier is None
+    window.close()
+
+
+def test_what_is_opened_before_the_model_has_come_is_answered_by_it(
+    open_window: Callable[..., MainWindow], qtbot: QtBot, few_tiles: Path, mobilenet: Classifier
+):
+    window = open_window(few_tiles)
+    assert window.session.classifier is None
+    user = User(window, qtbot)
+    user.waits_until_done()
+    assert_answered_by(mobilenet, window.session.workspace.items)
+
+
+def test_an_error_of_ours_in_one_image_costs_the_others_nothing(
+    user: User, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+):
+    paths = pictures(40)
+
+    def read(source: ImageSource) -> np.ndarray:
+        if source == paths[3]:
+            raise ZeroDivisionError("a mistake")
+        return read_image(source)
+
+    monkeypatch.setattr(classifier_module, "read_image", read)
+    user.opens(*paths)
+    told = user.column(5)
+    assert "could not be classified" in told.pop(3)
+    assert ANSWERED.issuperset(told)
+
+
+def test_slots_of_a_task_run_in_the_thread_of_the_window(user: User):
+    session = user.window.session
+    threads: dict[str, QThread] = {}
+
+    def keep(where: str) -> None:
+        threads[where] = QThread.currentThread()
+
+    def work(task: Task) -> int:
+        keep("work")
+        task.report(1)
+        return 2
+
+    def local_function(_: int) -> None:
+        keep("local function")
+
+    task = Task(work, session)
+    task.reported.connect(lambda _: keep("lambda of a report"))
+    task.finished.connect(lambda _: keep("lambda"))
+    task.finished.connect(local_function)
+    with user.qtbot.waitSignal(task.ended):
+        session.start(task)
+    own = QApplication.instance()
+    assert own is not None
+    assert threads.pop("work") != own.thread()
+    assert len(threads) == 3
+    assert set(threads.values()) == {own.thread()}

@@ -1,0 +1,252 @@
+"""Ways in: the command line, dropping, pasting, dialogs, and what was opened before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QUrl
+from PySide6.QtGui import QColor, QGuiApplication, QImage
+from PySide6.QtWidgets import QMenu
+from pytestqt.qtbot import QtBot
+
+from eurosat.classifier import Classifier
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.settings import Settings
+
+from .conftest import Dialogs, User, assert_one_sentence, files_in, urls_of
+
+Pictures = Callable[[int], list[Path]]
+
+
+def test_paths_of_the_command_line_are_opened_and_classified(
+    open_window: Callable[..., MainWindow], qtbot: QtBot, tiles: Path
+):
+    single = files_in(tiles / "Highway")[3]
+    user = User(open_window(tiles / "Forest", single), qtbot)
+    user.waits_until_done()
+    assert user.names() == [path.name for path in [*files_in(tiles / "Forest"), single]]
+    assert user.column(1).count("Forest") >= 8
+    assert user.facts()[0] == "11 images"
+    assert user.facts()[-1] == "offline"
+
+
+def test_an_empty_window_says_what_to_do_until_something_is_open(user: User, pictures: Pictures):
+    hint = user.button("Open images…")
+    assert hint.isVisible()
+    user.opens(*pictures(1))
+    assert not hint.isVisible()
+    assert user.window.table.isVisible()
+    user.chooses("Close all")
+    assert hint.isVisible()
+
+
+@pytest.mark.parametrize("place", ["table", "image", "search field", "summary", "empty window"])
+def test_files_and_folders_can_be_dropped_anywhere(place: str, user: User, pictures: Pictures):
+    paths = pictures(4)
+    if place != "empty window":
+        user.opens(*pictures(1))
+    window = user.window
+    on = {
+        "table": window.table.viewport(),
+        "image": window.image.viewport(),
+        "search field": window.filter_bar.text,
+        "summary": window.summary.viewport(),
+        "empty window": window.centralWidget(),
+    }[place]
+    before = len(window.session.workspace.items)
+    assert user.drops(urls_of(paths[0].parent, paths[2]), on)
+    user.waits_for(lambda: len(window.session.workspace.items) == before + 4)
+    assert window.filter_bar.text.text() == ""
+
+
+def test_what_is_no_file_is_not_taken(user: User):
+    web = QMimeData()
+    web.setUrls([QUrl("https://example.org/tile.png")])
+    assert not user.drops(web, user.window.centralWidget())
+    words = QMimeData()
+    words.setText("words")
+    assert not user.drops(words, user.window.centralWidget())
+
+
+def painted(width: int, height: int) -> tuple[QImage, np.ndarray]:
+    """A picture with a different colour at each pixel, for Qt and as an array."""
+    across, down = np.arange(width), np.arange(height)[:, None]
+    pixels = np.stack(np.broadcast_arrays(across, down, (across * down) % 251), -1)
+    pixels = np.ascontiguousarray(pixels, np.uint8)
+    picture = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+    return picture, pixels
+
+
+def test_a_pasted_image_is_opened_as_it_is(user: User, mobilenet: Classifier):
+    picture, pixels = painted(50, 30)
+    QGuiApplication.clipboard().setImage(picture)
+    user.chooses("Paste")
+    user.waits_until_done()
+    (item,) = user.window.session.workspace.items
+    assert user.names() == [item.name]
+    assert item.name.startswith("Pasted image")
+    assert isinstance(item.source, np.ndarray)
+    np.testing.assert_array_equal(item.source, pixels)
+    expected = mobilenet.classify(pixels)
+    assert user.column(2) == [f"{expected.confidence:.1%}"]
+    assert user.column(4) == ["50 × 30"]
+
+
+def test_a_pasted_image_is_seen_as_it_is(user: User):
+    picture, _ = painted(50, 30)
+    QGuiApplication.clipboard().setImage(picture)
+    with user.qtbot.waitSignal(user.window.session.pixels.image_read) as read:
+        user.chooses("Paste")
+    assert read.args is not None
+    assert read.args[1] == picture.convertToFormat(QImage.Format.Format_RGB32)
+
+
+def test_a_pasted_image_with_transparency_lies_over_black(user: User):
+    picture = QImage(8, 8, QImage.Format.Format_ARGB32)
+    picture.fill(QColor(200, 100, 50, 0))
+    picture.setPixelColor(0, 0, QColor(200, 100, 50, 255))
+    QGuiApplication.clipboard().setImage(picture)
+    user.chooses("Paste")
+    (item,) = user.window.session.workspace.items
+    assert isinstance(item.source, np.ndarray)
+    assert item.source.shape == (8, 8, 3)
+    assert item.source[0, 0].tolist() == [200, 100, 50]
+    assert item.source[1:].max() == 0
+
+
+@pytest.mark.parametrize("form", ["urls", "lines", "quoted"])
+def test_pasted_file_names_are_opened(form: str, user: User, pictures: Pictures):
+    paths = pictures(3)
+    data = urls_of(*paths)
+    if form != "urls":
+        data = QMimeData()
+        quote = '"' if form == "quoted" else ""
+        data.setText("\n".join(f"{quote}{path}{quote}" for path in paths))
+    QGuiApplication.clipboard().setMimeData(data)
+    user.chooses("Paste")
+    user.waits_for(lambda: user.names() == [path.name for path in paths])
+
+
+@pytest.mark.parametrize("text", ["", "Dear all, see you", "a\0b", "x" * 5000])
+def test_pasting_anything_else_is_told(text: str, user: User):
+    data = QMimeData()
+    data.setText(text)
+    QGuiApplication.clipboard().setMimeData(data)
+    user.chooses("Paste")
+    assert user.message() == "There is no image and no file name on the clipboard."
+    assert user.window.session.workspace.items == []
+
+
+def test_dialogs_open_images_and_folders_and_begin_where_the_last_one_ended(
+    user: User, pictures: Pictures, dialogs: Dialogs
+):
+    paths = pictures(3)
+    dialogs.paths = paths[:1]
+    user.chooses("Open images")
+    user.waits_for(lambda: user.names() == [paths[0].name])
+    assert Settings().folder == str(paths[0].parent)
+    dialogs.paths = [paths[0].parent]
+    user.chooses("Open folder")
+    user.waits_for(lambda: len(user.names()) == 3)
+    dialogs.paths = []
+    user.chooses("Open images")
+    user.chooses("Open folder")
+    assert len(dialogs.asked) == 4
+    assert len(user.names()) == 3
+
+
+def recent_entries(user: User) -> list[str]:
+    menus = [menu for menu in user.window.findChildren(QMenu) if "recent" in menu.title()]
+    menus[0].aboutToShow.emit()
+    return [action.text() for action in menus[0].actions() if action.text()]
+
+
+def test_recent_files_are_offered_without_those_that_are_gone(user: User, pictures: Pictures):
+    first, second = pictures(2)
+    folder = pictures(1)[0].parent
+    for path in (first, second, folder):
+        user.opens(path)
+    assert recent_entries(user) == [str(folder), str(second), str(first), "Forget these"]
+    second.unlink()
+    assert recent_entries(user) == [str(folder), str(first), "Forget these"]
+    user.chooses("Close all")
+    (menu,) = [menu for menu in user.window.findChildren(QMenu) if "recent" in menu.title()]
+    menu.actions()[1].trigger()
+    user.waits_for(lambda: user.names() == [first.name])
+    assert recent_entries(user)[0] == str(first)
+    menu.actions()[-1].trigger()
+    assert recent_entries(user) == ["Forget these"]
+
+
+def test_at_most_nine_recent_files_are_offered(user: User, pictures: Pictures):
+    paths = pictures(12)
+    user.opens(*paths)
+    assert Settings().recent == paths[:2:-1]
+
+
+def test_what_is_open_is_not_opened_twice(user: User, pictures: Pictures):
+    paths = pictures(3)
+    user.opens(paths[0].parent)
+    user.opens(paths[1], paths[0].parent)
+    assert user.names() == [path.name for path in paths]
+
+
+def test_an_unreadable_file_is_a_row_with_its_reason(
+    user: User, pictures: Pictures, tmp_path: Path
+):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    missing = tmp_path / "missing.png"
+    good = pictures(1)[0]
+    user.opens(bad, good, missing)
+    rows = user.rows()
+    for row, path in ((rows[0], bad), (rows[2], missing)):
+        assert row[0] == path.name
+        assert "unreadable" in row[1]
+        assert row[2:5] == ["", "", ""]
+        assert str(path) in row[5]
+        assert_one_sentence(row[5])
+    assert "2 could not be read" in user.facts()
+    assert user.refusal() == ""
+    assert user.error_boxes() == []
+    user.window.table.go_to(user.window.session.workspace.items[0])
+    assert user.window.answer.headline == "Unreadable"
+    assert user.window.answer.description == rows[0][5]
+    assert user.bars() == []
+
+
+def test_an_image_can_be_walked_to_and_from_an_unreadable_one(user: User, tmp_path: Path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    good = tmp_path / "good.png"
+    Image.new("RGB", (20, 20), "green").save(good)
+    first, second = user.opens(bad, good)
+    assert not user.is_pictured(first)
+    user.window.table.go_to(second)
+    user.waits_for_picture(second)
+    user.window.table.go_to(first)
+    user.waits_for(lambda: not user.window.export_menu.save_picture.isEnabled())
+
+
+def test_a_folder_without_images_gives_one_sentence(user: User, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("nothing to see")
+    user.window.open_paths([tmp_path / "empty"])
+    user.waits_for(lambda: user.refusal() != "")
+    assert user.refusal() == f"There are no images in {tmp_path / 'empty'}."
+    assert user.window.session.workspace.items == []
+
+
+def test_a_name_that_is_not_unicode_is_opened_like_any_other(user: User, tmp_path: Path):
+    odd = Path(f"{tmp_path}/tile\udcff.png")
+    try:
+        Image.new("RGB", (20, 20), "green").save(tmp_path / "plain.png")
+        (tmp_path / "plain.png").rename(odd)
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    user.opens(tmp_path)
+    assert len(user.rows()) == 1
+    assert user.column(1) != [""]
+    user.waits_for_picture(user.window.session.workspace.items[0])

@@ -1,0 +1,121 @@
+"""Copies sorted by class: the originals stay, nothing is replaced, a failure is one sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eurosat.classifier import Prediction
+from eurosat.errors import EurosatError, ImageError
+from eurosat.gui.sorted_copies import copy_sorted
+from eurosat.gui.workspace import Item
+
+from .conftest import assert_one_sentence
+
+
+def classified(name: str, source: Path | np.ndarray, label: str = "Forest") -> Item:
+    item = Item(name, source)
+    names = (label, "Other")
+    item.answer(Prediction(names, np.array([0.9, 0.1], np.float32), (8, 8)))
+    return item
+
+
+def originals(folder: Path, *names: str) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.write_bytes(str(path).encode())
+    return paths
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_copies_go_into_a_folder_for_each_class_and_originals_stay(tmp_path: Path):
+    first, second, third = originals(tmp_path / "in", "a.jpg", "b.png", "c.tif")
+    before = content(tmp_path / "in")
+    bad, new = Item("bad", third), Item("new", third)
+    bad.answer(ImageError("It is damaged."))
+    items = [classified("a", first), classified("b", second, "River"), bad, new]
+    told: list[int] = []
+    assert copy_sorted(items, tmp_path / "out", told.append) == 2
+    assert content(tmp_path / "out") == {
+        "Forest/a.jpg": first.read_bytes(),
+        "River/b.png": second.read_bytes(),
+    }
+    assert content(tmp_path / "in") == before
+    assert told == [1, 2]
+
+
+def test_no_file_is_replaced(tmp_path: Path):
+    (first,) = originals(tmp_path / "one", "a.jpg")
+    (second,) = originals(tmp_path / "two", "a.jpg")
+    originals(tmp_path / "out" / "Forest", "a.jpg", "a (2).jpg")
+    taken = content(tmp_path / "out")
+    assert copy_sorted([classified("a", first), classified("a", second)], tmp_path / "out") == 2
+    assert content(tmp_path / "out") == {
+        **taken,
+        "Forest/a (3).jpg": first.read_bytes(),
+        "Forest/a (4).jpg": second.read_bytes(),
+    }
+
+
+def test_a_folder_can_be_sorted_into_itself(tmp_path: Path):
+    (path,) = originals(tmp_path / "Forest", "a.jpg")
+    copy_sorted([classified("a", path)], tmp_path)
+    assert content(tmp_path) == {
+        "Forest/a.jpg": path.read_bytes(),
+        "Forest/a (2).jpg": path.read_bytes(),
+    }
+
+
+def test_pasted_images_are_written_as_png(tmp_path: Path):
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), np.uint8)
+    copy_sorted([classified("Pasted image 1", pixels)], tmp_path)
+    (path,) = (tmp_path / "Forest").iterdir()
+    assert path.name == "Pasted image 1.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), pixels)
+
+
+def test_it_stops_when_told_to(tmp_path: Path):
+    paths = originals(tmp_path / "in", "a.jpg", "b.jpg", "c.jpg")
+    told: list[int] = []
+    items = [classified(path.name, path) for path in paths]
+    assert copy_sorted(items, tmp_path / "out", told.append, lambda: len(told) == 2) == 2
+    assert set(content(tmp_path / "out")) == {"Forest/a.jpg", "Forest/b.jpg"}
+
+
+def test_a_failure_is_one_sentence_and_leaves_no_half_file(tmp_path: Path):
+    first, second = originals(tmp_path / "in", "a.jpg", "b.jpg")
+    second.unlink()
+    items = [classified("a", first), classified("b", second), classified("a", first)]
+    with pytest.raises(EurosatError) as refused:
+        copy_sorted(items, tmp_path / "out")
+    assert_one_sentence(str(refused.value))
+    assert str(second) in str(refused.value)
+    assert set(content(tmp_path / "out")) == {"Forest/a.jpg"}
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path):
+    (path,) = originals(tmp_path / "in", "a.jpg")
+    in_the_way = tmp_path / "out"
+    in_the_way.write_text("a file")
+    with pytest.raises(EurosatError) as refused:
+        copy_sorted([classified("a", path)], in_the_way)
+    assert_one_sentence(str(refused.value))
+    assert str(in_the_way) in str(refused.value)
+    assert in_the_way.read_text() == "a file"
+
+
+@pytest.mark.parametrize("label", ["../outside", "/outside", "a/b", "..", ".", "a\\b"])
+def test_no_class_name_of_a_foreign_model_leads_out_of_the_folder(label: str, tmp_path: Path):
+    (path,) = originals(tmp_path / "in", "a.jpg")
+    if label.startswith("/"):
+        label = f"{tmp_path}{label}"
+    assert copy_sorted([classified("a", path, label)], tmp_path / "out") == 1
+    (copy,) = content(tmp_path / "out")
+    assert len(Path(copy).parts) == 2
+    assert set(content(tmp_path)) == {"in/a.jpg", f"out/{copy}"}

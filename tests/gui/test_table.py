@@ -1,0 +1,313 @@
+"""The table: sorting, filtering, selecting, copying, closing, and walking through it by keyboard."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QSpinBox
+
+from eurosat.classifier import Classifier
+from eurosat.gui.workspace import Column, Item, Status
+
+from .conftest import User, files_in
+
+Pictures = Callable[[int], list[Path]]
+Descending = Qt.SortOrder.DescendingOrder
+
+
+@pytest.fixture
+def landscape(user: User, few_tiles: Path, tmp_path: Path) -> User:
+    """A user who has an unreadable file and four real tiles of each of six classes open."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    user.opens(bad, few_tiles)
+    return user
+
+
+def shares(user: User) -> list[float]:
+    return [float(text.rstrip("%")) for text in user.column(Column.CONFIDENCE) if text]
+
+
+def select(user: User, *rows: int) -> None:
+    table = user.window.table
+    table.clearSelection()
+    flags = QItemSelectionModel.SelectionFlag
+    for row in rows:
+        table.selectionModel().select(
+            table.model().index(row, 0), flags.Select | flags.Rows
+        )
+
+
+def percent_box(user: User, name: str) -> QSpinBox:
+    boxes = user.window.filter_bar.findChildren(QSpinBox)
+    (box,) = [box for box in boxes if box.accessibleName() == f"{name} confidence"]
+    return box
+
+
+def test_a_row_tells_all_that_was_found(landscape: User, mobilenet: Classifier):
+    items = landscape.window.session.workspace.items
+    for row, item in zip(landscape.rows()[1:], items[1:], strict=True):
+        assert isinstance(item.source, Path)
+        expected = mobilenet.classify(item.source)
+        assert item.cover is not None and item.runner_up is not None
+        assert (item.cover.name, item.runner_up.name) == (expected.label, expected.runner_up)
+        assert row[:3] == [item.source.name, item.cover.title, f"{expected.confidence:.1%}"]
+        assert row[3] == f"{item.runner_up.title} {expected.top(2)[1][1]:.1%}"
+        assert row[4] == "64 × 64"
+
+
+VALUES: dict[Column, Callable[[Item], str | float]] = {
+    Column.IMAGE: lambda item: re.sub(r"\d+", lambda found: found[0].zfill(9), item.name.lower()),
+    Column.CLASS: lambda item: item.cover.title if item.cover else "",
+    Column.CONFIDENCE: lambda item: item.confidence,
+    Column.RUNNER_UP: lambda item: item.runner_up.title if item.runner_up else "",
+    Column.SIZE: lambda item: item.image_size[0] * item.image_size[1] if item.image_size else 0,
+    Column.STATUS: lambda item: item.status is Status.UNREADABLE,
+}
+
+
+@pytest.mark.parametrize("column", Column)
+def test_a_click_on_a_title_sorts_and_another_one_turns_it_round(column: Column, landscape: User):
+    window = landscape.window
+    of_name = {item.name: item for item in window.session.workspace.items}
+    header = window.table.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(column) + 20, header.height() // 2)
+    for is_turned in (False, True):
+        landscape.qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        items = [of_name[name] for name in landscape.names()]
+        assert len(items) == len(of_name)
+        if column not in {Column.IMAGE, Column.STATUS}:
+            assert items.pop().name == "bad.jpg", "what has no value comes last"
+        values = [VALUES[column](item) for item in items]
+        assert values == sorted(values, reverse=is_turned)
+    landscape.qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert landscape.names() == list(of_name), "a third click brings the order of opening back"
+
+
+def test_the_current_image_stays_current_when_rows_are_sorted(landscape: User):
+    item = landscape.window.session.workspace.items[9]
+    landscape.window.table.go_to(item)
+    landscape.window.table.sortByColumn(Column.CONFIDENCE, Descending)
+    assert landscape.current() is item
+    assert landscape.window.table.selected_items() == [item]
+
+
+def test_rows_stay_sorted_when_some_are_closed_and_others_come(landscape: User, pictures: Pictures):
+    landscape.window.table.sortByColumn(Column.CONFIDENCE, Descending)
+    select(landscape, 3, 5)
+    landscape.chooses("Close selected")
+    assert len(landscape.rows()) == 23
+    assert shares(landscape) == sorted(shares(landscape), reverse=True)
+    landscape.opens(*pictures(5))
+    assert len(landscape.rows()) == 28
+    assert shares(landscape) == sorted(shares(landscape), reverse=True)
+
+
+def test_the_filter_by_class_shows_that_class(landscape: User):
+    for title, count in Counter(landscape.column(Column.CLASS)[1:]).items():
+        landscape.filters(title)
+        assert landscape.column(Column.CLASS) == [title] * count
+        assert f"{count} shown" in landscape.facts()
+    landscape.filters("All classes")
+    assert len(landscape.rows()) == 25
+
+
+def test_the_filter_by_text_goes_by_name_and_folder(landscape: User):
+    field = landscape.window.filter_bar.text
+    landscape.qtbot.keyClicks(field, "highway_1")
+    names = landscape.names()
+    assert names
+    assert all(name.startswith("Highway_1") for name in names)
+    field.setText("sealake/")
+    assert len(landscape.rows()) == 4
+    field.setText("no such image")
+    assert landscape.rows() == []
+    landscape.chooses("Show everything")
+    assert len(landscape.rows()) == 25
+    assert field.text() == ""
+
+
+def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User, pictures: Pictures):
+    items = landscape.opens(*pictures(20))
+    lowest, highest = percent_box(landscape, "Lowest"), percent_box(landscape, "Highest")
+    lowest.setValue(60)
+    assert landscape.names() == [item.name for item in items if item.confidence >= 0.6]
+    highest.setValue(95)
+    kept = [item.name for item in items if 0.6 <= item.confidence <= 0.95]
+    assert landscape.names() == kept
+    assert 0 < len(kept) < 40
+    lowest.setValue(0)
+    assert "bad.jpg" not in landscape.names()
+
+
+def test_the_filter_by_status_finds_what_could_not_be_read(landscape: User):
+    landscape.filters("Unreadable")
+    assert landscape.names() == ["bad.jpg"]
+    landscape.filters("Waiting")
+    assert landscape.names() == []
+
+
+def test_an_unsure_answer_says_so_and_can_be_found(landscape: User, pictures: Pictures):
+    items = landscape.opens(*pictures(30))
+    unsure = [item for item in items if item.status is Status.UNSURE]
+    assert unsure, "the model is sure of painted rectangles"
+    landscape.filters("Unsure")
+    assert landscape.names() == [item.name for item in unsure]
+    assert set(landscape.column(Column.STATUS)) == {"unsure"}
+    landscape.window.table.go_to(unsure[0])
+    assert unsure[0].cover is not None
+    assert landscape.window.answer.headline == f"Unsure: {unsure[0].cover.title.lower()}"
+    assert len(landscape.bars()) == 10
+
+
+def test_a_filter_that_hides_the_current_image_goes_to_one_that_is_shown(landscape: User):
+    forest, lake = (
+        next(item for item in landscape.window.session.workspace.items if title in item.location)
+        for title in ("Forest/", "SeaLake/")
+    )
+    landscape.window.table.go_to(lake)
+    landscape.filters("Sea or lake")
+    assert landscape.current() is lake
+    landscape.filters("Forest")
+    assert landscape.current() is not None
+    assert landscape.window.answer.headline == "Forest"
+    landscape.window.filter_bar.text.setText("no such image")
+    assert landscape.current() is None
+    assert landscape.bars() == []
+    assert not landscape.window.export_menu.save_picture.isEnabled()
+    landscape.chooses("Show everything")
+    assert landscape.current() is not None
+    assert forest.is_open
+
+
+def test_a_double_click_in_the_summary_shows_that_class_and_then_all_again(landscape: User):
+    summary = landscape.window.summary
+    titles = [bar.cover.title for bar in summary.bars]
+    index = summary.model().index(titles.index("River"), 0)
+    summary.activated.emit(index)
+    assert set(landscape.column(Column.CLASS)) == {"River"}
+    summary.activated.emit(index)
+    assert len(landscape.rows()) == 25
+
+
+def test_the_summary_counts_what_the_table_shows(landscape: User):
+    counted = Counter(landscape.column(Column.CLASS)[1:])
+    assert landscape.summary() == {title: str(counted[title]) for title in landscape.summary()}
+    assert len(landscape.summary()) == 10
+    select(landscape, 0, *range(10, 20))
+    landscape.presses_in_table(Qt.Key.Key_Delete)
+    counted = Counter(landscape.column(Column.CLASS))
+    assert counted.total() == 14
+    assert landscape.summary() == {title: str(counted[title]) for title in landscape.summary()}
+    assert landscape.facts()[0] == "14 images"
+    assert not any("could not be read" in fact for fact in landscape.facts())
+
+
+def test_the_delete_key_closes_all_selected_rows_and_no_file(landscape: User, few_tiles: Path):
+    names = landscape.names()
+    select(landscape, 2, 3, 10)
+    landscape.presses_in_table(Qt.Key.Key_Delete)
+    assert landscape.names() == [name for row, name in enumerate(names) if row not in {2, 3, 10}]
+    assert landscape.current() is not None
+    assert len(files_in(few_tiles)) == 24
+
+
+def test_closing_the_only_image_that_a_filter_shows_leaves_nothing_to_look_at(landscape: User):
+    landscape.filters("Unreadable")
+    select(landscape, 0)
+    landscape.presses_in_table(Qt.Key.Key_Delete)
+    assert landscape.rows() == []
+    assert landscape.current() is None
+    assert landscape.window.answer.headline == ""
+    assert landscape.bars() == []
+
+
+def test_after_closing_all_nothing_is_left_to_export(landscape: User):
+    item = landscape.window.session.workspace.items[5]
+    landscape.window.table.go_to(item)
+    landscape.waits_for_picture(item)
+    landscape.chooses("Close all")
+    assert landscape.rows() == []
+    assert landscape.bars() == []
+    assert [one.text() for one in landscape.window.export_menu.all_actions if one.isEnabled()] == []
+    assert landscape.summary() == dict.fromkeys(landscape.summary(), "0")
+
+
+def test_selected_rows_are_copied_as_a_spreadsheet_takes_them(landscape: User):
+    rows = landscape.rows()
+    select(landscape, 7, 2, 4)
+    landscape.chooses("Copy rows")
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[0].split("\t") == ["Image", "Class", "Confidence", "Runner-up", "Size", "Status"]
+    assert [line.split("\t") for line in lines[1:]] == [rows[2], rows[4], rows[7]]
+
+
+def test_all_rows_can_be_selected_and_only_those_that_are_shown(landscape: User):
+    landscape.filters("Forest")
+    landscape.chooses("Select all")
+    assert [item.name for item in landscape.window.table.selected_items()] == landscape.names()
+
+
+def test_the_table_is_walked_through_with_the_keyboard_alone(landscape: User):
+    window = landscape.window
+    items = window.session.workspace.items
+    window.table.setFocus()
+    keys = Qt.Key
+    for key, expected in (
+        (keys.Key_Home, 0),
+        (keys.Key_Down, 1),
+        (keys.Key_Down, 2),
+        (keys.Key_Up, 1),
+        (keys.Key_End, 24),
+        (keys.Key_Up, 23),
+    ):
+        landscape.presses(key)
+        assert landscape.current() is items[expected]
+        assert window.table.selected_items() == [items[expected]]
+    assert window.answer.headline == "Sea or lake"
+    landscape.waits_for_picture(items[23])
+    landscape.presses(keys.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    assert window.table.selected_items() == items[22:24]
+    landscape.presses(keys.Key_PageUp)
+    current = landscape.current()
+    assert current is not None
+    assert 0 < items.index(current) < 22
+
+
+def test_find_goes_to_the_search_field_and_tab_leaves_the_table(landscape: User):
+    window = landscape.window
+    window.table.setFocus()
+    landscape.presses(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert window.focusWidget() is window.filter_bar.text
+    landscape.qtbot.keyClicks(window.filter_bar.text, "river")
+    assert len(landscape.rows()) == 4
+    window.table.setFocus()
+    landscape.presses(Qt.Key.Key_Tab)
+    assert window.focusWidget() is not window.table
+
+
+def test_keys_in_the_search_field_edit_the_text_and_close_no_rows(landscape: User):
+    field = landscape.window.filter_bar.text
+    field.setFocus()
+    landscape.qtbot.keyClicks(field, "river")
+    landscape.presses(Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    landscape.presses(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "river"
+    landscape.presses(Qt.Key.Key_Delete)
+    assert field.text() == ""
+    assert len(landscape.rows()) == 25
+
+
+def test_after_closing_the_next_image_is_looked_at(landscape: User):
+    items = list(landscape.window.session.workspace.items)
+    landscape.window.table.go_to(items[5])
+    landscape.presses_in_table(Qt.Key.Key_Delete)
+    assert landscape.current() is items[6]
+    assert landscape.window.table.selected_items() == [items[6]]
+    landscape.window.table.go_to(items[-1])
+    landscape.presses_in_table(Qt.Key.Key_Delete)
+    assert landscape.current() is items[-2]
