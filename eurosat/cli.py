@@ -61,7 +61,7 @@ def classify(
 
     Exit status 0 if all could be read, 1 if some could not, 2 if none could.
     """
-    classifier = _classifier(model, threads)
+    classifier = named_classifier(model, threads)
     images = list(find_images(paths))
     if not images:
         raise EurosatError(f"There are no images in {', '.join(map(str, paths))}.")
@@ -87,8 +87,12 @@ def classify(
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
 
 
-def _classifier(model: str, threads: int | None) -> Classifier:
-    """Load a shipped model by its name, or else a file."""
+def named_classifier(model: str, threads: int | None) -> Classifier:
+    """Load a shipped model by its name, or else a file.
+
+    Raises:
+        ModelFileError: There is neither, or the file is no model.
+    """
     if model in shipped_model_names():
         return Classifier.shipped(model, threads=threads)
     path = Path(model)
