@@ -54,12 +54,15 @@ class MapSettings:
         bands: Red, green and blue, or None to find them by name.
         kind: What the values of the scene are.
         offset: What is added to values of 16 bits, or None to find it out.
+        unsure_below: The confidence below which a cell is unsure, 0 to 1, or None for the one that
+            the model file states.
     """
 
     stride: int = WINDOW
     bands: Bands | None = None
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
+    unsure_below: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def map_scene(
             finished = _finished(folder, plan)
             if finished:
                 return finished
-            return _make(scene, folder, classifier, settings.stride, plan, started, progress)
+            return _make(scene, folder, classifier, plan, started, progress)
         except OSError as error:
             reason = error.strerror or "the disk may be full"
             raise EurosatError(
@@ -149,7 +152,6 @@ def _make(
     scene: Scene,
     folder: Path,
     classifier: Classifier,
-    stride: int,
     plan: dict[str, Any],
     started: Callable[[MapStart], None],
     progress: RowsDone,
@@ -160,20 +162,19 @@ def _make(
     if _read_json(work / _PLAN_FILE) != plan:
         shutil.rmtree(work, ignore_errors=True)
         write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
-    grid = WindowGrid(scene.ground.height, scene.ground.width, stride)
+    grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
     seconds = _seconds_per_tile(classifier) * (grid.window_count - done)
     started(MapStart(scene, grid, done, seconds))
 
     probabilities = classify_windows(scene, classifier, grid, answers, progress)
-    metadata = classifier.metadata
-    unsure_below = metadata.unsure_below if metadata else None
     averages = average_over_cells(probabilities, grid)
-    cells = label_cells(averages, grid, classifier.class_names, unsure_below)
+    cells = label_cells(averages, grid, classifier.class_names, plan["unsure_below"])
     del probabilities, averages
 
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
-    tags = {"MODEL": plan["model"], "STRIDE": str(stride), "SOFTWARE": f"EuroSAT Edge {_version()}"}
+    software = f"EuroSAT Edge {_version()}"
+    tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}
     with_data = write_rasters(folder, work, scene, cells, tags)
     areas = measure_areas(scene, cells, with_data)
     write_areas(folder / AREAS_FILE, scene, areas)
@@ -183,7 +184,7 @@ def _make(
         notes.append(f"No {POLYGONS_FILE}, as nobody knows where the scene lies.")
     else:
         write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)
-    _write_pages(folder, scene, cells, areas, plan, tuple(notes), unsure_below)
+    _write_pages(folder, scene, cells, areas, plan, tuple(notes))
     record = plan | {
         "pixel_size": scene.ground.pixel_name,
         "crs": scene.ground.crs_name,
@@ -203,24 +204,24 @@ def _write_pages(
     areas: tuple[Area, ...],
     plan: dict[str, Any],
     notes: tuple[str, ...],
-    unsure_below: float | None,
 ) -> None:
     """Write the picture and the report."""
     title = f"Land cover of {printable(scene.path.name)}"
     height, width = (round(side * WINDOW, 1) for side in scene.ground.pixel_size)
-    seen = f"The model sees windows of {width:g} m × {height:g} m"
+    seen = f"The model sees windows of {width:g} m by {height:g} m"
     if cells.grid.stride == WINDOW:
         labels = f"{seen}; each is one cell with one label."
     else:
         share = cells.grid.stride / WINDOW
         labels = (
-            f"{seen}; a cell of {width * share:g} m × {height * share:g} m gets the mean of all"
+            f"{seen}; a cell of {width * share:g} m by {height * share:g} m gets the mean of all"
             " windows that cover it."
         )
+    unsure_below = plan["unsure_below"]
     unsure = (
-        f"Unsure is what the model says with a confidence below {unsure_below:.1%}."
-        if unsure_below is not None
-        else "The model file states no confidence below which an answer is unsure."
+        f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
+        if unsure_below
+        else "Unsure is a cell that shows too little for an answer."
     )
     footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
     picture = draw_map(scene, cells, areas, title, footer)
@@ -248,18 +249,21 @@ def _write_pages(
 def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str, Any]:
     """Return all that the map depends on, as a JSON object."""
     status = path.stat()
+    metadata = classifier.metadata
+    unsure_below = settings.unsure_below
+    if unsure_below is None and metadata is not None:
+        unsure_below = metadata.unsure_below
     return {
         "scene": str(path.absolute()),
         "bytes": status.st_size,
         "modified": status.st_mtime_ns,
-        "model": classifier.metadata.name
-        if classifier.metadata
-        else classifier.model_file.path.name,
+        "model": metadata.name if metadata else classifier.model_file.path.name,
         "model_sha256": classifier.model_file.sha256,
         "stride": settings.stride,
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,
+        "unsure_below": unsure_below,
         "version": _version(),
     }
 

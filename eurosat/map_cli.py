@@ -47,6 +47,10 @@ def map_scenes(
         int | None,
         typer.Option(help="What is added to reflectance, such as -1000; found out without it."),
     ] = None,
+    unsure_below: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Confidence below which a cell is unsure."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
     ] = None,
@@ -54,13 +58,14 @@ def map_scenes(
     """Map the land cover of whole scenes, offline.
 
     Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv, classes.geojson,
-    map.png and report.html. After Ctrl-C, the same command goes on where it was.
+    map.png and report.html. What is less sure than the model file asks for, or than
+    --unsure-below, is mapped as unsure. After Ctrl-C, the same command goes on where it was.
 
     Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none could.
     """
     if stride not in STRIDES:
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
-    settings = MapSettings(stride, _parsed(bands), kind, offset)
+    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
     classifier = named_classifier(model, threads)
     failures = 0
     for scene, folder in zip(scenes, _folders(scenes, out), strict=True):

@@ -12,7 +12,7 @@ from eurosat.map_cells import NODATA, CellMap
 from eurosat.scene import Scene
 
 # All in pixels of the picture.
-_PANEL: Final = 760
+_PANEL: Final = 720
 _SMALLEST_WIDTH: Final = 1000
 _MARGIN: Final = 36
 _ROW: Final = 30
@@ -58,7 +58,10 @@ def draw_map(
     """
     pixels, has_data = scene.preview(_PANEL)
     pixels = np.where(has_data[..., np.newaxis], pixels, 255).astype(np.uint8)
-    panels = [_enlarged(pixels), _enlarged(_coloured(cells, has_data))]
+    panels = [
+        _enlarged(pixels, Image.Resampling.BICUBIC),
+        _enlarged(_coloured(cells, has_data), Image.Resampling.NEAREST),
+    ]
     width, height = panels[0].size
     is_wide = width > _WIDE * height
     across = width if is_wide else 2 * width + _MARGIN
@@ -102,10 +105,12 @@ def _coloured(cells: CellMap, has_data: np.ndarray) -> np.ndarray:
     return palette[np.where(has_data, labels, NODATA)]
 
 
-def _enlarged(pixels: np.ndarray) -> Image.Image:
-    """Enlarge the picture of a small scene by a whole number."""
-    times = max(1, _PANEL // max(pixels.shape[:2]))
-    return Image.fromarray(pixels.repeat(times, axis=0).repeat(times, axis=1))
+def _enlarged(pixels: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+    """Enlarge the picture of a small scene to the size of a panel."""
+    height, width = pixels.shape[:2]
+    times = _PANEL / max(height, width)
+    size = (max(1, round(width * times)), max(1, round(height * times)))
+    return Image.fromarray(pixels).resize(size, resampling)
 
 
 def _draw_scale(

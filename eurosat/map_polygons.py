@@ -95,7 +95,8 @@ def _regions(cells: CellMap) -> tuple[np.ndarray, np.ndarray]:
 
     outlines = [polygon for polygon, _ in shapes(cells.labels, connectivity=4)]
     numbered = [(polygon, number) for number, polygon in enumerate(outlines)]
-    regions = rasterize(numbered, out_shape=cells.labels.shape, dtype="int32")
+    regions = np.zeros(cells.labels.shape, np.int32)
+    rasterize(numbered, out=regions)
     sums = np.bincount(regions.ravel(), cells.confidence.ravel(), len(outlines))
     return regions, sums / np.bincount(regions.ravel(), minlength=len(outlines))
 

