@@ -33,7 +33,7 @@ _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
 
 _COLOUR_NAMES: Final = (
-    ("red", re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9])")),
+    ("red", re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9]|.?edge)")),
     ("green", re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])")),
     ("blue", re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])")),
 )

@@ -26,6 +26,9 @@ _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 _STRETCH: Final = 0.01
 """By how much a map projection may lengthen or shorten a metre on the ground."""
 
+_POINTS_ON_AN_EDGE: Final = 33
+_ROUNDING: Final = 1e-6
+
 # WGS 84.
 _EQUATOR_RADIUS_M: Final = 6_378_137.0
 _ECCENTRICITY_SQUARED: Final = 0.00669437999014
@@ -161,39 +164,32 @@ def _ground_steps(dataset: "DatasetReader") -> tuple[float, float]:
 
 def _utm_ground(dataset: "DatasetReader", crs: "CRS", reason: str) -> Ground:
     """Return a grid of 10 m in UTM that covers a scene; its lines are multiples of 10 m."""
+    from affine import Affine
     from rasterio.crs import CRS
-    from rasterio.warp import aligned_target, calculate_default_transform
+    from rasterio.transform import from_gcps
+    from rasterio.warp import transform
 
-    if dataset.crs is not None:
-        place: dict[str, Any] = dataset.bounds._asdict()
-        x, y = dataset.transform @ (dataset.width / 2, dataset.height / 2)
-    else:
-        points = dataset.gcps[0]
-        place = {"gcps": points}
-        x, y = (float(np.mean([getattr(point, axis) for point in points])) for axis in "xy")
-    if dataset.crs is not None and not dataset.transform.is_rectilinear:
-        # Bounds mean nothing on a turned grid: the corners themselves count.
-        place = {"gcps": _corners(dataset)}
-    (longitude,), (latitude,) = longitudes_latitudes(crs, np.array([x]), np.array([y]))
+    grid = dataset.transform if dataset.crs is not None else from_gcps(dataset.gcps[0])
+    middle = grid @ (dataset.width / 2, dataset.height / 2)
+    (longitude,), (latitude,) = longitudes_latitudes(crs, *np.reshape(middle, (2, 1)))
     utm = CRS.from_epsg(utm_code(longitude, latitude))
-    grid, width, height = calculate_default_transform(
-        crs, utm, dataset.width, dataset.height, resolution=PIXEL_M, **place
-    )
-    grid, width, height = aligned_target(grid, width, height, PIXEL_M)
-    if not width or not height:
-        raise ValueError("the scene has no extent")
+    xs, ys = grid @ _border(dataset.height, dataset.width)
+    lines = np.array(transform(crs, utm, xs.tolist(), ys.tolist())) / PIXEL_M
+    if not np.isfinite(lines).all():
+        raise ValueError("a corner of the scene lies nowhere in this UTM zone")
+    left, bottom = np.floor(lines.min(axis=1) + _ROUNDING).astype(int)
+    right, top = np.ceil(lines.max(axis=1) - _ROUNDING).astype(int)
     note = f"Resampled to 10 m in {utm.to_string()}, as {reason}."
-    return Ground(int(height), int(width), utm, grid, True, note)
+    place = Affine(PIXEL_M, 0, left * PIXEL_M, 0, -PIXEL_M, top * PIXEL_M)
+    return Ground(int(top - bottom), int(right - left), utm, place, True, note)
 
 
-def _corners(dataset: "DatasetReader") -> list[Any]:
-    from rasterio.control import GroundControlPoint
-
-    corners = [(0, 0), (0, dataset.width), (dataset.height, 0), (dataset.height, dataset.width)]
-    return [
-        GroundControlPoint(row, column, *(dataset.transform @ (column, row)))
-        for row, column in corners
-    ]
+def _border(height: int, width: int) -> np.ndarray:
+    """Return columns and rows of points all around a scene, close enough for curved edges."""
+    steps = np.linspace(0, 1, _POINTS_ON_AN_EDGE)
+    columns = np.concatenate([steps, steps, np.zeros_like(steps), np.ones_like(steps)]) * width
+    rows = np.concatenate([np.zeros_like(steps), np.ones_like(steps), steps, steps]) * height
+    return np.stack([columns, rows])
 
 
 def utm_code(longitude: float, latitude: float) -> int:

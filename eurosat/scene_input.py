@@ -136,13 +136,14 @@ def choose_scaling(
     factor = 1
     if sample.dtype.kind == "f" and sample.size and np.nanpercentile(sample, 99) <= 2:
         factor = 10_000  # Reflectance itself.
+    numbers = sample.astype(np.float64) * factor
     reason = "as told"
     if kind is InputKind.AUTO:
         if is_8_bit:
             kind, reason = _kind_of_8_bit(sample, names)
         else:
-            offset_guess = _offset(sample * factor, names)[0] if offset is None else offset
-            kind, reason = _kind_of_reflectance(sample * factor + offset_guess, names, band_names)
+            offset_guess = _offset(numbers, names)[0] if offset is None else offset
+            kind, reason = _kind_of_reflectance(numbers + offset_guess, names, band_names)
     if kind in _TCI_BRIGHTEST or kind is InputKind.EUROSAT:
         if not is_8_bit:
             raise SceneError(
@@ -156,7 +157,7 @@ def choose_scaling(
             " l2a-tci."
         )
     if offset is None:
-        offset, why = _offset(sample * factor, names)
+        offset, why = _offset(numbers, names)
         told = f"{offset} is added to its values, {why}" if offset else f"no offset, {why}"
     else:
         told = f"{offset} is added to its values, as told"
