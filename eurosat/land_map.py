@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
-from eurosat.atomic import replacing, write_text
+from eurosat.atomic import write_bytes, write_text
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError
 from eurosat.map_areas import AREAS_FILE, Area, measure_areas, write_areas
@@ -224,9 +225,10 @@ def _write_pages(
         else "Unsure is a cell that shows too little for an answer."
     )
     footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
-    picture = draw_map(scene, cells, areas, title, footer)
-    with replacing(folder / PICTURE_FILE) as temporary:
-        picture.save(temporary, "PNG")
+    stream = BytesIO()
+    draw_map(scene, cells, areas, title, footer).save(stream, "PNG")
+    picture = stream.getvalue()
+    write_bytes(folder / PICTURE_FILE, picture)
     facts = {
         "Scene": printable(scene.path),
         "Model": f"{plan['model']}, SHA-256 {plan['model_sha256']}",

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from eurosat.cli import BAR_WIDTH, named_classifier
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
 from eurosat.errors import EurosatError, SceneError
 from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene
 from eurosat.scene import Bands
@@ -78,6 +78,9 @@ def map_scenes(
             failures += 1
             notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
             continue
+        except KeyboardInterrupt:
+            notes.print("Stopped. What is done is kept: the same command goes on from there.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
         _print_map(scene, made)
     if failures:
         all_failed = failures == len(scenes)

@@ -1,13 +1,10 @@
 """A land-cover map as one web page that holds everything, its picture too."""
 
 import base64
-import io
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Final
-
-from PIL import Image
 
 from eurosat.atomic import write_text
 from eurosat.map_areas import Area
@@ -33,7 +30,7 @@ _HEADERS: Final = ("Class", "Cells", "Area in ha", "Area in km²", "Share", "Mea
 def write_report(
     path: Path,
     title: str,
-    picture: Image.Image,
+    picture: bytes,
     areas: tuple[Area, ...],
     facts: Mapping[str, str],
     notes: tuple[str, ...],
@@ -44,7 +41,7 @@ def write_report(
     Args:
         path: Where to write.
         title: The heading.
-        picture: The map.
+        picture: The map as a PNG file.
         areas: What each class covers.
         facts: Names and values: model, window size and so on.
         notes: Sentences about how the map was made.
@@ -53,9 +50,7 @@ def write_report(
     Raises:
         OSError: The file cannot be written.
     """
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    image = base64.b64encode(stream.getvalue()).decode()
+    image = base64.b64encode(picture).decode()
     header = "".join(f"<th>{name}</th>" for name in _HEADERS)
     rows = "\n".join(map(_row, areas))
     alarms = "".join(f'<p class="warning">{escape(text)}</p>\n' for text in warnings)

@@ -26,7 +26,7 @@ Bands = tuple[int, int, int]
 _SAMPLE_SIDE: Final = 512
 """The pixels along a side from which a scene is judged."""
 
-_CACHE_MEGABYTES: Final = 64
+_CACHE_BYTES: Final = 64 << 20
 """What GDAL keeps of a file that it has decoded."""
 
 _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
@@ -135,7 +135,7 @@ def open_scene(
         ) from error
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_MEGABYTES, GDAL_PAM_ENABLED=True))
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)

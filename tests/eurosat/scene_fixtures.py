@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eurosat.classifier import Classifier
 from eurosat.land_map import MapSettings, map_scene
 from eurosat.model_file import shipped_model_path
 from eurosat.scene import Scene
-from eurosat.classifier import Classifier
 
 rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra scene")
 

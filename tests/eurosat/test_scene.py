@@ -67,7 +67,7 @@ def test_all_bands_of_sentinel_2_have_a_known_order(tmp_path: Path):
 def test_bands_can_be_told(tmp_path: Path):
     values = np.random.default_rng(0).integers(1, 255, (5, 9, 9)).astype(np.uint8)
     path = write_scene(tmp_path / "s.tif", values, photometric="minisblack")
-    with pytest.raises(SceneError, match="5 bands .*--bands") as refused, open_scene(path):
+    with pytest.raises(SceneError, match=r"5 bands .*--bands") as refused, open_scene(path):
         pass
     assert_one_sentence(refused.value)
     found = pixels_of(path, bands=(5, 1, 3))
@@ -222,9 +222,7 @@ def square_scene(path: Path, crs: str, transform: object, size: tuple[int, int])
         ("EPSG:2230", rasterio.Affine(33, 0, 6_300_000, 0, -33, 1_900_000), 32611),  # Feet.
     ],
 )
-def test_other_grids_are_resampled_to_utm(
-    tmp_path: Path, crs: str, transform: object, code: int
-):
+def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: object, code: int):
     pyproj = pytest.importorskip("pyproj")
     place = square_scene(tmp_path / "s.tif", crs, transform, (160, 200))
     with open_scene(tmp_path / "s.tif") as scene:
@@ -252,7 +250,9 @@ def test_a_grid_of_10_m_stays_as_it_is(tmp_path: Path):
 
 
 def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
-    with open_scene(write_rgb(tmp_path / "s.png", texture(50, 60), crs=None, driver="PNG")) as scene:
+    with open_scene(
+        write_rgb(tmp_path / "s.png", texture(50, 60), crs=None, driver="PNG")
+    ) as scene:
         assert scene.ground.crs_name is None
         assert scene.ground.pixel_name == "10 m assumed"
         assert "10 m to a pixel are assumed" in said(scene)
