@@ -211,18 +211,20 @@ def square_scene(path: Path, crs: str, transform: object, size: tuple[int, int])
 
 
 @pytest.mark.parametrize(
-    ("crs", "transform", "code"),
+    ("crs", "transform", "code", "reason"),
     [
-        ("EPSG:4326", rasterio.Affine(8.98e-5, 0, -0.79, 0, -8.98e-5, 38.13), 32630),
-        ("EPSG:4326", rasterio.Affine(1.2e-4, 0, 151.1, 0, -9e-5, -33.8), 32756),
-        ("EPSG:3857", rasterio.Affine(12.7, 0, -88_000, 0, -12.7, 4_600_000), 32630),
-        ("EPSG:32630", rasterio.Affine(8, 6, 694_000, 6, -8, 4_220_000), 32630),  # Turned.
-        ("EPSG:32630", rasterio.Affine(10, 0, 694_000, 0, 10, 4_215_000), 32630),  # South up.
-        ("EPSG:32630", rasterio.Affine(20, 0, 694_000, 0, -20, 4_220_000), 32630),
-        ("EPSG:2230", rasterio.Affine(33, 0, 6_300_000, 0, -33, 1_900_000), 32611),  # Feet.
+        ("EPSG:4326", rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13), 32630, "degrees"),
+        ("EPSG:4326", rasterio.Affine(1.2e-4, 0, 151.1, 0, -9e-5, -33.8), 32756, "degrees"),
+        ("EPSG:3857", rasterio.Affine(12.7, 0, -88e3, 0, -12.7, 46e5), 32630, "stretches"),
+        ("EPSG:32630", rasterio.Affine(8, 6, 694e3, 6, -8, 422e4), 32630, "not north up"),
+        ("EPSG:32630", rasterio.Affine(10, 0, 694e3, 0, 10, 4215e3), 32630, "not north up"),
+        ("EPSG:32630", rasterio.Affine(20, 0, 694e3, 0, -20, 422e4), 32630, "20 m × 20 m"),
+        ("EPSG:2230", rasterio.Affine(33, 0, 63e5, 0, -33, 19e5), 32611, "stretches"),  # Feet.
     ],
 )
-def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: object, code: int):
+def test_other_grids_are_resampled_to_utm(
+    tmp_path: Path, crs: str, transform: object, code: int, reason: str
+):
     pyproj = pytest.importorskip("pyproj")
     place = square_scene(tmp_path / "s.tif", crs, transform, (160, 200))
     with open_scene(tmp_path / "s.tif") as scene:
@@ -230,6 +232,7 @@ def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: o
         assert scene.ground.crs_name == f"EPSG:{code}"
         assert scene.ground.pixel_size == (10, 10)
         assert "Resampled" in said(scene)
+        assert reason in said(scene)
         pixels, has_data = read_all(scene)
         rows, columns = np.nonzero(pixels[..., 0] > 170)
         x, y = scene.ground.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
@@ -256,6 +259,23 @@ def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
         assert scene.ground.crs_name is None
         assert scene.ground.pixel_name == "10 m assumed"
         assert "10 m to a pixel are assumed" in said(scene)
+
+
+def test_resampling_darkens_nothing_beside_what_is_empty(tmp_path: Path):
+    pixels = np.full((160, 200, 3), 90, np.uint8)
+    pixels[:, :50] = 0
+    pixels[60:100, 120:160, 0] = 0  # A lake without red light is not empty.
+    degrees = rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13)
+    for name, options in (("plain", {}), ("tagged", {"nodata": 0})):
+        path = write_rgb(
+            tmp_path / f"{name}.tif", pixels, crs="EPSG:4326", transform=degrees, **options
+        )
+        with open_scene(path) as scene:
+            found, has_data = read_all(scene)
+        assert np.unique(found[has_data][:, 1:]).tolist() == [90]
+        red = found[has_data][:, 0]
+        assert red.min() <= 1
+        assert ((red > 10) & (red < 80)).any(), "the shore is smooth"
 
 
 # Real scenes
