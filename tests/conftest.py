@@ -24,6 +24,7 @@ PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
+    "eurosat-benchmark": "eurosat.benchmark_cli",
 }
 
 # The commands silence TensorFlow before they load it. Tests load it first, in their own process.

@@ -1,7 +1,6 @@
 """The app in a test: a window of its own, settings of its own, dialogs that are answered."""
 
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -347,5 +346,3 @@ def assert_one_sentence(text: str) -> None:
     assert text.endswith(".")
     assert text.isprintable()
     assert not any(trace in text for trace in ("Traceback", "Errno", "None", "Error:"))
-
-

@@ -144,9 +144,7 @@ def test_after_a_cancel_what_is_opened_next_comes_to_an_end(
     assert not busy_user.button("Go on").isVisible()
 
 
-def test_images_closed_while_busy_stay_closed(
-    busy_user: User, gate: Gate, mobilenet: Classifier
-):
+def test_images_closed_while_busy_stay_closed(busy_user: User, gate: Gate, mobilenet: Classifier):
     window = busy_user.window
     items = list(window.session.workspace.items)
     window.table.selectAll()

@@ -37,9 +37,7 @@ def select(user: User, *rows: int) -> None:
     table.clearSelection()
     flags = QItemSelectionModel.SelectionFlag
     for row in rows:
-        table.selectionModel().select(
-            table.model().index(row, 0), flags.Select | flags.Rows
-        )
+        table.selectionModel().select(table.model().index(row, 0), flags.Select | flags.Rows)
 
 
 def percent_box(user: User, name: str) -> QSpinBox:

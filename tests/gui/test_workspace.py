@@ -242,7 +242,9 @@ def test_what_has_no_value_comes_last_both_ways(column: Column, ascending: list[
     assert sorted_names(items, column, descending=True) == [*ascending[::-1], "bad", "new"]
 
 
-@given(st.lists(st.one_of(st.none(), outcomes), max_size=12), st.sampled_from(Column), st.booleans())
+@given(
+    st.lists(st.one_of(st.none(), outcomes), max_size=12), st.sampled_from(Column), st.booleans()
+)
 def test_sorting_keeps_every_image_and_the_order_of_equals(
     found: list[Outcome | None], column: Column, descending: bool
 ):
