@@ -374,7 +374,7 @@ class MainWindow(QMainWindow):
             self._explain_or_not()
 
     def _on_explained(self, item: Item, heat: QImage) -> None:
-        if item is self.table.current_item() and self.explain.isChecked():
+        if self._picture is not None and self._picture[0] is item and self.explain.isChecked():
             self.image.show_heat(heat)
             if heat.isNull():
                 self._tell(self.tr("No single part of this image decides."))
@@ -400,6 +400,7 @@ class MainWindow(QMainWindow):
         self._settings.model = "" if is_default else str(path)
         covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
         self.filter_bar.set_classes(covers)
+        self.image.show_heat(QImage())  # Another model looks elsewhere.
         self._notice.clear()
 
     # What is shown of it.
@@ -531,10 +532,10 @@ class MainWindow(QMainWindow):
         """Show or hide the heat map of the image that is looked at."""
         wanted = self.explain.isChecked()
         self._heat_action.setVisible(wanted)
-        item = self.table.current_item()
+        item = self._picture[0] if self._picture is not None else None
         if not wanted:
             self.image.show_heat(QImage())
-        elif item is not None and item.cover is not None and not self.image.has_heat:
+        elif item is not None and item is self.table.current_item() and not self.image.has_heat:
             self.session.explain(item)
 
     def _set_heat_opacity(self, percent: int) -> None:

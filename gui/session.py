@@ -174,10 +174,8 @@ class Session(QObject):
         def work(_: Task) -> QImage:
             return heat_picture(occlusion_map(classifier, read_image(item.source), index))
 
-        generation = self.workspace.generation
-
         def tell(heat: QImage) -> None:
-            if generation == self.workspace.generation:
+            if item.outcome is prediction:  # Not of another model by now.
                 self.explained.emit(item, heat)
 
         task = Task(work, self)
