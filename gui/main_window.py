@@ -95,10 +95,9 @@ class MainWindow(QMainWindow):
 
         self._restore_layout()
         self._show_items()
-        chosen = Path(settings.model) if settings.model else None
-        self.session.load_model(
-            chosen if chosen and chosen.exists() else shipped_model_path(DEFAULT_MODEL)
-        )
+        shipped = shipped_model_path(DEFAULT_MODEL)
+        chosen = Path(settings.model) if settings.model else shipped
+        self.session.load_model(chosen if chosen.exists() else shipped, otherwise=shipped)
 
     # What is seen.
 
