@@ -97,10 +97,9 @@ class MainWindow(QMainWindow):
 
         self._restore_layout()
         self._show_items()
-        chosen = Path(settings.model) if settings.model else None
-        self.session.load_model(
-            chosen if chosen and chosen.exists() else shipped_model_path(DEFAULT_MODEL)
-        )
+        shipped = shipped_model_path(DEFAULT_MODEL)
+        chosen = Path(settings.model) if settings.model else shipped
+        self.session.load_model(chosen if chosen.exists() else shipped, otherwise=shipped)
 
     # What is seen.
 
@@ -360,12 +359,11 @@ class MainWindow(QMainWindow):
         self._show_items()
 
     def _on_current_changed(self, item: Item | None) -> None:
-        if self._picture is not None and self._picture[0] is item:
-            return
-        self._picture = None
         if item is None:
+            self._picture = None
             self.image.show_picture(QImage())
-        else:
+        elif self._picture is None or self._picture[0] is not item:
+            self._picture = None
             self.session.hurry(item)
             self.session.pixels.want_image(item)
         self._show_answer(item)
@@ -404,6 +402,8 @@ class MainWindow(QMainWindow):
         self._settings.model = "" if is_default else str(path)
         covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
         self.filter_bar.set_classes(covers)
+        self._explained = None  # Another model looks elsewhere.
+        self.image.show_heat(QImage())
         self._notice.clear()
 
     # What is shown of it.
