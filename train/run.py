@@ -20,7 +20,7 @@ from eurosat.split import Split, split_dataset
 from .configuration import TrainingConfiguration
 from .evaluate import Evaluation, evaluate, predict
 from .fit import Epoch, best_epoch
-from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_curves, draw_predictions
+from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_curves, draw_tiles
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
@@ -98,9 +98,10 @@ def report_run(
     }
     part = evaluations[-1].part
     sheet = np.random.default_rng(split.seed).permutation(len(labels[part]))[:PREDICTION_COUNT]
-    draw_predictions(
+    right = int((probabilities[part][sheet].argmax(axis=1) == labels[part][sheet]).sum())
+    draw_tiles(
         folder.predictions,
-        part,
+        f"{len(sheet)} tiles of the {part} split, {right} right",
         dataset.tiles[positions[part][sheet]],
         labels[part][sheet],
         probabilities[part][sheet],

@@ -74,7 +74,9 @@ def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
         assert part in last
 
 
-@pytest.mark.parametrize("program", ["eurosat-train", "eurosat-convert", "eurosat-classify"])
+@pytest.mark.parametrize(
+    "program", [f"eurosat-{name}" for name in ("train", "evaluate", "convert", "classify")]
+)
 def test_help_answers_without_loading_anything_heavy(program: str, command: Command):
     done = command(program, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
