@@ -7,7 +7,7 @@ import typer
 
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.model_file import read_model_file, shipped_model_names, shipped_model_path
+from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -51,8 +51,8 @@ def evaluate_model(
 ) -> None:
     """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
     require_tensorflow()
-    if str(model) in shipped_model_names() and not model.exists():
-        model = shipped_model_path(str(model))
+    if not model.is_dir():
+        model = find_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if model.is_dir():
         RunFolder(model).read_config()
