@@ -215,7 +215,7 @@ def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, comman
     (tmp_path / "text.tflite").write_text("no model, but some text")
     for name, part in (
         ("empty", "is not the folder of a training run"),
-        ("none", "does not exist"),
+        ("runs/none", "does not exist"),
         ("text.keras", "is damaged or is no Keras model"),
         ("none.keras", "does not exist"),
         ("text.tflite", "is not a TFLite model"),
