@@ -4,6 +4,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -22,12 +23,14 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from eurosat.classifier import Classifier
+from eurosat import classifier as classifier_module
+from eurosat.classifier import Classifier, ImageSource, Prediction
 from eurosat.gui.classification import ClassificationThread
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.pixels import PixelThread
 from eurosat.gui.settings import Settings
 from eurosat.gui.workspace import Item
+from eurosat.images import read_image
 
 CLASSES = ("Forest", "Highway", "Industrial", "Pasture", "River", "SeaLake")
 TILES_OF_A_CLASS = 10
@@ -93,6 +96,31 @@ def settings_of_the_test(tmp_path: Path) -> None:
     QSettings.setPath(
         QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings")
     )
+
+
+class Gate:
+    """Lets so many images be read for classification; the others wait."""
+
+    def __init__(self) -> None:
+        self._permits = Semaphore(0)
+
+    def let_through(self, count: int) -> None:
+        self._permits.release(count)
+
+    def open(self) -> None:
+        self.let_through(1_000_000)
+
+    def read(self, source: ImageSource) -> np.ndarray:
+        self._permits.acquire()
+        return read_image(source)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    closed = Gate()
+    monkeypatch.setattr(classifier_module, "read_image", closed.read)
+    yield closed
+    closed.open()
 
 
 class Dialogs:
@@ -332,6 +360,14 @@ class User:
 def files_in(folder: Path) -> list[Path]:
     """All files below a folder, in the order in which the app opens them."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def assert_answered_by(classifier: Classifier, items: list[Item]) -> None:
+    for item in items:
+        assert isinstance(item.source, Path)
+        assert isinstance(item.outcome, Prediction)
+        expected = classifier.classify(item.source).probabilities
+        np.testing.assert_array_equal(item.outcome.probabilities, expected)
 
 
 def urls_of(*paths: Path) -> QMimeData:

@@ -4,9 +4,8 @@ A gate before the reading of images lets a test stop the stream where it wants t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -15,42 +14,17 @@ from PySide6.QtWidgets import QApplication, QProgressBar
 from pytestqt.qtbot import QtBot
 
 from eurosat import classifier as classifier_module
-from eurosat.classifier import Classifier, ImageSource, Prediction
+from eurosat.classifier import Classifier, ImageSource
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.tasks import Task
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 
-from .conftest import User
+from .conftest import Gate, User, assert_answered_by
 
 Pictures = Callable[[int], list[Path]]
 
 ANSWERED = {"done", "unsure"}
-
-
-class Gate:
-    """Lets so many images be read for classification; the others wait."""
-
-    def __init__(self) -> None:
-        self._permits = Semaphore(0)
-
-    def let_through(self, count: int) -> None:
-        self._permits.release(count)
-
-    def open(self) -> None:
-        self.let_through(1_000_000)
-
-    def read(self, source: ImageSource) -> np.ndarray:
-        self._permits.acquire()
-        return read_image(source)
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    closed = Gate()
-    monkeypatch.setattr(classifier_module, "read_image", closed.read)
-    yield closed
-    closed.open()
 
 
 @pytest.fixture
@@ -62,14 +36,6 @@ def busy_user(gate: Gate, user: User, tiles: Path) -> User:
     user.waits_for(lambda: user.window.session.workspace.answered > 0)
     assert user.window.session.workspace.waiting >= 40
     return user
-
-
-def assert_answered_by(classifier: Classifier, items: list[Item]) -> None:
-    for item in items:
-        assert isinstance(item.source, Path)
-        assert isinstance(item.outcome, Prediction)
-        expected = classifier.classify(item.source).probabilities
-        np.testing.assert_array_equal(item.outcome.probabilities, expected)
 
 
 def assert_shown_as_counted(user: User) -> None:
