@@ -1,4 +1,4 @@
-"""Ways out: tables that read back, copies sorted by class, pictures in files and on the clipboard."""
+"""Ways out: tables that read back, copies sorted by class, pictures as files and to paste."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Takes the place of PyInstaller's own hook, to leave out plugins with all that they would bring."""
+"""Takes the place of PyInstaller's own hook, to leave out plugins and what they would bring."""
 
 from pathlib import Path
 
