@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from eurosat.train.pipeline import MAXIMUM_SHIFT, TrainingTiles
+from eurosat.train.pipeline import TrainingTiles
 
-COUNT, SIDE, BATCH = 50, 16, 16
+COUNT, SIDE, BATCH, SHIFT = 50, 16, 16, 4
 TILES = np.random.default_rng(1).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
@@ -27,10 +27,10 @@ def joined(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
 
 def originals(tile: np.ndarray) -> dict[tuple[int, int, int], bytes]:
     """All that may be made of a tile: the eight turns and flips of all its shifts."""
-    padded = np.pad(tile, ((MAXIMUM_SHIFT,) * 2, (MAXIMUM_SHIFT,) * 2, (0, 0)), mode="reflect")
+    padded = np.pad(tile, ((SHIFT,) * 2, (SHIFT,) * 2, (0, 0)), mode="reflect")
     made = {}
-    for row in range(2 * MAXIMUM_SHIFT + 1):
-        for column in range(2 * MAXIMUM_SHIFT + 1):
+    for row in range(2 * SHIFT + 1):
+        for column in range(2 * SHIFT + 1):
             shifted = padded[row : row + SIDE, column : column + SIDE]
             for turn in range(4):
                 turned = np.rot90(shifted, turn)
@@ -110,7 +110,7 @@ def test_augmented_tiles_are_their_originals_turned_flipped_and_shifted():
 def test_turns_and_flips_keep_every_pixel():
     # The rim is of one colour and wider than a shift, so that a shift too takes nothing away.
     tiles = np.full((COUNT, SIDE, SIDE, 3), 9, np.uint8)
-    inner = slice(2 * MAXIMUM_SHIFT - 2, SIDE - 2 * MAXIMUM_SHIFT + 2)
+    inner = slice(2 * SHIFT - 2, SIDE - 2 * SHIFT + 2)
     tiles[:, inner, inner] = TILES[:, inner, inner]
     made, which = joined(epoch(0, tiles=tiles))
     for tile, index in zip(made, which, strict=True):
