@@ -4,17 +4,21 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from .fit import Step
 from .study_folder import StudySettings
 from .tune import State, Trial, best_trial
 
 LINES_BELOW = 4
-"""Lines of the screen that the bar and the prompt need."""
+"""Lines of the screen that the heading, the bar and the prompt need."""
+
+WIDTH_BESIDE_VALUES = 44
+"""Columns of the screen that all but the values need."""
 
 
 class StudyProgress:
@@ -33,6 +37,7 @@ class StudyProgress:
         self._count = count
         self._told: set[int] = set()
         self._trials: Sequence[Trial] = ()
+        self._ended = False
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -55,8 +60,9 @@ class StudyProgress:
         trace: TracebackType | None,
     ) -> None:
         """Leave the whole table on the screen, without its bar."""
+        self._ended = True
         if self._console.is_terminal:
-            self._live.update(trials_table(self._trials, self._epochs))
+            self._live.update(self.view())
             self._live.stop()
 
     def __call__(self, news: Step | Sequence[Trial]) -> None:
@@ -74,8 +80,7 @@ class StudyProgress:
             figures="",
         )
         if self._console.is_terminal:
-            room = max(3, self._console.height - LINES_BELOW)
-            self._live.update(Group(trials_table(news, self._epochs, room), self._bar))
+            self._live.update(self.view())
             return
         for trial in finished:
             if trial.number not in self._told:
@@ -84,27 +89,45 @@ class StudyProgress:
                     _line(trial, best_trial(news), self._epochs), markup=False, soft_wrap=True
                 )
 
+    def view(self) -> RenderableType:
+        """Return what stands on a terminal: while it runs, no more than fits."""
+        if self._ended:
+            return trials_table(self._trials, self._epochs)
+        screen = self._console.width, max(3, self._console.height - LINES_BELOW)
+        return Group(trials_table(self._trials, self._epochs, screen), self._bar)
 
-def trials_table(trials: Sequence[Trial], epochs: int, room: int | None = None) -> Table:
-    """Return a table of trials; where there is room for few lines, of the best and the latest."""
+
+def trials_table(
+    trials: Sequence[Trial], epochs: int, screen: tuple[int, int] | None = None
+) -> Table:
+    """Return a table of trials.
+
+    Args:
+        trials: The trials.
+        epochs: Epochs of a complete trial.
+        screen: Columns and lines that there are, so that only the best and the latest trials are
+            in it, each in one line; None for all of them.
+    """
     best = best_trial(trials)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("Trial", "Epochs", "Val. accuracy"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("State", no_wrap=True)
-    # One line for each trial while it runs, so that the table never outgrows the screen.
-    table.add_column("Values", no_wrap=room is not None, overflow="ellipsis")
-    shown = list(trials) if room is None else list(trials[-room + 1 :])
+    table.add_column("Values")
+    shown = list(trials[-screen[1] + 1 :] if screen else trials)
     if best and best not in shown:
         shown[0] = best
     for trial in shown:
+        values = Text(values_text(trial.values))
+        if screen:
+            values.truncate(max(8, screen[0] - WIDTH_BESIDE_VALUES), overflow="ellipsis")
         style = {State.PRUNED: "dim", State.RUNNING: "italic"}.get(trial.state)
         table.add_row(
             str(trial.number),
             f"{trial.epochs}/{epochs}",
             _accuracy(trial),
             "best" if trial == best else trial.state,
-            values_text(trial.values),
+            values,
             style="bold" if trial == best else style,
         )
     return table

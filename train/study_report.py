@@ -46,20 +46,20 @@ def draw_history(path: Path, trials: Sequence[Trial]) -> None:
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
     panel.grid(alpha=0.3)
-    panel.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
     panel.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
 
 def draw_importances(path: Path, shares: Mapping[str, float], trials: Sequence[Trial]) -> None:
     """Draw which share of the differences in accuracy each value explains."""
-    figure = Figure(figsize=(7, 1.2 + 0.38 * len(shares)), layout="constrained")
+    figure = Figure(figsize=(7, 1.0 + 0.34 * len(shares)), layout="constrained")
     panel = figure.subplots()
     names = [name.replace("_", " ").capitalize() for name in shares]
     bars = panel.barh(names, list(shares.values()), color=_COMPLETE_COLOUR)
     panel.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4)
     panel.invert_yaxis()
-    panel.margins(x=0.12)
+    panel.margins(x=0.12, y=0.02)
     complete = sum(trial.state is State.COMPLETE for trial in trials)
     panel.set_title(
         "Share of the differences in validation accuracy\n"

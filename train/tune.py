@@ -84,8 +84,6 @@ HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 20
 """A running trial that was silent for so long is taken for dead, and tried again."""
 
-# Optuna warns that heartbeats may change some day.
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -132,6 +130,7 @@ class Study:
         space: What is tried.
         split: The tiles that trials train on and are judged on.
         optuna: Its trials.
+        database: What the database of the trials is called in a sentence.
     """
 
     folder: StudyFolder
@@ -139,6 +138,7 @@ class Study:
     space: SearchSpace
     split: Split
     optuna: optuna.Study
+    database: str
 
     def trials(self) -> list[Trial]:
         """Return all trials but those that were broken off, by their numbers."""
@@ -210,10 +210,11 @@ def open_study(
             )
     folder.check_data(record["fingerprint"], dataset)
     split = folder.read_split(folder.trial_split, dataset)
-    url = storage or _local_url(folder)
-    with _storage_errors_told(folder, storage):
-        study = _load(url, _study_name(record), settings, space)
-    return Study(folder, settings, space, split, study)
+    database = _without_password(storage) or str(folder.trials)
+    with _database_errors_told(database):
+        url = storage or _local_url(folder)
+        study = _load(url, _study_name(record), settings, space, make=storage is not None)
+    return Study(folder, settings, space, split, study, database)
 
 
 def run_trials(
@@ -240,7 +241,7 @@ def run_trials(
     """
     ends_at = time.monotonic() + (seconds or float("inf"))
     watch(study.trials())
-    with _storage_errors_told(study.folder):
+    with _database_errors_told(study.database):
         while time.monotonic() < ends_at:
             states = [trial.state for trial in study.trials()]
             if len(states) - states.count(State.RUNNING) >= count:
@@ -411,7 +412,8 @@ def _begin_study(
             trial_split.write(made.trial_split)
             write_text(made.record, json.dumps(record, indent=2))
             if storage is None:
-                _load(_local_url(made, mode="rwc"), _study_name(record), settings, space)
+                url = _local_url(made, mode="rwc")
+                _load(url, _study_name(record), settings, space, make=True)
             with suppress(OSError):
                 folder.path.rmdir()  # An empty folder is not in the way.
             made.path.rename(folder.path)
@@ -469,15 +471,30 @@ def _subset(names: Sequence[str], dataset: Dataset, settings: StudySettings) -> 
     return tuple(sorted(chosen))
 
 
-def _load(url: str, name: str, settings: StudySettings, space: SearchSpace) -> optuna.Study:
-    """Open the study of that name in a database; make it if it is not there."""
-    storage = optuna.storages.RDBStorage(
-        url,
-        heartbeat_interval=HEARTBEAT_SECONDS,
-        grace_period=SILENCE_SECONDS,
-        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
-    )
-    study = optuna.create_study(
+def _load(
+    url: str, name: str, settings: StudySettings, space: SearchSpace, *, make: bool
+) -> optuna.Study:
+    """Open the study of that name in a database; make it first if it may be missing.
+
+    Raises:
+        KeyError: There is none.
+    """
+    with _experiments_accepted():
+        storage = optuna.storages.RDBStorage(
+            url,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=SILENCE_SECONDS,
+            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
+        )
+    if make:
+        made = optuna.create_study(
+            study_name=name, storage=storage, direction="maximize", load_if_exists=True
+        )
+        if not made.get_trials(deepcopy=False):
+            base = settings.base.to_json()
+            defaults = {key: base[key] for key, among in space.items() if _holds(among, base[key])}
+            made.enqueue_trial(defaults, skip_if_exists=True)
+    return optuna.load_study(
         study_name=name,
         storage=storage,
         sampler=_SamplerByNumber(settings.seed),
@@ -486,14 +503,12 @@ def _load(url: str, name: str, settings: StudySettings, space: SearchSpace) -> o
             # Epochs of the head alone tell little.
             n_warmup_steps=settings.base.head_epochs + 1,
         ),
-        direction="maximize",
-        load_if_exists=True,
     )
-    if not study.get_trials(deepcopy=False):
-        base = settings.base.to_json()
-        defaults = {name: base[name] for name, among in space.items() if _holds(among, base[name])}
-        study.enqueue_trial(defaults, skip_if_exists=True)
-    return study
+
+
+def _experiments_accepted() -> warnings.catch_warnings:
+    """Hide the warning that Optuna's heartbeats may change some day."""
+    return warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def _holds(among: BaseDistribution, value: Any) -> bool:
@@ -526,7 +541,7 @@ def _without_password(storage: str | None) -> str | None:
 
 
 @contextmanager
-def _storage_errors_told(folder: StudyFolder, storage: str | None = None) -> Iterator[None]:
+def _database_errors_told(database: str) -> Iterator[None]:
     """Turn an error of the database into a sentence."""
     try:
         yield
@@ -534,18 +549,19 @@ def _storage_errors_told(folder: StudyFolder, storage: str | None = None) -> Ite
         sqlalchemy.exc.SQLAlchemyError,
         optuna.exceptions.StorageInternalError,
         ImportError,  # The database's own package.
+        KeyError,  # The study is not in it.
     ) as error:
-        where = _without_password(storage) or folder.trials
-        cause = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        cause = str(error.__cause__ or error).splitlines()[0].strip(". \"'")
         raise RunFolderError(
-            f"The database {where} of the study cannot be used ({cause}): mend it, or begin "
+            f"The database {database} of the study cannot be used ({cause}): mend it, or begin "
             f"another study with --out."
         ) from error
 
 
 def _fail_dead_trials(study: optuna.Study) -> None:
     """Give up trials whose process is gone; they are tried again."""
-    optuna.storages.fail_stale_trials(study)
+    with _experiments_accepted():
+        optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         # It died before its first heartbeat, of which `fail_stale_trials` makes nothing.
         started = trial.datetime_start
