@@ -23,6 +23,7 @@ SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16")
 PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",
     "eurosat-evaluate": "eurosat.train.evaluate_cli",
+    "eurosat-tune": "eurosat.train.tune_cli",
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
     "eurosat-benchmark": "eurosat.benchmark_cli",

@@ -14,6 +14,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
+from .study_folder import StudyFolder
 
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
@@ -24,8 +25,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def train(
     architecture: Annotated[
-        Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
-    ],
+        Architecture | None, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
+    ] = None,
     *,
     data: Annotated[
         Path | None,
@@ -53,6 +54,11 @@ def train(
     augment: Annotated[
         bool | None, typer.Option("--augment/--no-augment", help="Flip, turn and shift tiles.")
     ] = None,
+    shift: Annotated[int | None, typer.Option(help="Largest such shift, in pixels.")] = None,
+    jitter: Annotated[
+        float | None,
+        typer.Option(help="Largest relative change of an augmented tile's brightness, contrast."),
+    ] = None,
     label_smoothing: Annotated[
         float | None, typer.Option(help="Share of the target spread over all classes.")
     ] = None,
@@ -61,6 +67,10 @@ def train(
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
+    filters: Annotated[
+        int | None, typer.Option(help="Filters of the CNN's first convolution.")
     ] = None,
     width: Annotated[float | None, typer.Option(help="MobileNet's width (alpha).")] = None,
     units: Annotated[
@@ -75,6 +85,10 @@ def train(
     ] = None,
     test_fraction: Annotated[
         float | None, typer.Option(help="Share of the tiles for the last look.")
+    ] = None,
+    from_study: Annotated[
+        Path | None,
+        typer.Option(help="Train the best of this study by eurosat-tune, on the study's split."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; runs/ARCHITECTURE-TIME without it.")
@@ -98,7 +112,14 @@ def train(
         if options[field.name] is not None
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
-    configuration = replace(DEFAULTS[architecture], **given)
+    if from_study:
+        begin_with = _best_of_study(StudyFolder(from_study), given, resume=resume)
+    elif architecture:
+        begin_with = DEFAULTS[architecture]
+    else:
+        raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
+    architecture = begin_with.architecture
+    configuration = replace(begin_with, **given)
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
@@ -118,7 +139,9 @@ def train(
         split = folder.read_split()
         split.check_matches(dataset)
     else:
-        split = start_run(folder, configuration, dataset)
+        study = StudyFolder(from_study) if from_study else None
+        split = study.read_split(study.split, dataset) if study else None
+        split = start_run(folder, configuration, dataset, split)
     notes.print(
         f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
         f"{len(split.test):,} for test; run folder {folder.path}\n",
@@ -143,6 +166,30 @@ def train(
             f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False, soft_wrap=True
         )
     output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
+
+
+def _best_of_study(
+    study: StudyFolder, given: dict[str, Any], *, resume: bool
+) -> TrainingConfiguration:
+    """Return the best configuration of a study.
+
+    Raises:
+        RunFolderError: There is none, or the options do not go with a study.
+    """
+    best = study.read_best()
+    if resume:
+        raise RunFolderError(
+            "--from-study begins a run and --resume goes on with one: leave one of them out."
+        )
+    # These two are in the recorded split; of all else, what is given counts.
+    for name in ("architecture", "validation_fraction", "test_fraction"):
+        if given.get(name, getattr(best, name)) != getattr(best, name):
+            raise RunFolderError(
+                f"The study in {study.path} was made with {name.replace('_', ' ')} "
+                f"{getattr(best, name)}, not {given[name]}: leave it out, or leave out "
+                f"--from-study."
+            )
+    return best
 
 
 def _load(data: Path | None) -> Dataset:

@@ -33,6 +33,10 @@ HEAD_LEARNING_RATE = 1e-3
 VALIDATION_BATCH_SIZE = 256
 
 
+class DivergedError(EurosatError):
+    """Training ran away: the loss or a weight is no longer a finite number."""
+
+
 @dataclass(frozen=True)
 class Step:
     """Where training stands within an epoch.
@@ -115,7 +119,8 @@ def fit(
         The figures of every epoch, those before a break included.
 
     Raises:
-        EurosatError: The loss or a weight is no longer a finite number.
+        DivergedError: The loss or a weight is no longer a finite number.
+        EurosatError: The first weights cannot be found, downloaded or used.
         RunFolderError: The checkpoint is damaged.
     """
     # Before the first operation: the same seed must give the same digits on the same machine.
@@ -127,6 +132,8 @@ def fit(
         len(dataset.class_names),
         seed=configuration.seed,
         augment=configuration.augment,
+        shift=configuration.shift,
+        jitter=configuration.jitter,
     )
     tiles, labels = _tiles_and_labels(dataset, split.validation)
     one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
@@ -173,6 +180,8 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
         model = build_cnn(
             class_count,
             image_size=configuration.image_size,
+            blocks=configuration.blocks,
+            filters=configuration.filters,
             units=configuration.units,
             dropout=configuration.dropout,
         )
@@ -274,8 +283,8 @@ def _fit_one_epoch(
     )
 
 
-def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> EurosatError:
-    return EurosatError(
+def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> DivergedError:
+    return DivergedError(
         f"{what} in epoch {number + 1}: train with a --learning-rate below "
         f"{configuration.learning_rate}."
     )

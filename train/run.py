@@ -25,14 +25,25 @@ from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_curves, draw_t
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
 
-def start_run(folder: RunFolder, configuration: TrainingConfiguration, dataset: Dataset) -> Split:
+def start_run(
+    folder: RunFolder,
+    configuration: TrainingConfiguration,
+    dataset: Dataset,
+    split: Split | None = None,
+) -> Split:
     """Split the data set and record the split and the configuration in a new run folder.
+
+    Args:
+        folder: Where the run is kept.
+        configuration: What to train, and how.
+        dataset: The tiles.
+        split: A split that was made before, to be recorded instead of a new one.
 
     Raises:
         DatasetError: The data set cannot be split.
         RunFolderError: The folder cannot be written to.
     """
-    split = split_dataset(
+    split = split or split_dataset(
         dataset,
         seed=configuration.seed,
         validation_fraction=configuration.validation_fraction,
