@@ -71,6 +71,11 @@ class RunFolder:
         return self.path / "predictions.png"
 
     @property
+    def tensorboard(self) -> Path:
+        """Folder of the log for TensorBoard, if one was asked for."""
+        return self.path / "tensorboard"
+
+    @property
     def checkpoint(self) -> Path:
         """All that is needed to go on after the last finished epoch."""
         return self.path / "checkpoint" / "state.npz"

@@ -18,7 +18,7 @@ from subprocess import CompletedProcess
 import pytest
 
 TILES_OF_A_CLASS = 40
-SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16")
+SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16", "--tensorboard")
 
 PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.errors import RunFolderError
+from eurosat.errors import MissingPackageError, RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -100,6 +101,10 @@ def train(
     test: Annotated[
         bool, typer.Option("--test", help="At the end, look at the test split too.")
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write a log for TensorBoard, which must be installed."),
+    ] = False,
     audit: Annotated[
         bool, typer.Option("--audit", help="Only look at the data, and stop.")
     ] = False,
@@ -123,13 +128,18 @@ def train(
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
+    if tensorboard and find_spec("tensorboard") is None:
+        raise MissingPackageError(
+            "TensorBoard is not installed: run `pip install tensorboard`, or leave out "
+            "--tensorboard; history.csv holds the same figures."
+        )
     require_tensorflow()
     folder = _run_folder(architecture, out, resume=resume)
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
     start_tensorflow()
-    from .fit import best_epoch, fit
+    from .fit import Epoch, Step, Watcher, best_epoch, fit
     from .progress import TrainingProgress
     from .run import is_tested, recorded_configuration, report_run, start_run
 
@@ -150,7 +160,17 @@ def train(
     )
     try:
         with TrainingProgress(notes, configuration.epochs) as progress:
-            history = fit(configuration, dataset, split, folder, progress)
+            watchers: list[Watcher] = [progress]
+            if tensorboard:
+                from .tensorboard_log import TensorBoardLog
+
+                watchers.append(TensorBoardLog(folder.tensorboard))
+
+            def watch(news: Step | Epoch) -> None:
+                for watcher in watchers:
+                    watcher(news)
+
+            history = fit(configuration, dataset, split, folder, watch)
     except KeyboardInterrupt:
         notes.print(
             f"\nGo on with: eurosat-train {architecture} --out {folder.path} --resume",
