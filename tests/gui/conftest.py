@@ -141,7 +141,7 @@ class Dialogs:
         return [str(path) for path in self.paths], ""
 
     def one(self, _parent: QWidget, title: str, *_: object) -> tuple[str, str]:
-        names, _ = self.several(_parent, title)
+        names = self.several(_parent, title)[0]
         return (names[0] if names else ""), ""
 
     def folder(self, _parent: QWidget, title: str, *_: object) -> str:
@@ -320,6 +320,10 @@ class User:
     def names(self) -> list[str]:
         return self.column(0)
 
+    def classes(self) -> list[str]:
+        """The column of classes, without what marks an unsure one."""
+        return [text.removesuffix("?") for text in self.column(1)]
+
     def current(self) -> Item | None:
         return self.window.table.current_item()
 
@@ -331,7 +335,7 @@ class User:
             if button.accessibleName() == "Close this message"
         ]
         notice = close.parentWidget()
-        if not notice.isVisible():
+        if notice is None or not notice.isVisible():
             return ""
         return max((label.text() for label in notice.findChildren(QLabel)), key=len)
 

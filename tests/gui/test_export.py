@@ -1,4 +1,4 @@
-"""Ways out: tables that read back, copies sorted by class, pictures in files and on the clipboard."""
+"""Ways out: tables that read back, copies sorted by class, pictures in files or the clipboard."""
 
 import csv
 import json

@@ -162,7 +162,7 @@ def test_a_plain_file_of_others_works(
     names = [f"class {number}" for number in range(10)]
     assert list(user.summary()) == names
     assert len(user.rows()) == 24, "a filter by a class that is gone is gone too"
-    assert set(user.column(1)) <= set(names)
+    assert set(user.classes()) <= set(names)
     assert {name for name, _ in user.bars()} == set(names)
     entries(user)[title(CNN)].trigger()
     user.waits_for(lambda: in_use(user) == CNN and not user.window.session.is_busy)

@@ -40,11 +40,6 @@ def select(user: User, *rows: int) -> None:
         table.selectionModel().select(table.model().index(row, 0), flags.Select | flags.Rows)
 
 
-def classes(user: User) -> list[str]:
-    """The classes from top to bottom, without the mark of those that are unsure."""
-    return [title.rstrip("?") for title in user.column(Column.CLASS)]
-
-
 def percent_box(user: User, name: str) -> QSpinBox:
     boxes = user.window.filter_bar.findChildren(QSpinBox)
     (box,) = [box for box in boxes if box.accessibleName() == f"{name} confidence"]
@@ -58,8 +53,8 @@ def test_a_row_tells_all_that_was_found(landscape: User, mobilenet: Classifier):
         expected = mobilenet.classify(item.source)
         assert item.cover is not None and item.runner_up is not None
         assert (item.cover.name, item.runner_up.name) == (expected.label, expected.runner_up)
-        title = item.cover.title + ("?" if expected.is_unsure else "")
-        assert row[:3] == [item.source.name, title, f"{expected.confidence:.1%}"]
+        cover = item.cover.title + "?" * expected.is_unsure
+        assert row[:3] == [item.source.name, cover, f"{expected.confidence:.1%}"]
         assert row[3] == f"{item.runner_up.title} {expected.top(2)[1][1]:.1%}"
         assert row[4] == "64 × 64"
 
@@ -112,9 +107,9 @@ def test_rows_stay_sorted_when_some_are_closed_and_others_come(landscape: User, 
 
 
 def test_the_filter_by_class_shows_that_class(landscape: User):
-    for title, count in Counter(classes(landscape)[1:]).items():
+    for title, count in Counter(landscape.classes()[1:]).items():
         landscape.filters(title)
-        assert classes(landscape) == [title] * count
+        assert landscape.classes() == [title] * count
         assert f"{count} shown" in landscape.facts()
     landscape.filters("All classes")
     assert len(landscape.rows()) == 25
@@ -193,18 +188,18 @@ def test_a_double_click_in_the_summary_shows_that_class_and_then_all_again(lands
     titles = [bar.cover.title for bar in summary.bars]
     index = summary.model().index(titles.index("River"), 0)
     summary.activated.emit(index)
-    assert set(classes(landscape)) == {"River"}
+    assert set(landscape.classes()) == {"River"}
     summary.activated.emit(index)
     assert len(landscape.rows()) == 25
 
 
 def test_the_summary_counts_what_the_table_shows(landscape: User):
-    counted = Counter(classes(landscape)[1:])
+    counted = Counter(landscape.classes()[1:])
     assert landscape.summary() == {title: str(counted[title]) for title in landscape.summary()}
     assert len(landscape.summary()) == 10
     select(landscape, 0, *range(10, 20))
     landscape.presses_in_table(Qt.Key.Key_Delete)
-    counted = Counter(classes(landscape))
+    counted = Counter(landscape.classes())
     assert counted.total() == 14
     assert landscape.summary() == {title: str(counted[title]) for title in landscape.summary()}
     assert landscape.facts()[0] == "14 images"
