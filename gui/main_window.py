@@ -319,10 +319,8 @@ class MainWindow(QMainWindow):
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open files and folders, as a user names them."""
-        for path in paths:
-            if path.exists():
-                self._settings.add_recent(path.absolute())
         if paths:
+            self._settings.add_recent(paths)
             self.session.open_paths(paths)
 
     def show_error(self, error: BaseException) -> None:

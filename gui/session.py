@@ -160,6 +160,7 @@ class Session(QObject):
         """Close images."""
         self.workspace.remove(items)
         self._awaited.difference_update(items)
+        self.thumbnails.forget(items)
         self.removed.emit()
         self.progressed.emit()
 

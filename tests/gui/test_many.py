@@ -79,6 +79,8 @@ def test_a_thousand_images_are_opened_scrolled_through_and_closed_without_a_trac
     assert user.rows() == []
     assert session.workspace.items == []
     assert +session.workspace.class_counts == {}
+    QApplication.processEvents()
+    assert len(session.thumbnails) == 0
     assert not session.is_busy
     assert len(files_in(folder)) == 1000
     user.opens(folder / "picture7.png")
