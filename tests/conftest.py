@@ -23,6 +23,7 @@ SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16")
 PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",
     "eurosat-evaluate": "eurosat.train.evaluate_cli",
+    "eurosat-compare": "eurosat.train.compare_cli",
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
 }

@@ -75,7 +75,8 @@ def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "program", [f"eurosat-{name}" for name in ("train", "evaluate", "convert", "classify")]
+    "program",
+    [f"eurosat-{name}" for name in ("train", "evaluate", "compare", "convert", "classify")],
 )
 def test_help_answers_without_loading_anything_heavy(program: str, command: Command):
     done = command(program, "--help", PYTHONPROFILEIMPORTTIME="1")
