@@ -15,8 +15,8 @@ from eurosat.run_folder import RunFolder
 from eurosat.significance import mcnemar_p
 from eurosat.split import Part
 
-from .evaluation import Judgement, judge
 from .fit import Epoch, read_history
+from .judgement import Judgement, judge
 from .report import sheet_positions
 from .trained_model import choose_tiles, open_model
 
