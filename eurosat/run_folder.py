@@ -47,7 +47,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """Accuracy, precision, recall and F1 on validation (and on test, once), as JSON."""
+        """Accuracy, F1, calibration and more on validation (and on test, once), as JSON."""
         return self.path / "metrics.json"
 
     @property

@@ -24,6 +24,7 @@ PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",
     "eurosat-evaluate": "eurosat.train.evaluate_cli",
     "eurosat-tune": "eurosat.train.tune_cli",
+    "eurosat-compare": "eurosat.train.compare_cli",
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
     "eurosat-benchmark": "eurosat.benchmark_cli",

@@ -61,7 +61,7 @@ def evaluate_model(
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
     start_tensorflow()
-    from .evaluation import judge, report_text, write_report
+    from .judgement import judge, report_text, write_report
     from .trained_model import choose_tiles, open_model
 
     opened = open_model(model)

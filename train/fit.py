@@ -301,6 +301,27 @@ def best_epoch(history: list[Epoch]) -> Epoch:
     return max(history, key=lambda epoch: epoch.merit)
 
 
+def read_history(path: Path) -> list[Epoch]:
+    """Return the figures of every epoch from a `history.csv`.
+
+    Raises:
+        RunFolderError: The file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                Epoch(**{name: float(value) for name, value in row.items()} | {"epoch": number})
+                for number, row in enumerate(csv.DictReader(file), start=1)
+            ]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunFolderError(
+            f"{path} is missing or damaged: train again, or restore it."
+        ) from error
+    if not rows:
+        raise RunFolderError(f"{path} holds no epoch: train again, or restore it.")
+    return rows
+
+
 def _as_csv(history: list[Epoch]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")

@@ -24,6 +24,14 @@ _VALIDATION_COLOUR = "#123CB4"
 _WRONG_COLOUR = "#C53424"
 
 
+def sheet_positions(seed: int, count: int) -> np.ndarray:
+    """Return int64 `[20]` (or fewer): which tiles of a part with `count` tiles are on the sheet.
+
+    The same for every model of one split, so that their sheets can be laid side by side.
+    """
+    return np.random.default_rng(seed).permutation(count)[:PREDICTION_COUNT]
+
+
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     """Draw loss and accuracy of training and validation by epoch, with the kept epoch marked."""
     epochs = [epoch.epoch for epoch in history]

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 import keras
-import numpy as np
 
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
@@ -20,7 +19,7 @@ from eurosat.split import Split, split_dataset
 from .configuration import TrainingConfiguration
 from .evaluate import Evaluation, evaluate, predict
 from .fit import Epoch, best_epoch
-from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_curves, draw_tiles
+from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
@@ -108,7 +107,7 @@ def report_run(
         part: measure_calibration(calibration, probabilities[part], labels[part]) for part in parts
     }
     part = evaluations[-1].part
-    sheet = np.random.default_rng(split.seed).permutation(len(labels[part]))[:PREDICTION_COUNT]
+    sheet = sheet_positions(split.seed, len(labels[part]))
     right = int((probabilities[part][sheet].argmax(axis=1) == labels[part][sheet]).sum())
     draw_tiles(
         folder.predictions,

@@ -78,7 +78,7 @@ def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
     "program",
     [
         f"eurosat-{name}"
-        for name in ("train", "tune", "evaluate", "convert", "classify", "benchmark")
+        for name in ("train", "tune", "evaluate", "compare", "convert", "classify", "benchmark")
     ],
 )
 def test_help_answers_without_loading_anything_heavy(program: str, command: Command):
