@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import shutil
+import sqlite3
 import tempfile
 import time
 import warnings
@@ -212,8 +213,8 @@ def open_study(
     split = folder.read_split(folder.trial_split, dataset)
     database = _without_password(storage) or str(folder.trials)
     with _database_errors_told(database):
-        url = storage or _local_url(folder)
-        study = _load(url, _study_name(record), settings, space, make=storage is not None)
+        opened = _storage(storage) if storage else _storage_in(folder.trials, "rw")
+        study = _load(opened, _study_name(record), settings, space, make=storage is not None)
     return Study(folder, settings, space, split, study, database)
 
 
@@ -268,13 +269,12 @@ def importances(study: Study) -> dict[str, float]:
     Returns:
         Shares that add up to 1; nothing where too few trials are complete, or none differ.
     """
+    if len({trial.accuracy for trial in study.trials() if trial.state is State.COMPLETE}) < 2:
+        return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=study.settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return optuna.importance.get_param_importances(study.optuna, evaluator=evaluator)
-        except (ValueError, RuntimeError):
-            return {}
+        return optuna.importance.get_param_importances(study.optuna, evaluator=evaluator)
 
 
 def write_results(study: Study) -> None:
@@ -412,8 +412,8 @@ def _begin_study(
             trial_split.write(made.trial_split)
             write_text(made.record, json.dumps(record, indent=2))
             if storage is None:
-                url = _local_url(made, mode="rwc")
-                _load(url, _study_name(record), settings, space, make=True)
+                opened = _storage_in(made.trials, "rwc")
+                _load(opened, _study_name(record), settings, space, make=True)
             with suppress(OSError):
                 folder.path.rmdir()  # An empty folder is not in the way.
             made.path.rename(folder.path)
@@ -471,21 +471,41 @@ def _subset(names: Sequence[str], dataset: Dataset, settings: StudySettings) -> 
     return tuple(sorted(chosen))
 
 
-def _load(
-    url: str, name: str, settings: StudySettings, space: SearchSpace, *, make: bool
-) -> optuna.Study:
-    """Open the study of that name in a database; make it first if it may be missing.
-
-    Raises:
-        KeyError: There is none.
-    """
+def _storage(url: str, **engine: Any) -> optuna.storages.RDBStorage:
     with _experiments_accepted():
-        storage = optuna.storages.RDBStorage(
+        return optuna.storages.RDBStorage(
             url,
+            engine,
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=SILENCE_SECONDS,
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
         )
+
+
+def _storage_in(path: Path, mode: str) -> optuna.storages.RDBStorage:
+    """Open an SQLite file; with the mode `"rwc"` it is made, with `"rw"` it must be there."""
+    # A name of any kind survives in a URL of SQLite, but not in one of SQLAlchemy.
+    url = f"file:{quote(path.resolve().as_posix())}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(url, uri=True, timeout=60, check_same_thread=False)
+
+    return _storage(f"sqlite:///{path.name}", creator=connect)
+
+
+def _load(
+    storage: optuna.storages.RDBStorage,
+    name: str,
+    settings: StudySettings,
+    space: SearchSpace,
+    *,
+    make: bool,
+) -> optuna.Study:
+    """Open the study of that name; make it first if it may be missing.
+
+    Raises:
+        KeyError: There is none.
+    """
     if make:
         made = optuna.create_study(
             study_name=name, storage=storage, direction="maximize", load_if_exists=True
@@ -500,8 +520,8 @@ def _load(
         sampler=_SamplerByNumber(settings.seed),
         pruner=optuna.pruners.MedianPruner(
             n_startup_trials=UNPRUNED_TRIALS,
-            # Epochs of the head alone tell little.
-            n_warmup_steps=settings.base.head_epochs + 1,
+            # Epochs of the head alone, and the one in which the rate rises, tell little.
+            n_warmup_steps=settings.base.head_epochs + 2,
         ),
     )
 
@@ -513,12 +533,6 @@ def _experiments_accepted() -> warnings.catch_warnings:
 
 def _holds(among: BaseDistribution, value: Any) -> bool:
     return not isinstance(among, CategoricalDistribution) or value in among.choices
-
-
-def _local_url(folder: StudyFolder, mode: str = "rw") -> str:
-    """Return the URL of the study's own database, however its folder is called."""
-    path = quote(folder.trials.resolve().as_posix())
-    return f"sqlite:///file:{path}?mode={mode}&timeout=60&uri=true"
 
 
 def _study_name(record: Mapping[str, Any]) -> str:

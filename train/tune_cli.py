@@ -1,10 +1,14 @@
 """`eurosat-tune`: which values train the best model, found by many short trainings."""
 
 import shlex
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +19,10 @@ from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import DEFAULTS, Architecture, TrainingConfiguration
 from .study_folder import StudyFolder, StudySettings
+
+if TYPE_CHECKING:
+    from .fit import Step
+    from .tune import Trial
 
 STUDIES = Path("studies")
 """Where studies go that were given no folder."""
@@ -92,8 +100,13 @@ def tune(
         soft_wrap=True,
     )
     try:
-        with StudyProgress(notes, settings, trials) as watch:
-            run_trials(study, dataset, count=trials, seconds=timeout, watch=watch)
+        with StudyProgress(notes, settings, trials) as watch, _interrupts_heeded() as heed:
+
+            def follow(news: "Step | Sequence[Trial]") -> None:
+                heed()
+                watch(news)
+
+            run_trials(study, dataset, count=trials, seconds=timeout, watch=follow)
     except KeyboardInterrupt:
         notes.print("\nThe same command goes on with the study.")
         raise
@@ -103,17 +116,26 @@ def tune(
     if best is None:
         output.print("No trial is complete. The same command goes on with the study.")
         return
+    default = next(
+        (
+            f"trial {trial.number}, {trial.accuracy:.2%}"
+            for trial in tried
+            if trial.accuracy and study.configuration(trial.values) == settings.base
+        ),
+        "not tried",
+    )
     draw_history(folder.history, tried)
     output.print(
-        f"\nBest of {len(tried)} trials: trial {best.number}, {best.accuracy:.2%} on validation.\n"
-        f"{values_text(best.values)}",
+        f"\nTrial {best.number} is the best of {len(tried)}: {best.accuracy:.2%} on validation.\n"
+        f"{values_text(best.values)}\n"
+        f"The default configuration: {default}.",
         markup=False,
         soft_wrap=True,
     )
     shares = importances(study)
     if shares:
         draw_importances(folder.importances, shares, tried)
-        output.print("\nShare of the differences in accuracy that each value explains")
+        output.print("\nShare of the differences between complete trials that each value explains")
         for name, share in shares.items():
             output.print(f"  {name.replace('_', ' '):<15} {share:>4.0%}")
     where = ["--data", str(data)] if data else []
@@ -136,6 +158,31 @@ def training_command(configuration: TrainingConfiguration) -> list[str]:
         if value != getattr(default, field.name):
             words += ["--" + field.name.replace("_", "-"), str(value)]
     return words
+
+
+@contextmanager
+def _interrupts_heeded() -> Iterator[Callable[[], None]]:
+    """Remember Ctrl-C: Python drops the error that it raises where that meets a finalizer.
+
+    Yields:
+        A function that raises it again if there was one.
+    """
+    seen = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen = True
+        signal.default_int_handler(number, frame)
+
+    def heed() -> None:
+        if seen:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def main() -> None:
