@@ -82,6 +82,13 @@ def test_cancel_keeps_what_is_done_and_go_on_finishes_the_rest(
     assert_shown_as_counted(busy_user)
 
 
+def test_escape_cancels_too(busy_user: User):
+    busy_user.window.table.setFocus()
+    busy_user.presses(Qt.Key.Key_Escape)
+    assert not busy_user.window.session.is_busy
+    assert busy_user.button("Go on").isVisible()
+
+
 def test_answers_that_come_after_a_cancel_are_dropped(
     busy_user: User, gate: Gate, pictures: Pictures
 ):
