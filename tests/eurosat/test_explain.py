@@ -90,6 +90,25 @@ def test_the_heat_of_a_pixel_is_the_mean_fall_of_the_log_odds_over_the_patches_o
     assert np.abs(np.delete(heat.ravel(), 0)).max() == 0
 
 
+class BluePixels:
+    """A model whose odds of class 1 grow with the number of blue pixels, wherever they are."""
+
+    input_size = (64, 64)
+
+    def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
+        odds = (tiles[..., 2] == 255).mean(axis=(1, 2)) * 4 - 1
+        blue = 1 / (1 + np.exp(-odds))
+        return np.stack([1 - blue, blue], axis=1).astype(np.float32)
+
+
+def test_heat_is_even_where_everything_counts_alike():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[::2, ::2, 2] = image[1::2, 1::2, 2] = 255
+    heat = occlusion_map(cast(Classifier, BluePixels()), image, 1)
+    # Each patch covers 32 blue pixels of 4,096, at the rim as in the middle.
+    np.testing.assert_allclose(heat, 4 * 32 / 4096, rtol=1e-4)
+
+
 def test_a_uniform_image_gives_nothing():
     model = BlueIn(64, 64, slice(None), slice(None)).as_classifier()
     assert occlusion_map(model, np.full((64, 64, 3), 90, np.uint8), 1).tolist() == [[0.0] * 64] * 64

@@ -98,6 +98,14 @@ def settings_of_the_test(tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def empty_clipboard(qapp: QApplication) -> Iterator[None]:
+    """Begin and end with nothing on the clipboard; what is left there ends Python in a crash."""
+    qapp.clipboard().clear()
+    yield
+    qapp.clipboard().clear()
+
+
 class Gate:
     """Lets so many images be read for classification; the others wait."""
 
@@ -116,7 +124,9 @@ class Gate:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+def gate(open_window: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A closed gate. It opens before windows close, which wait for threads that wait at it."""
+    del open_window
     closed = Gate()
     monkeypatch.setattr(classifier_module, "read_image", closed.read)
     yield closed
@@ -166,8 +176,8 @@ def dialogs(monkeypatch: pytest.MonkeyPatch) -> Dialogs:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail where a test leaves a thread behind."""
+def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[QThread]]:
+    """The threads of all windows of the test, which fails if it leaves one behind."""
     before = set(threading.enumerate())
     started: list[QThread] = []
 
@@ -177,7 +187,7 @@ def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     for kind in (ClassificationThread, PixelThread):
         monkeypatch.setattr(kind, "start", start)
-    yield
+    yield started
     assert [thread for thread in started if not thread.isFinished()] == []
     assert QThreadPool.globalInstance().activeThreadCount() == 0
     # Qt's pool keeps its threads for a while; Python's have no such excuse.

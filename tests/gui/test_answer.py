@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from PySide6.QtCore import QThreadPool
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 
 from eurosat.classifier import Classifier, Prediction
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.gui import pixels as pixels_module
+from eurosat.gui import session as session_module
 from eurosat.gui.pixels import to_qimage_with_alpha
 from eurosat.gui.settings import Settings
 from eurosat.images import read_image
@@ -35,6 +39,7 @@ def test_headline_and_bars_are_those_of_the_classifier(
             assert user.window.answer.headline == cover.title
             assert user.window.answer.description == cover.description
         ranked = expected.top(10)
+        assert user.window.answer.bars.verticalHeader().count() == 10
         assert user.bars() == [(land_cover(name).title, f"{share:.1%}") for name, share in ranked]
         for bar, (name, share) in zip(user.window.answer.bars.bars, ranked, strict=True):
             assert bar.share == share
@@ -167,6 +172,33 @@ def test_the_heat_map_is_made_anew_when_another_model_answers(user: User, few_ti
     user.window.session.load_model(shipped_model_path("cnn-int8"))
     user.waits_for(lambda: len(heats) > of_the_first)
     assert heats[-1] != heats[0]
+
+
+def test_a_heat_map_of_the_old_model_that_comes_late_is_not_shown(
+    user: User, few_tiles: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (item,) = user.opens(files_in(few_tiles)[5])
+    user.waits_for_picture(item)
+    old = user.window.session.classifier
+    come = Event()
+
+    def occlusion_map_of_the_old_one_late(model: Classifier, *arguments: Any) -> np.ndarray:
+        if model is old:
+            come.wait()
+        return occlusion_map(model, *arguments)
+
+    monkeypatch.setattr(session_module, "occlusion_map", occlusion_map_of_the_old_one_late)
+    heats: list[QImage] = []
+    user.window.session.explained.connect(lambda _, heat: heats.append(heat))
+    try:
+        user.chooses("Explain")
+        user.window.session.load_model(shipped_model_path("cnn-int8"))
+        user.waits_for(lambda: len(heats) == 1)
+    finally:
+        come.set()
+    assert QThreadPool.globalInstance().waitForDone(10_000)
+    QApplication.processEvents()
+    assert len(heats) == 1
 
 
 def test_a_cancel_does_not_cost_the_heat_map(user: User, few_tiles: Path):

@@ -82,6 +82,13 @@ def test_cancel_keeps_what_is_done_and_go_on_finishes_the_rest(
     assert_shown_as_counted(busy_user)
 
 
+def test_escape_cancels_too(busy_user: User):
+    busy_user.window.table.setFocus()
+    busy_user.presses(Qt.Key.Key_Escape)
+    assert not busy_user.window.session.is_busy
+    assert busy_user.button("Go on").isVisible()
+
+
 def test_answers_that_come_after_a_cancel_are_dropped(
     busy_user: User, gate: Gate, pictures: Pictures
 ):
@@ -169,6 +176,20 @@ def test_images_that_come_while_others_are_worked_on_are_done_too(
     assert ANSWERED.issuperset(busy_user.column(5))
 
 
+def test_rows_come_into_a_filtered_table_as_they_are_answered(
+    busy_user: User, gate: Gate, mobilenet: Classifier
+):
+    busy_user.filters("River")
+    assert busy_user.rows() == []
+    gate.open()
+    busy_user.waits_until_done()
+    items = busy_user.window.session.workspace.items
+    rivers = [item.name for item in items if mobilenet.classify(item.source).label == "River"]
+    assert len(rivers) > 5
+    assert busy_user.names() == rivers
+    assert busy_user.current() is not None
+
+
 def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: Gate):
     busy_user.window.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     gate.open()
@@ -177,10 +198,15 @@ def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: 
     assert shares == sorted(shares, reverse=True)
 
 
-def test_closing_the_window_while_busy_ends_all_threads(busy_user: User, gate: Gate):
+def test_closing_the_window_while_busy_ends_all_threads(
+    busy_user: User, gate: Gate, started_threads: list[QThread]
+):
+    assert len(started_threads) == 2
+    assert all(thread.isRunning() for thread in started_threads)
     gate.open()
     assert busy_user.window.session.is_busy
-    busy_user.window.close()  # The fixture looks at the threads.
+    busy_user.window.close()
+    assert all(thread.isFinished() for thread in started_threads)
     assert not busy_user.window.isVisible()
 
 

@@ -61,6 +61,15 @@ def test_files_and_folders_can_be_dropped_anywhere(place: str, user: User, pictu
     assert window.filter_bar.text.text() == ""
 
 
+def test_an_image_of_another_program_can_be_dropped(user: User):
+    picture, pixels = painted(20, 10)
+    data = QMimeData()
+    data.setImageData(picture)
+    assert user.drops(data, user.window)
+    (item,) = user.window.session.workspace.items
+    np.testing.assert_array_equal(item.source, pixels)
+
+
 def test_what_is_no_file_is_not_taken(user: User):
     web = QMimeData()
     web.setUrls([QUrl("https://example.org/tile.png")])
