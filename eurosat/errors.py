@@ -13,6 +13,10 @@ class ImageError(EurosatError, ValueError):
     """An image that is missing, unreadable, damaged, too large or no image at all."""
 
 
+class SceneError(EurosatError, ValueError):
+    """A scene that is missing, unreadable, damaged, or does not say which bands are its colours."""
+
+
 class DatasetError(EurosatError, ValueError):
     """A data set that cannot be found, downloaded, read or split."""
 

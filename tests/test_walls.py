@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SPOKES = ("train", "convert", "gui", "models")
-HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "PySide6")
+HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "PySide6", "rasterio")
 HOMES = {"tensorflow": {"train", "convert"}, "keras": {"train", "convert"}, "PySide6": {"gui"}}
 
 HUB_MODULES = sorted(

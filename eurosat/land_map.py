@@ -1,0 +1,301 @@
+"""From a scene to a folder with its land-cover map: the main path of `eurosat-map`."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import numpy as np
+
+from eurosat.atomic import write_bytes, write_text
+from eurosat.classifier import Classifier
+from eurosat.errors import EurosatError, ModelFileError
+from eurosat.map_areas import AREAS_FILE, Area, measure_areas, write_areas
+from eurosat.map_cells import NODATA, CellMap, label_cells
+from eurosat.map_picture import draw_map
+from eurosat.map_polygons import POLYGONS_FILE, write_polygons
+from eurosat.map_raster import CLASSES_FILE, write_rasters
+from eurosat.map_report import REPORT_FILE, write_report
+from eurosat.model_file import printable
+from eurosat.scene import Bands, Scene, open_scene
+from eurosat.scene_input import InputKind
+from eurosat.scene_windows import (
+    WINDOW,
+    RowsDone,
+    WindowGrid,
+    average_over_cells,
+    classify_windows,
+    windows_done,
+)
+
+PICTURE_FILE: Final = "map.png"
+
+RECORD_FILE: Final = "map.json"
+"""Says what a finished map was made of; it is written last."""
+
+UNFINISHED_FOLDER: Final = "unfinished"
+"""What a run that was stopped leaves for the next one."""
+
+_ANSWERS_FILE: Final = "probabilities.float32"
+_PLAN_FILE: Final = "plan.json"
+_TIMED_TILES_PER_THREAD: Final = 8
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What a user chooses.
+
+    Attributes:
+        stride: Pixels from a window to the next, one of `STRIDES`: the side of a cell.
+        bands: Red, green and blue, or None to find them by name.
+        kind: What the values of the scene are.
+        offset: What is added to values of 16 bits, or None to find it out.
+        unsure_below: The confidence below which a cell is unsure, 0 to 1, or None for the one that
+            the model file states.
+    """
+
+    stride: int = WINDOW
+    bands: Bands | None = None
+    kind: InputKind = InputKind.AUTO
+    offset: int | None = None
+    unsure_below: float | None = None
+
+
+@dataclass(frozen=True)
+class MapStart:
+    """What is known before the work begins.
+
+    Attributes:
+        scene: The open scene.
+        grid: Its windows and cells.
+        windows_done: How many windows an earlier run classified.
+        seconds: About how long the rest takes here.
+    """
+
+    scene: Scene
+    grid: WindowGrid
+    windows_done: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LandMap:
+    """A finished map.
+
+    Attributes:
+        folder: Where its files are.
+        areas: What each class covers.
+        pixel_name: The size of a pixel, such as "10 m" or "10 m assumed".
+        was_there: Whether an earlier run had made it already.
+    """
+
+    folder: Path
+    areas: tuple[Area, ...]
+    pixel_name: str
+    was_there: bool = False
+
+
+def map_scene(
+    path: Path,
+    folder: Path,
+    classifier: Classifier,
+    settings: MapSettings,
+    *,
+    started: Callable[[MapStart], None] = lambda start: None,
+    progress: RowsDone = lambda done, total: None,
+) -> LandMap:
+    """Map a scene, or go on with a map that was stopped, or find that it is finished.
+
+    Args:
+        path: The scene.
+        folder: Where its map goes; made if need be.
+        classifier: The model.
+        settings: What the user chose.
+        started: Called once before the work begins.
+        progress: Called with the number of windows done and of all.
+
+    Returns:
+        What the map shows.
+
+    Raises:
+        SceneError: The scene cannot be read.
+        ModelFileError: The model fails or has too many classes.
+        EurosatError: A file cannot be written.
+    """
+    count = len(classifier.class_names)
+    if count >= NODATA:
+        raise ModelFileError(
+            f"{printable(classifier.model_file.path)} has {count} classes, but a map holds"
+            f" {NODATA - 1} at most: choose another model."
+        )
+    with open_scene(
+        path, bands=settings.bands, kind=settings.kind, offset=settings.offset
+    ) as scene:
+        plan = _plan(path, classifier, settings)
+        try:
+            finished = _finished(folder, plan)
+            if finished:
+                return finished
+            return _make(scene, folder, classifier, plan, started, progress)
+        except OSError as error:
+            reason = error.strerror or "the disk may be full"
+            raise EurosatError(
+                f"{printable(folder)} cannot be written to ({reason}): choose another folder."
+            ) from error
+
+
+def _make(
+    scene: Scene,
+    folder: Path,
+    classifier: Classifier,
+    plan: dict[str, Any],
+    started: Callable[[MapStart], None],
+    progress: RowsDone,
+) -> LandMap:
+    """Classify the windows, label the cells and write all files; the record comes last."""
+    work = folder / UNFINISHED_FOLDER
+    answers = work / _ANSWERS_FILE
+    if _read_json(work / _PLAN_FILE) != plan:
+        shutil.rmtree(work, ignore_errors=True)
+        write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
+    grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
+    done = windows_done(answers, grid, len(classifier.class_names))
+    seconds = _seconds_per_tile(classifier) * (grid.window_count - done)
+    started(MapStart(scene, grid, done, seconds))
+
+    probabilities = classify_windows(scene, classifier, grid, answers, progress)
+    averages = average_over_cells(probabilities, grid)
+    cells = label_cells(averages, grid, classifier.class_names, plan["unsure_below"])
+    del probabilities, averages
+
+    (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
+    software = f"EuroSAT Edge {_version()}"
+    tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}
+    with_data = write_rasters(folder, work, scene, cells, tags)
+    areas = measure_areas(scene, cells, with_data)
+    write_areas(folder / AREAS_FILE, scene, areas)
+    notes = list(scene.notes)
+    if scene.ground.crs is None:
+        (folder / POLYGONS_FILE).unlink(missing_ok=True)
+        notes.append(f"No {POLYGONS_FILE}, as nobody knows where the scene lies.")
+    else:
+        write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)
+    _write_pages(folder, scene, cells, areas, plan, tuple(notes))
+    record = plan | {
+        "pixel_size": scene.ground.pixel_name,
+        "crs": scene.ground.crs_name,
+        "notes": notes,
+        "warnings": scene.warnings,
+        "areas": [asdict(area) for area in areas],
+    }
+    write_text(folder / RECORD_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    shutil.rmtree(work, ignore_errors=True)
+    return LandMap(folder, areas, scene.ground.pixel_name)
+
+
+def _write_pages(
+    folder: Path,
+    scene: Scene,
+    cells: CellMap,
+    areas: tuple[Area, ...],
+    plan: dict[str, Any],
+    notes: tuple[str, ...],
+) -> None:
+    """Write the picture and the report."""
+    title = f"Land cover of {printable(scene.path.name)}"
+    height, width = (round(side * WINDOW, 1) for side in scene.ground.pixel_size)
+    seen = f"The model sees windows of {width:g} m by {height:g} m"
+    if cells.grid.stride == WINDOW:
+        labels = f"{seen}; each is one cell with one label."
+    else:
+        share = cells.grid.stride / WINDOW
+        labels = (
+            f"{seen}; a cell of {width * share:g} m by {height * share:g} m gets the mean of all"
+            " windows that cover it."
+        )
+    unsure_below = plan["unsure_below"]
+    unsure = (
+        f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
+        if unsure_below
+        else "Unsure is a cell that shows too little for an answer."
+    )
+    footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
+    stream = BytesIO()
+    draw_map(scene, cells, areas, title, footer).save(stream, "PNG")
+    picture = stream.getvalue()
+    write_bytes(folder / PICTURE_FILE, picture)
+    facts = {
+        "Scene": printable(scene.path),
+        "Model": f"{plan['model']}, SHA-256 {plan['model_sha256']}",
+        "Grid": f"{scene.ground.width:,} × {scene.ground.height:,} pixels of"
+        f" {scene.ground.pixel_name}, {scene.ground.crs_name or 'no coordinate system'}",
+        "Windows": f"{cells.grid.window_count:,}, every {cells.grid.stride} pixels",
+        "Program": f"EuroSAT Edge {_version()}",
+    }
+    write_report(
+        folder / REPORT_FILE,
+        title,
+        picture,
+        areas,
+        facts,
+        (*notes, labels, unsure, "Confidence is relative to the classes that the model knows."),
+        scene.warnings,
+    )
+
+
+def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str, Any]:
+    """Return all that the map depends on, as a JSON object."""
+    status = path.stat()
+    metadata = classifier.metadata
+    unsure_below = settings.unsure_below
+    if unsure_below is None and metadata is not None:
+        unsure_below = metadata.unsure_below
+    return {
+        "scene": str(path.absolute()),
+        "bytes": status.st_size,
+        "modified": status.st_mtime_ns,
+        "model": metadata.name if metadata else classifier.model_file.path.name,
+        "model_sha256": classifier.model_file.sha256,
+        "stride": settings.stride,
+        "bands": list(settings.bands) if settings.bands else None,
+        "input": settings.kind.value,
+        "offset": settings.offset,
+        "unsure_below": unsure_below,
+        "version": _version(),
+    }
+
+
+def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
+    """Return the map that is there already, if it was made of the same."""
+    record = _read_json(folder / RECORD_FILE)
+    if record is None or {name: record.get(name) for name in plan} != plan:
+        return None
+    areas = tuple(Area(**area) for area in record["areas"])
+    return LandMap(folder, areas, record["pixel_size"], was_there=True)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _seconds_per_tile(classifier: Classifier) -> float:
+    """Time the model on tiles of random pixels; the time does not depend on what they show."""
+    count = _TIMED_TILES_PER_THREAD * classifier.threads
+    shape = (count, WINDOW, WINDOW, 3)
+    tiles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    classifier.classify_batch(tiles)  # Loads a model for each thread.
+    started = perf_counter()
+    classifier.classify_batch(tiles)
+    return (perf_counter() - started) / count
+
+
+def _version() -> str:
+    return version("eurosat-edge")

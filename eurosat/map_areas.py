@@ -1,0 +1,133 @@
+"""How much land each class of a map covers."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from eurosat.atomic import replacing
+from eurosat.map_cells import UNSURE, CellMap
+from eurosat.scene import Scene
+
+AREAS_FILE: Final = "areas.csv"
+
+COLUMNS: Final = (
+    "class",
+    "title",
+    "cells",
+    "pixels",
+    "area_m2",
+    "area_ha",
+    "area_km2",
+    "share_of_classified",
+    "mean_confidence",
+    "pixel_size",
+)
+
+
+@dataclass(frozen=True)
+class Area:
+    """What one class covers.
+
+    Attributes:
+        name: The label of the class, "unsure" or "nodata".
+        title: The name for people.
+        colour: As `#RRGGBB`.
+        cells: Number of cells of the class that have data; for "nodata", of those that have none.
+        pixels: Number of pixels.
+        m2: Area in m².
+        share: Share of what has a class and is sure, 0 to 1; None for "unsure" and "nodata".
+        confidence: Mean over the pixels, 0 to 1; None if there are none, and for "nodata".
+    """
+
+    name: str
+    title: str
+    colour: str
+    cells: int
+    pixels: int
+    m2: float
+    share: float | None
+    confidence: float | None
+
+    @property
+    def hectares(self) -> float:
+        """Area in hectares, of 10 000 m²."""
+        return self.m2 / 10_000
+
+
+def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[Area, ...]:
+    """Count what each class covers.
+
+    Args:
+        scene: The scene.
+        cells: Its labels.
+        with_data: How many pixels with data each cell has.
+
+    Returns:
+        An area for each class in their order, for "unsure" and for "nodata". All of them together
+        are the scene, all but the last the part of it with data.
+    """
+    pixel_area = scene.ground.pixel_area
+    count = len(cells.classes)
+    labels, weights = cells.labels.ravel(), with_data.ravel()
+    # Counts are far below 2^53, so that these sums are exact.
+    pixels = np.bincount(labels, weights, count).astype(np.int64)
+    confident = np.bincount(labels, weights * cells.confidence.ravel(), count)
+    filled = np.bincount(labels[weights > 0], minlength=count)
+    classified = sum(int(pixels[entry.id]) for entry in cells.classes if entry.name != UNSURE)
+    areas = [
+        Area(
+            name=entry.name,
+            title=entry.title,
+            colour=entry.colour,
+            cells=int(filled[entry.id]),
+            pixels=int(pixels[entry.id]),
+            m2=int(pixels[entry.id]) * pixel_area,
+            share=_ratio(pixels[entry.id], classified) if entry.name != UNSURE else None,
+            confidence=_ratio(confident[entry.id], pixels[entry.id]),
+        )
+        for entry in cells.classes
+    ]
+    empty = cells.grid.height * cells.grid.width - int(pixels.sum())
+    nothing = int((weights == 0).sum())
+    return (
+        *areas,
+        Area("nodata", "No data", "#FFFFFF", nothing, empty, empty * pixel_area, None, None),
+    )
+
+
+def write_areas(path: Path, scene: Scene, areas: tuple[Area, ...]) -> None:
+    """Write areas as CSV, numbers with a point, a size of a pixel beside each.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for area in areas:
+            writer.writerow(
+                [
+                    area.name,
+                    area.title,
+                    area.cells,
+                    area.pixels,
+                    _number(area.m2),
+                    _number(area.m2 / 1e4),
+                    _number(area.m2 / 1e6),
+                    "" if area.share is None else f"{area.share:.6f}",
+                    "" if area.confidence is None else f"{area.confidence:.4f}",
+                    scene.ground.pixel_name,
+                ]
+            )
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _number(value: float) -> str:
+    """Return a number without the digits that come from rounding in binary."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")

@@ -1,0 +1,170 @@
+"""`eurosat-map`: what covers the land in whole scenes, in a shell."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from eurosat.classifier import Classifier
+from eurosat.cli import BAR_WIDTH
+from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
+from eurosat.errors import EurosatError, SceneError
+from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene
+from eurosat.model_file import find_model
+from eurosat.scene import Bands
+from eurosat.scene_input import InputKind
+from eurosat.scene_windows import STRIDES, WINDOW
+
+EXIT_SOME_FAILED = 1
+EXIT_ALL_FAILED = 2
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def map_scenes(
+    scenes: Annotated[
+        list[Path], typer.Argument(metavar="SCENE...", help="GeoTIFF, JPEG 2000, PNG or JPEG.")
+    ],
+    *,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Gets a folder with the map of each scene.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A .tflite file, or the name of a shipped model.")
+    ] = "mobilenet-int8",
+    stride: Annotated[
+        int, typer.Option(metavar="64|32|16|8", help="Pixels from a label to the next.")
+    ] = WINDOW,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="R,G,B", help="Numbers of the bands, if their names do not tell."),
+    ] = None,
+    kind: Annotated[
+        InputKind, typer.Option("--input", help="What the values are; auto says what it decided.")
+    ] = InputKind.AUTO,
+    offset: Annotated[
+        int | None,
+        typer.Option(help="What is added to reflectance, such as -1000; found out without it."),
+    ] = None,
+    unsure_below: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Confidence below which a cell is unsure."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
+    ] = None,
+) -> None:
+    """Map the land cover of whole scenes, offline.
+
+    Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv, classes.geojson,
+    map.png and report.html. What is less sure than the model file asks for, or than
+    --unsure-below, is mapped as unsure. After Ctrl-C, the same command goes on where it was.
+
+    Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none could.
+    """
+    if stride not in STRIDES:
+        raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
+    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
+    classifier = Classifier(find_model(model), threads=threads)
+    failures = 0
+    for scene, folder in zip(scenes, _folders(scenes, out), strict=True):
+        try:
+            with progress_bar("Mapping") as progress:
+                made = map_scene(
+                    scene, folder, classifier, settings, started=_tell_start, progress=progress
+                )
+        except SceneError as error:
+            failures += 1
+            notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+            continue
+        except KeyboardInterrupt:
+            notes.print("Stopped. What is done is kept: the same command goes on from there.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        _print_map(scene, made)
+    if failures:
+        all_failed = failures == len(scenes)
+        raise typer.Exit(EXIT_ALL_FAILED if all_failed else EXIT_SOME_FAILED)
+
+
+def _parsed(bands: str | None) -> Bands | None:
+    if bands is None:
+        return None
+    try:
+        red, green, blue = (int(band) for band in bands.split(","))
+    except ValueError:
+        raise EurosatError(
+            f"The bands are {bands!r}: give three numbers, red, green and blue, such as 4,3,2."
+        ) from None
+    return red, green, blue
+
+
+def _folders(scenes: list[Path], out: Path) -> list[Path]:
+    """Return a folder for each scene, named after it; scenes of one name are numbered."""
+    folders: list[Path] = []
+    for scene in scenes:
+        folder = out / (scene.stem or "scene")
+        number = 2
+        while folder in folders:
+            folder = out / f"{scene.stem}-{number}"
+            number += 1
+        folders.append(folder)
+    return folders
+
+
+def _tell_start(start: MapStart) -> None:
+    scene, grid = start.scene, start.grid
+    notes.print(
+        f"[bold]{escape(scene.path.name)}[/]: {grid.width:,} × {grid.height:,} pixels of"
+        f" {scene.ground.pixel_name}, {grid.window_count:,} windows at stride {grid.stride},"
+        f" {_duration(start.seconds)}",
+        soft_wrap=True,
+    )
+    if start.windows_done:
+        notes.print(f"  Goes on after {start.windows_done:,} windows.")
+    for note in scene.notes:
+        notes.print(f"  {escape(note)}", soft_wrap=True)
+    for warning in scene.warnings:
+        notes.print(f"  [yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _print_map(scene: Path, made: LandMap) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Class", no_wrap=True)
+    table.add_column("Share of what is sure", no_wrap=True)
+    for name in ("Area", "Confidence"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for area in made.areas:
+        if not area.pixels:
+            continue
+        filled = round((area.share or 0) * BAR_WIDTH)
+        bar = f"[{area.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
+        table.add_row(
+            f"[bold]{escape(area.title)}[/]",
+            "" if area.share is None else f"{bar} {area.share:6.1%}",
+            f"{area.hectares:,.1f} ha",
+            "" if area.confidence is None else f"{area.confidence:.1%}",
+        )
+    output.print(table)
+    total = sum(area.hectares for area in made.areas if area.name != "nodata")
+    state = "was mapped before" if made.was_there else "mapped"
+    output.print(
+        f"{escape(scene.name)} {state}: {total:,.1f} ha with data, {made.pixel_name} to a pixel;"
+        f" files in {escape(str(made.folder))}",
+        soft_wrap=True,
+    )
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

@@ -1,0 +1,194 @@
+"""A land-cover map as one picture for people: scene, map, legend with areas, scale bar, north."""
+
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from eurosat.map_areas import Area
+from eurosat.map_cells import NODATA, CellMap
+from eurosat.scene import Scene
+
+# All in pixels of the picture.
+_PANEL: Final = 720
+_SMALLEST_WIDTH: Final = 1000
+_MARGIN: Final = 36
+_ROW: Final = 30
+_SWATCH: Final = 20
+_TITLE: Final = 28
+_TEXT: Final = 18
+_SMALL: Final = 15
+
+_WIDE: Final = 1.6
+"""From this ratio of width to height on, scene and map stand one above the other."""
+
+_INK: Final = "#1A1A1A"
+_PALE: Final = "#6B6B6B"
+_LINE: Final = "#BDBDBD"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Where the legend puts what; from the left edge of the picture."""
+
+    title: int
+    bar: int
+    bar_end: int
+    hectares: int
+    share: int
+    confidence: int
+
+
+def draw_map(
+    scene: Scene, cells: CellMap, areas: tuple[Area, ...], title: str, footer: tuple[str, ...]
+) -> Image.Image:
+    """Draw a map.
+
+    Args:
+        scene: The scene, of which a small view is read.
+        cells: Its labels.
+        areas: What `measure_areas` returned.
+        title: The line on top.
+        footer: Sentences for the end.
+
+    Raises:
+        SceneError: The scene is damaged.
+    """
+    pixels, has_data = scene.preview(_PANEL)
+    pixels = np.where(has_data[..., np.newaxis], pixels, 255).astype(np.uint8)
+    panels = [
+        _enlarged(pixels, Image.Resampling.BICUBIC),
+        _enlarged(_coloured(cells, has_data), Image.Resampling.NEAREST),
+    ]
+    width, height = panels[0].size
+    is_wide = width > _WIDE * height
+    across = width if is_wide else 2 * width + _MARGIN
+    sheet_width = max(_SMALLEST_WIDTH, across + 2 * _MARGIN)
+    lines = [line for text in footer for line in _wrapped(text, sheet_width - 2 * _MARGIN)]
+
+    top = _MARGIN + _TITLE + _ROW
+    step = (0, height + 2 * _ROW) if is_wide else (width + _MARGIN, 0)
+    legend_top = top + height + step[1] + 3 * _ROW
+    footer_top = legend_top + (len(areas) + 2) * _ROW
+    sheet = Image.new(
+        "RGB", (sheet_width, footer_top + len(lines) * (_SMALL + 7) + _MARGIN), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=_font(_TITLE))
+    for index, (panel, caption) in enumerate(zip(panels, ("Scene", "Land cover"), strict=True)):
+        x, y = _MARGIN + index * step[0], top + index * step[1]
+        draw.text((x, y), caption, fill=_PALE, font=_font(_SMALL))
+        y += _ROW - 6
+        sheet.paste(panel, (x, y))
+        draw.rectangle((x - 1, y - 1, x + width, y + height), outline=_LINE)
+    under = (_MARGIN + step[0], top + _ROW + step[1] + height)
+    _draw_scale(draw, scene, under, width)
+    _draw_legend(draw, areas, (_MARGIN, legend_top), sheet_width - _MARGIN)
+    for index, line in enumerate(lines):
+        place = (_MARGIN, footer_top + index * (_SMALL + 7))
+        draw.text(place, line, fill=_PALE, font=_font(_SMALL))
+    return sheet
+
+
+def _coloured(cells: CellMap, has_data: np.ndarray) -> np.ndarray:
+    """Return the map as uint8 RGB in the size of a small view of the scene."""
+    height, width = has_data.shape
+    rows = ((np.arange(height) + 0.5) * cells.grid.height / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * cells.grid.width / width).astype(int)
+    stride = cells.grid.stride
+    labels = cells.labels[rows[:, np.newaxis] // stride, columns // stride]
+    palette = np.full((NODATA + 1, 3), 255, np.uint8)
+    for entry in cells.classes:
+        palette[entry.id] = tuple(bytes.fromhex(entry.colour[1:]))
+    return palette[np.where(has_data, labels, NODATA)]
+
+
+def _enlarged(pixels: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+    """Enlarge the picture of a small scene to the size of a panel."""
+    height, width = pixels.shape[:2]
+    times = _PANEL / max(height, width)
+    size = (max(1, round(width * times)), max(1, round(height * times)))
+    return Image.fromarray(pixels).resize(size, resampling)
+
+
+def _draw_scale(
+    draw: ImageDraw.ImageDraw, scene: Scene, place: tuple[int, int], width: int
+) -> None:
+    """Draw a scale bar of a round length and an arrow to the north."""
+    metres = scene.ground.width * scene.ground.pixel_size[1]
+    length = _round_length(metres / 3)
+    x, y = place[0], place[1] + 12
+    end = x + round(width * length / metres)
+    draw.rectangle((x, y, end, y + 6), fill=_INK)
+    draw.rectangle(((x + end) // 2, y + 1, end - 1, y + 5), fill="white")
+    name = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    if scene.ground.crs is None:
+        draw.text((x, y + 12), f"{name}, if a pixel is 10 m", fill=_INK, font=_font(_SMALL))
+        return
+    draw.text((x, y + 12), name, fill=_INK, font=_font(_SMALL))
+    x = place[0] + width - 12
+    draw.polygon([(x, y - 4), (x - 8, y + 18), (x, y + 12), (x + 8, y + 18)], fill=_INK)
+    draw.text((x, y + 20), "N", fill=_INK, font=_font(_SMALL), anchor="ma")
+
+
+def _draw_legend(
+    draw: ImageDraw.ImageDraw, areas: tuple[Area, ...], place: tuple[int, int], right: int
+) -> None:
+    """Draw a row for each class: colour, title, bar, area, share and confidence."""
+    x, y = place
+    at = _Column(
+        title=x + _SWATCH + 12,
+        bar=x + 260,
+        bar_end=right - 390,
+        hectares=right - 230,
+        share=right - 115,
+        confidence=right,
+    )
+    for column, name in (
+        (at.hectares, "Area"),
+        (at.share, "Share"),
+        (at.confidence, "Confidence"),
+    ):
+        draw.text((column, y), name, fill=_PALE, font=_font(_SMALL), anchor="ra")
+    largest = max(area.m2 for area in areas) or 1
+    for area in areas:
+        y += _ROW
+        ink = _INK if area.pixels else _LINE
+        box = (x, y, x + _SWATCH, y + _SWATCH)
+        draw.rectangle(box, fill=area.colour, outline=_PALE)
+        draw.text((at.title, y), area.title, fill=ink, font=_font(_TEXT))
+        end = at.bar + round((at.bar_end - at.bar) * area.m2 / largest)
+        if area.pixels:
+            bar = (at.bar, y + 3, max(end, at.bar + 1), y + _SWATCH - 3)
+            draw.rectangle(bar, fill=area.colour, outline=_PALE)
+        texts = (
+            (at.hectares, f"{area.hectares:,.1f} ha"),
+            (at.share, "" if area.share is None else f"{area.share:.1%}"),
+            (at.confidence, "" if area.confidence is None else f"{area.confidence:.0%}"),
+        )
+        for column, text in texts:
+            draw.text((column, y), text, fill=ink, font=_font(_TEXT), anchor="ra")
+
+
+def _round_length(longest: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten that is not longer."""
+    power = 10.0 ** floor(log10(longest))
+    return max(step * power for step in (1, 2, 5) if step * power <= longest)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _font(_SMALL).getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,131 @@
+"""A land-cover map as GeoJSON: one polygon for each connected area of a class."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from eurosat.atomic import replacing
+from eurosat.map_cells import NODATA, CellMap
+from eurosat.scene import Scene
+from eurosat.scene_ground import longitudes_latitudes
+
+POLYGONS_FILE: Final = "classes.geojson"
+
+_LONGEST_EDGE: Final = 100
+"""Pixels. A straight line of the map is no straight line in degrees; an edge of 1 km deviates by
+less than a tenth of a metre, one of 100 km by hundreds of metres."""
+
+_DECIMALS: Final = 7
+"""Of degrees: a centimetre. RFC 7946, section 11.2, warns of more."""
+
+
+def write_polygons(path: Path, scene: Scene, cells: CellMap, classes_file: Path) -> None:
+    """Write the polygons after RFC 7946: WGS 84, longitude first, outer rings counter-clockwise.
+
+    Areas are counted on the map's own grid, so that those of a class add up to its area.
+    `confidence` is the mean over the cells that are connected with the polygon.
+
+    Args:
+        path: Where to write.
+        scene: The scene; it has a coordinate system.
+        cells: Its labels.
+        classes_file: What `write_rasters` wrote.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        separator = "\n"
+        for feature in _features(scene, cells, classes_file):
+            file.write(separator + json.dumps(feature, ensure_ascii=False))
+            separator = ",\n"
+        file.write("\n]}\n")
+
+
+def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict[str, Any]]:
+    import rasterio
+    from rasterio.features import shapes
+
+    regions, confidence = _regions(cells)
+    stride = cells.grid.stride
+    to_pixels = ~scene.ground.transform
+    with rasterio.open(classes_file) as file:
+        for polygon, value in shapes(rasterio.band(file, 1), connectivity=4):
+            if value == NODATA:
+                continue
+            # As columns and rows; whole numbers, apart from rounding.
+            rings = [
+                np.round(np.transpose(to_pixels @ np.transpose(ring)))
+                for ring in polygon["coordinates"]
+            ]
+            # The highest corner, and of several the leftmost: the pixel below and right of it is
+            # inside.
+            column, row = min(map(tuple, rings[0]), key=lambda corner: (corner[1], corner[0]))
+            region = regions[int(row) // stride, int(column) // stride]
+            pixels = sum(abs(_area(ring)) * (1 if n == 0 else -1) for n, ring in enumerate(rings))
+            entry = cells.classes[int(value)]
+            yield {
+                "type": "Feature",
+                "properties": {
+                    "class": entry.name,
+                    "title": entry.title,
+                    "confidence": round(float(confidence[region]), 4),
+                    "area_m2": round(pixels * scene.ground.pixel_area, 2),
+                },
+                "geometry": {
+                    "type": "Polygon",
+                    "coordinates": [
+                        _on_earth(scene, ring, is_outer=n == 0) for n, ring in enumerate(rings)
+                    ],
+                },
+            }
+
+
+def _regions(cells: CellMap) -> tuple[np.ndarray, np.ndarray]:
+    """Number the connected areas of cells of one class.
+
+    Returns:
+        The number of each cell's area, and the mean confidence of each area.
+    """
+    from rasterio.features import rasterize, shapes
+
+    outlines = [polygon for polygon, _ in shapes(cells.labels, connectivity=4)]
+    numbered = [(polygon, number) for number, polygon in enumerate(outlines)]
+    regions = np.zeros(cells.labels.shape, np.int32)
+    rasterize(numbered, out=regions)
+    sums = np.bincount(regions.ravel(), cells.confidence.ravel(), len(outlines))
+    return regions, sums / np.bincount(regions.ravel(), minlength=len(outlines))
+
+
+def _area(ring: np.ndarray) -> float:
+    """Return the area inside a closed ring, positive if it runs counter-clockwise (x right, y up).
+
+    The shoelace formula.
+    """
+    x, y = ring.T
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
+
+
+def _on_earth(scene: Scene, ring: np.ndarray, *, is_outer: bool) -> list[list[float]]:
+    """Return a ring of columns and rows as one of longitudes and latitudes."""
+    corners = _with_points_between(ring)
+    xs, ys = scene.ground.transform @ corners.T
+    places = longitudes_latitudes(scene.ground.crs, xs, ys)
+    if (_area(places.T) > 0) != is_outer:
+        places = places[:, ::-1]
+    return np.round(places.T, _DECIMALS).tolist()
+
+
+def _with_points_between(ring: np.ndarray) -> np.ndarray:
+    """Divide long edges."""
+    lengths = np.abs(np.diff(ring, axis=0)).max(axis=1)
+    parts = np.maximum(1, np.ceil(lengths / _LONGEST_EDGE).astype(int))
+    if (parts == 1).all():
+        return ring
+    edges = zip(ring[:-1], ring[1:], parts, strict=True)
+    divided = [np.linspace(start, end, count, endpoint=False) for start, end, count in edges]
+    return np.concatenate([*divided, ring[-1:]])

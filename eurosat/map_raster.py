@@ -1,0 +1,120 @@
+"""A land-cover map as two cloud-optimised GeoTIFFs: the classes, and how sure they are."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from eurosat.atomic import replacing, write_text
+from eurosat.map_cells import NODATA, CellMap
+from eurosat.scene import Scene
+
+CLASSES_FILE: Final = "classes.tif"
+CONFIDENCE_FILE: Final = "confidence.tif"
+
+_BLOCK: Final = 512  # A multiple of every stride.
+
+
+def write_rasters(
+    folder: Path, work: Path, scene: Scene, cells: CellMap, tags: Mapping[str, str]
+) -> np.ndarray:
+    """Write `classes.tif` and `confidence.tif` on the grid of the scene.
+
+    Both have 8 bits, are tiled and compressed, and hold 255 where the scene has no data. The first
+    has a colour table and the names of its classes, and overviews by mode; beside it stands an
+    `.aux.xml` with the names in the form that GDAL and QGIS read. The second holds per cent.
+
+    Args:
+        folder: Where to write.
+        work: A folder for files that are removed again.
+        scene: The scene, which is read once more for where it has data.
+        cells: Its labels.
+        tags: What else to say in both files.
+
+    Returns:
+        How many pixels with data each cell has: int64 of shape [cells down, cells across].
+
+    Raises:
+        SceneError: The scene is damaged.
+        OSError: A file cannot be written.
+    """
+    grid = cells.grid
+    with_data = np.zeros(grid.cells, np.int64)
+    cell_columns = np.arange(0, grid.width, grid.stride)
+    percent = np.round(cells.confidence * 100).astype(np.uint8)
+    names = {f"CLASS_{entry.id}": entry.name for entry in cells.classes}
+    colours = {entry.id: _rgba(entry.colour) for entry in cells.classes}
+    with (
+        _cog(folder / CLASSES_FILE, work, scene, "MODE") as classes_file,
+        _cog(folder / CONFIDENCE_FILE, work, scene, "AVERAGE") as percent_file,
+    ):
+        classes_file.write_colormap(1, colours | {NODATA: (0, 0, 0, 0)})
+        classes_file.update_tags(**names, **tags)
+        classes_file.set_band_description(1, "land cover")
+        percent_file.update_tags(**tags)
+        percent_file.set_band_description(1, "confidence in per cent")
+        for start in range(0, grid.height, _BLOCK):
+            stop = min(start + _BLOCK, grid.height)
+            _, has_data = scene.read_rows(start, stop)
+            window = ((start, stop), (0, grid.width))
+            for file, values in ((classes_file, cells.labels), (percent_file, percent)):
+                pixels = np.where(has_data, cells.rows_of(values, start, stop), NODATA)
+                file.write(pixels.astype(np.uint8), 1, window=window)
+            per_row = np.add.reduceat(has_data, cell_columns, axis=1, dtype=np.int64)
+            starts = np.arange(0, stop - start, grid.stride)
+            first = start // grid.stride
+            with_data[first : first + len(starts)] = np.add.reduceat(per_row, starts, axis=0)
+    write_text(folder / f"{CLASSES_FILE}.aux.xml", _category_names(cells))
+    return with_data
+
+
+@contextmanager
+def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
+    """Yield a one-band raster file to write to; in the end it becomes a cloud-optimised one."""
+    import rasterio
+    from rasterio.shutil import copy
+
+    ground = scene.ground
+    plain = work / path.name
+    place = {} if ground.crs is None else {"crs": ground.crs, "transform": ground.transform}
+    with rasterio.open(
+        plain,
+        "w",
+        driver="GTiff",
+        dtype="uint8",
+        count=1,
+        height=ground.height,
+        width=ground.width,
+        nodata=NODATA,
+        tiled=True,
+        blockxsize=_BLOCK,
+        blockysize=_BLOCK,
+        compress="deflate",
+        **place,
+    ) as file:
+        yield file
+    with replacing(path) as temporary:
+        copy(
+            plain,
+            temporary,
+            driver="COG",
+            compress="DEFLATE",
+            blocksize=_BLOCK,
+            overview_resampling=overviews,
+        )
+    plain.unlink()
+
+
+def _rgba(colour: str) -> tuple[int, int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16), 255
+
+
+def _category_names(cells: CellMap) -> str:
+    names = "".join(f"<Category>{escape(entry.title)}</Category>" for entry in cells.classes)
+    return (
+        f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames>'
+        "</PAMRasterBand></PAMDataset>\n"
+    )

@@ -1,0 +1,306 @@
+"""A scene, such as a satellite picture of any size, read by windows as pixels like EuroSAT's."""
+
+import logging
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from eurosat.errors import MissingPackageError, SceneError
+from eurosat.model_file import printable
+from eurosat.scene_ground import Ground, find_ground
+from eurosat.scene_input import InputKind, Scaling, choose_scaling, unlike_eurosat
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+Bands = tuple[int, int, int]
+"""The numbers of the red, the green and the blue band; the first band of a file is 1."""
+
+_SAMPLE_SIDE: Final = 512
+"""The pixels along a side from which a scene is judged."""
+
+_CACHE_BYTES: Final = 64 << 20
+"""What GDAL keeps of a file that it has decoded."""
+
+_SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
+"""Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
+
+_COLOUR_NAMES: Final = (
+    ("red", re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9]|.?edge)")),
+    ("green", re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])")),
+    ("blue", re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])")),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """An open scene; `open_scene` makes it.
+
+    Attributes:
+        path: The file.
+        ground: The grid of the pixels that are read.
+        bands: Which bands are red, green and blue.
+        scaling: How values become pixels.
+        notes: What was decided about the scene, in sentences.
+        warnings: What may make its map wrong, in sentences.
+    """
+
+    path: Path
+    ground: Ground
+    bands: Bands
+    scaling: Scaling
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    _source: Any
+    _nodata: float | None
+
+    def read_rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read some rows.
+
+        Args:
+            start: The first row.
+            stop: The row after the last one.
+
+        Returns:
+            Pixels as uint8 of shape [rows, width, 3], and bool of shape [rows, width]: where there
+            is data.
+
+        Raises:
+            SceneError: The file is damaged.
+        """
+        return self._read(((start, stop), (0, self.ground.width)), None)
+
+    def preview(self, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read the whole scene, shrunk so that its longer side has at most so many pixels.
+
+        Returns:
+            As `read_rows`.
+
+        Raises:
+            SceneError: The file is damaged.
+        """
+        height, width = self.ground.height, self.ground.width
+        shrink = max(1, height / side, width / side)
+        shape = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+        return self._read(None, shape)
+
+    def _read(self, window: Any, shape: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+        values, has_data = _read(
+            self._source, self.path, self.bands, self._nodata, window=window, shape=shape
+        )
+        return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
+
+
+@contextmanager
+def open_scene(
+    path: Path,
+    *,
+    bands: Bands | None = None,
+    kind: InputKind = InputKind.AUTO,
+    offset: int | None = None,
+) -> Iterator[Scene]:
+    """Open a scene: any raster file that GDAL knows, GeoTIFF, JPEG 2000, PNG and JPEG among them.
+
+    A pixel has no data where all three bands hold the file's nodata value, or 0, or where the
+    file's mask or alpha band says so.
+
+    Args:
+        path: The file.
+        bands: Which bands are red, green and blue; found by their names if not given.
+        kind: What its values are.
+        offset: What is added to values of 16 bits, 0 or -1000; found out if not given.
+
+    Yields:
+        The scene.
+
+    Raises:
+        SceneError: The file is missing, damaged, no raster, or does not say what is needed.
+        MissingPackageError: The extra `scene` is not installed.
+    """
+    name = printable(path)
+    _check_file(path, name)
+    try:
+        import rasterio
+        from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "Whole scenes need rasterio: install it with `pip install 'eurosat-edge[scene]'`."
+        ) from error
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dataset = stack.enter_context(rasterio.open(path))
+        except RasterioError as error:
+            raise SceneError(
+                f"{name} is no raster file that can be read, or is damaged: name a GeoTIFF, JPEG"
+                " 2000, PNG or JPEG."
+            ) from error
+        chosen, band_note = _choose_bands(dataset, bands, name)
+        ground = find_ground(dataset, name)
+        nodata = dataset.nodatavals[chosen[0] - 1]
+        values, has_data = _read(
+            dataset, path, chosen, nodata, shape=_fitting(dataset.height, dataset.width)
+        )
+        if not has_data.any():
+            raise SceneError(f"{name} holds no data: all its pixels are empty.")
+        scaling, input_note = choose_scaling(
+            kind,
+            offset,
+            values[:, has_data],
+            name=name,
+            names=" ".join([str(path.absolute()), str(dataset.tags())]),
+            band_names=_names(dataset),
+        )
+        unlike = unlike_eurosat(scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist())
+        yield Scene(
+            path,
+            ground,
+            chosen,
+            scaling,
+            (band_note, input_note, ground.note),
+            (unlike,) if unlike else (),
+            stack.enter_context(_warped(dataset, ground)) if ground.is_resampled else dataset,
+            nodata,
+        )
+
+
+def _check_file(path: Path, name: str) -> None:
+    """Refuse what is no file, before GDAL takes it for an address or opens a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise SceneError(f"{name} does not exist or may not be read: check the path.") from error
+    if stat.S_ISDIR(mode):
+        raise SceneError(f"{name} is a folder: name a scene in it.")
+    if not stat.S_ISREG(mode):
+        raise SceneError(f"{name} is a device or a pipe: name a file.")
+
+
+def _names(dataset: "DatasetReader") -> list[str]:
+    return [description or "" for description in dataset.descriptions]
+
+
+def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> tuple[Bands, str]:
+    """Return which bands are red, green and blue, and a sentence that says why.
+
+    Raises:
+        SceneError: Nobody can tell, or there are no such bands.
+    """
+    count = dataset.count
+    if bands is not None:
+        if not all(1 <= band <= count for band in bands):
+            raise SceneError(
+                f"{name} has {count} band{'s' * (count != 1)}: `--bands` names one that it has not."
+            )
+        return bands, f"Bands {_listed(bands)}, as told."
+    if count < 3:
+        raise SceneError(
+            f"{name} has {count} band{'s' * (count != 1)}, but red, green and blue are needed:"
+            " name a true-colour image, or a file that holds all three bands."
+        )
+    colours = [colour.name for colour in dataset.colorinterp]
+    for kind, names in (("names", _names(dataset)), ("colours", colours)):
+        found = []
+        for _, pattern in _COLOUR_NAMES:
+            fits = [n for n, text in enumerate(names, 1) if pattern.search(text.lower())]
+            found += fits[:1]
+        if len(found) == 3:
+            chosen = (found[0], found[1], found[2])
+            return chosen, f"Bands {_listed(chosen)}, by the {kind} that the file gives them."
+    if count == 3:
+        return (1, 2, 3), "Bands 1, 2 and 3."
+    if count in _SENTINEL_BANDS:
+        chosen = _SENTINEL_BANDS[count]
+        return chosen, f"Bands {_listed(chosen)}, the order of a file of {count} Sentinel-2 bands."
+    raise SceneError(
+        f"{name} has {count} bands and does not say which are red, green and blue: name them, such"
+        " as `--bands 3,2,1`."
+    )
+
+
+def _listed(bands: Bands) -> str:
+    return f"{bands[0]}, {bands[1]} and {bands[2]}"
+
+
+def _fitting(height: int, width: int) -> tuple[int, int]:
+    shrink = max(1, height / _SAMPLE_SIDE, width / _SAMPLE_SIDE)
+    return max(1, round(height / shrink)), max(1, round(width / shrink))
+
+
+def _warped(dataset: "DatasetReader", ground: Ground) -> Any:
+    """Return the scene as if it lay on another grid; it is resampled while it is read."""
+    from rasterio.enums import MaskFlags, Resampling
+    from rasterio.vrt import WarpedVRT
+
+    flags = dataset.mask_flag_enums[0]
+    has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    # Without a nodata value, what lies beside a turned scene would count as data.
+    empty = {} if MaskFlags.per_dataset in flags else {"nodata": _nodata_or_0(dataset)}
+    if empty:
+        empty["src_nodata"] = empty["nodata"]
+    return WarpedVRT(
+        dataset,
+        src_crs=dataset.crs or dataset.gcps[1],
+        crs=ground.crs,
+        transform=ground.transform,
+        height=ground.height,
+        width=ground.width,
+        resampling=Resampling.bilinear,
+        add_alpha=has_mask,
+        # A pixel is empty only if all its bands are.
+        UNIFIED_SRC_NODATA="YES",
+        **empty,
+    )
+
+
+def _nodata_or_0(dataset: "DatasetReader") -> float:
+    return 0 if dataset.nodata is None else dataset.nodata
+
+
+def _read(
+    dataset: Any,
+    path: Path,
+    bands: Bands,
+    nodata: float | None,
+    *,
+    window: Any = None,
+    shape: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read values of shape [3, height, width] and where there is data: [height, width].
+
+    Raises:
+        SceneError: The file is damaged.
+    """
+    from rasterio.enums import MaskFlags
+    from rasterio.errors import RasterioError
+
+    try:
+        values = dataset.read(
+            bands, window=window, out_shape=None if shape is None else (3, *shape)
+        )
+        has_data = values.any(axis=0)
+        if nodata is not None:
+            has_data &= ~_equal(values, nodata).all(axis=0)
+        if values.dtype.kind == "f":
+            has_data &= np.isfinite(values).all(axis=0)
+        if MaskFlags.per_dataset in dataset.mask_flag_enums[bands[0] - 1]:
+            has_data &= dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
+    except RasterioError as error:
+        raise SceneError(
+            f"{printable(path)} is damaged or cut short: save or download it again."
+        ) from error
+    return values, has_data
+
+
+def _equal(values: np.ndarray, nodata: float) -> np.ndarray:
+    return np.isnan(values) if np.isnan(nodata) else values == nodata

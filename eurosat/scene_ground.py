@@ -1,0 +1,202 @@
+"""Where the pixels of a scene lie on the ground, and the grid on which it is mapped.
+
+Maps are made on grids whose pixels are squares of about 10 m: the scene's own, if it is one, else
+one in UTM that the scene is resampled to.
+"""
+
+from dataclasses import dataclass
+from math import cos, hypot, radians, sin
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from eurosat.errors import SceneError
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.io import DatasetReader
+
+PIXEL_M: Final = 10.0
+"""Metres on the ground that a pixel of EuroSAT covers."""
+
+_TAKEN_AS_IT_IS: Final = (8.0, 12.0)
+"""The pixel sizes, in metres, at which a scene is not resampled."""
+
+_STRETCH: Final = 0.01
+"""By how much a map projection may lengthen or shorten a metre on the ground."""
+
+_POINTS_ON_AN_EDGE: Final = 33
+_ROUNDING: Final = 1e-6
+
+# WGS 84.
+_EQUATOR_RADIUS_M: Final = 6_378_137.0
+_ECCENTRICITY_SQUARED: Final = 0.00669437999014
+
+LONGITUDE_LATITUDE: Final = "EPSG:4326"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The grid of a map.
+
+    Attributes:
+        height: Number of rows.
+        width: Number of columns.
+        crs: The coordinate system, or None if the scene has none.
+        transform: From column and row to coordinates, north up; without a coordinate system from
+            pixels to metres.
+        is_resampled: Whether the scene has to be warped onto this grid.
+        note: What was decided, as a sentence.
+    """
+
+    height: int
+    width: int
+    crs: "CRS | None"
+    transform: "Affine"
+    is_resampled: bool
+    note: str
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Height and width of a pixel, in metres."""
+        return abs(self.transform.e), abs(self.transform.a)
+
+    @property
+    def pixel_area(self) -> float:
+        """Area of a pixel, in m²."""
+        return abs(self.transform.a * self.transform.e)
+
+    @property
+    def crs_name(self) -> str | None:
+        """Such as "EPSG:32630"; None without a coordinate system."""
+        return None if self.crs is None else self.crs.to_string()
+
+    @property
+    def pixel_name(self) -> str:
+        """The size of a pixel for people, such as "10 m" or "10 m assumed"."""
+        height, width = self.pixel_size
+        size = f"{width:g} m" if abs(height - width) < 1e-6 else f"{width:g} m × {height:g} m"
+        return size if self.crs is not None else f"{size} assumed"
+
+
+def find_ground(dataset: "DatasetReader", name: str) -> Ground:
+    """Choose the grid on which a scene is mapped.
+
+    Args:
+        dataset: The scene.
+        name: How messages name it.
+
+    Raises:
+        SceneError: The place of the scene cannot be computed.
+    """
+    from affine import Affine
+    from rasterio.errors import CRSError, RasterioError
+
+    control_points, control_crs = dataset.gcps
+    crs = dataset.crs or (control_crs if control_points else None)
+    if crs is None:
+        return Ground(
+            dataset.height,
+            dataset.width,
+            None,
+            Affine.scale(PIXEL_M, -PIXEL_M),
+            False,
+            "No coordinate system, so 10 m to a pixel are assumed; areas are right only if that is"
+            " so.",
+        )
+    try:
+        if dataset.crs is not None:
+            reason = _reason_to_resample(dataset)
+            if reason is None:
+                note = f"Mapped on its own grid in {crs.to_string()}."
+                return Ground(dataset.height, dataset.width, crs, dataset.transform, False, note)
+        else:
+            reason = "it is placed by control points"
+        return _utm_ground(dataset, crs, reason)
+    except (CRSError, RasterioError, ValueError, OverflowError) as error:
+        raise SceneError(
+            f"{name} has a coordinate system whose place on Earth cannot be computed: give it"
+            " another one, or none."
+        ) from error
+
+
+def longitudes_latitudes(crs: Any, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Return longitudes and latitudes of points on WGS 84, in degrees: shape [2, n]."""
+    from rasterio.warp import transform
+
+    return np.array(transform(crs, LONGITUDE_LATITUDE, xs.tolist(), ys.tolist()))
+
+
+def _reason_to_resample(dataset: "DatasetReader") -> str | None:
+    """Return why a scene with a coordinate system cannot be mapped on its own grid, or None."""
+    grid, crs = dataset.transform, dataset.crs
+    if crs.is_geographic:
+        return "its pixels are degrees"
+    down, right = _ground_steps(dataset)
+    if not all(_TAKEN_AS_IT_IS[0] <= step <= _TAKEN_AS_IT_IS[1] for step in (down, right)):
+        return f"its pixels measure {right:.3g} m × {down:.3g} m"
+    if grid.b or grid.d or grid.a < 0 or grid.e > 0:
+        return "its grid is not north up"
+    if abs(right / grid.a - 1) > _STRETCH or abs(down / -grid.e - 1) > _STRETCH:
+        return "its map projection stretches the ground"
+    return None
+
+
+def _ground_steps(dataset: "DatasetReader") -> tuple[float, float]:
+    """Return the lengths on the ground, in metres, of a step down and one to the right."""
+    column, row = dataset.width / 2, dataset.height / 2
+    points = [dataset.transform @ p for p in ((column, row), (column, row + 1), (column + 1, row))]
+    xs, ys = np.array(points).T
+    (lon, lon_down, lon_right), (lat, lat_down, lat_right) = longitudes_latitudes(
+        dataset.crs, xs, ys
+    )
+    # The radii of the ellipsoid along the meridian and across it.
+    bend = 1 - _ECCENTRICITY_SQUARED * sin(radians(lat)) ** 2
+    along = _EQUATOR_RADIUS_M * (1 - _ECCENTRICITY_SQUARED) / bend**1.5
+    across = _EQUATOR_RADIUS_M / bend**0.5 * cos(radians(lat))
+
+    def length(to_lon: float, to_lat: float) -> float:
+        return hypot(across * radians(to_lon - lon), along * radians(to_lat - lat))
+
+    return length(lon_down, lat_down), length(lon_right, lat_right)
+
+
+def _utm_ground(dataset: "DatasetReader", crs: "CRS", reason: str) -> Ground:
+    """Return a grid of 10 m in UTM that covers a scene; its lines are multiples of 10 m."""
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.transform import from_gcps
+    from rasterio.warp import transform
+
+    grid = dataset.transform if dataset.crs is not None else from_gcps(dataset.gcps[0])
+    middle = grid @ (dataset.width / 2, dataset.height / 2)
+    (longitude,), (latitude,) = longitudes_latitudes(crs, *np.reshape(middle, (2, 1)))
+    utm = CRS.from_epsg(utm_code(longitude, latitude))
+    xs, ys = grid @ _border(dataset.height, dataset.width)
+    lines = np.array(transform(crs, utm, xs.tolist(), ys.tolist())) / PIXEL_M
+    if not np.isfinite(lines).all():
+        raise ValueError("a corner of the scene lies nowhere in this UTM zone")
+    left, bottom = np.floor(lines.min(axis=1) + _ROUNDING).astype(int)
+    right, top = np.ceil(lines.max(axis=1) - _ROUNDING).astype(int)
+    note = f"Resampled to 10 m in {utm.to_string()}, as {reason}."
+    place = Affine(PIXEL_M, 0, left * PIXEL_M, 0, -PIXEL_M, top * PIXEL_M)
+    return Ground(int(top - bottom), int(right - left), utm, place, True, note)
+
+
+def _border(height: int, width: int) -> np.ndarray:
+    """Return columns and rows of points all around a scene, close enough for curved edges."""
+    steps = np.linspace(0, 1, _POINTS_ON_AN_EDGE)
+    columns = np.concatenate([steps, steps, np.zeros_like(steps), np.ones_like(steps)]) * width
+    rows = np.concatenate([np.zeros_like(steps), np.ones_like(steps), steps, steps]) * height
+    return np.stack([columns, rows])
+
+
+def utm_code(longitude: float, latitude: float) -> int:
+    """Return the EPSG code of the UTM zone of a place, or of UPS beyond 84° north or 80° south."""
+    if latitude > 84:
+        return 32661
+    if latitude < -80:
+        return 32761
+    zone = int((longitude + 180) // 6) % 60 + 1
+    return (32600 if latitude >= 0 else 32700) + zone

@@ -1,0 +1,235 @@
+"""What the values of a scene mean, and how they become pixels like those of EuroSAT.
+
+EuroSAT RGB was made from Sentinel-2 Level-1C with `gdal_translate -scale 0 2750 1 255`: reflectance
+0 to 0.275 becomes 1 to 255, and 0 stays for pixels without data.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from eurosat.errors import SceneError
+
+EUROSAT_MEAN: Final = (87.8, 97.2, 104.1)
+"""Mean red, green and blue of EuroSAT's tiles, 0 to 255."""
+
+EUROSAT_SPREAD: Final = (43.4, 28.6, 23.4)
+"""Standard deviation over EuroSAT's tiles of their mean red, green and blue."""
+
+FAR: Final = 1.5
+"""From so many of those standard deviations on, a scene's mean is called unlike EuroSAT.
+
+Within lie the means of each of the ten classes. Outside lies the blue of haze-free (L2A) pictures.
+"""
+
+_BRIGHTEST: Final = 2750
+"""The digital number, reflectance times 10 000, that EuroSAT shows as 255."""
+
+_TCI_BRIGHTEST: Final = {"l1c-tci": 3558, "l2a-tci": 2000}
+"""The digital number that ESA's 8-bit true-colour image (TCI) shows as 255."""
+
+_BASELINE_OFFSET: Final = -1000
+"""What products since processing baseline 04.00 (January 2022) ask to be added."""
+
+_DARKEST_PERCENT: Final = 1
+_HAZE_OF_BLUE: Final = 500
+"""Seen through air, even a dark pixel reflects 5 % of blue light; an L2A product took that away."""
+
+_OFFSET_SIGN: Final = (1000, 1600)
+"""Where the darkest values of a product with the offset lie, in the darkest of the three bands."""
+
+
+class InputKind(StrEnum):
+    """What the values of a scene are."""
+
+    AUTO = "auto"
+    EUROSAT = "eurosat"
+    L1C = "l1c"
+    L2A = "l2a"
+    L1C_TCI = "l1c-tci"
+    L2A_TCI = "l2a-tci"
+
+
+TITLES: Final = {
+    InputKind.EUROSAT: "8-bit colours scaled like EuroSAT",
+    InputKind.L1C: "L1C reflectance",
+    InputKind.L2A: "L2A reflectance",
+    InputKind.L1C_TCI: "the true-colour image of an L1C product",
+    InputKind.L2A_TCI: "the true-colour image of an L2A product",
+}
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How the values of a scene become pixels.
+
+    Attributes:
+        kind: What the values are; not `AUTO`.
+        offset: What is added to digital numbers first, 0 or -1000; 0 for 8-bit kinds.
+        factor: What makes digital numbers of the values: 10 000 for reflectance from 0 to 1, else
+            1.
+    """
+
+    kind: InputKind
+    offset: int = 0
+    factor: int = 1
+
+    def to_pixels(self, values: np.ndarray) -> np.ndarray:
+        """Scale values as EuroSAT's tiles were scaled.
+
+        Args:
+            values: Numbers of any shape.
+
+        Returns:
+            uint8 of the same shape, 1 to 255, for `EUROSAT` 0 to 255. It means nothing where the
+            scene has no data.
+        """
+        if self.kind is InputKind.EUROSAT:
+            return np.clip(values, 0, 255).astype(np.uint8)
+        if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+            # Every value that there is, once: much cheaper than arithmetic on every pixel.
+            bits = np.dtype(f"u{values.dtype.itemsize}")
+            every_value = np.arange(np.iinfo(bits).max + 1).astype(bits).view(values.dtype)
+            return self._scaled(every_value)[values.view(bits)]
+        return self._scaled(values)
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
+        if self.kind in _TCI_BRIGHTEST:
+            numbers = values * (_TCI_BRIGHTEST[self.kind] / 255)
+        else:
+            numbers = values.astype(np.float64) * self.factor + self.offset
+        pixels = np.floor(1.5 + numbers * (254 / _BRIGHTEST))  # As GDAL rounds to a byte.
+        return np.clip(np.nan_to_num(pixels, nan=1), 1, 255).astype(np.uint8)
+
+
+def choose_scaling(
+    kind: InputKind,
+    offset: int | None,
+    sample: np.ndarray,
+    *,
+    name: str,
+    names: str,
+    band_names: Sequence[str],
+) -> tuple[Scaling, str]:
+    """Find out what the values are, as far as the user did not say it.
+
+    Args:
+        kind: What the user says that the values are, or `AUTO`.
+        offset: What the user says is to be added, or None to find it out.
+        sample: Red, green and blue of some pixels with data, in the type of the file: shape [3, n].
+        name: How messages name the scene.
+        names: The path and all tags of the file as one text: products carry their level and
+            baseline in their names.
+        band_names: The names of the bands that the file has, such as "B10".
+
+    Returns:
+        The scaling, and a sentence that says what was decided and why.
+
+    Raises:
+        SceneError: The values fit no kind.
+    """
+    is_8_bit = sample.dtype == np.uint8
+    factor = 1
+    if sample.dtype.kind == "f" and sample.size and np.nanpercentile(sample, 99) <= 2:
+        factor = 10_000  # Reflectance itself.
+    numbers = sample.astype(np.float64) * factor
+    reason = "as told"
+    if kind is InputKind.AUTO:
+        if is_8_bit:
+            kind, reason = _kind_of_8_bit(sample, names)
+        else:
+            offset_guess = _offset(numbers, names)[0] if offset is None else offset
+            kind, reason = _kind_of_reflectance(numbers + offset_guess, names, band_names)
+    if kind in _TCI_BRIGHTEST or kind is InputKind.EUROSAT:
+        if not is_8_bit:
+            raise SceneError(
+                f"{name} has values of type {sample.dtype}, but {kind} means 8-bit colours: choose"
+                " l1c or l2a."
+            )
+        return Scaling(kind), f"Taken for {TITLES[kind]}, {reason}."
+    if is_8_bit:
+        raise SceneError(
+            f"{name} has 8-bit colours, but {kind} means reflectance: choose eurosat, l1c-tci or"
+            " l2a-tci."
+        )
+    if offset is None:
+        offset, why = _offset(numbers, names)
+        told = f"{offset} is added to its values, {why}" if offset else f"no offset, {why}"
+    else:
+        told = f"{offset} is added to its values, as told"
+    return Scaling(kind, offset, factor), f"Taken for {TITLES[kind]}, {reason}; {told}."
+
+
+def unlike_eurosat(means: Sequence[float]) -> str | None:
+    """Warn about colours that the models never saw in training.
+
+    Args:
+        means: Mean red, green and blue of the scaled scene, 0 to 255.
+
+    Returns:
+        A sentence, or None if the means are usual.
+    """
+    spans = zip(means, EUROSAT_MEAN, EUROSAT_SPREAD, strict=True)
+    if all(abs(mean - usual) <= FAR * spread for mean, usual, spread in spans):
+        return None
+    found, usual = ("/".join(f"{value:.0f}" for value in row) for row in (means, EUROSAT_MEAN))
+    return (
+        f"The colours are far from those of the training (mean red/green/blue {found}, EuroSAT"
+        f" {usual}), so that answers are less reliable than the model's figures say."
+    )
+
+
+def _kind_of_8_bit(sample: np.ndarray, names: str) -> tuple[InputKind, str]:
+    if re.search(r"(?<![A-Za-z])TCI(?![A-Za-z])", names):
+        level = _level(names)
+        if level:
+            kind = InputKind.L1C_TCI if level == "L1C" else InputKind.L2A_TCI
+            return kind, f"because the names say TCI and {level}"
+        red, _, blue = sample.mean(axis=1) if sample.size else (0, 0, 1)
+        if blue < red:
+            return InputKind.L2A_TCI, "because the name says TCI and blue lacks the haze of L1C"
+        return InputKind.L1C_TCI, "because the name says TCI and blue has the haze of L1C"
+    return InputKind.EUROSAT, "because it has 8 bits and no name says TCI"
+
+
+def _kind_of_reflectance(
+    numbers: np.ndarray, names: str, band_names: Sequence[str]
+) -> tuple[InputKind, str]:
+    level = _level(names)
+    if level:
+        return InputKind(level.lower()), f"because the names say {level}"
+    if any(name.upper() == "B10" for name in band_names):
+        return InputKind.L1C, "because it has band B10, which L2A has not"
+    if not numbers.size:
+        return InputKind.L1C, "the kind that the models were trained on"
+    darkest_blue = np.nanpercentile(numbers[2], _DARKEST_PERCENT)
+    if darkest_blue < _HAZE_OF_BLUE:
+        return InputKind.L2A, f"because its darkest blue, {darkest_blue:.0f}, is free of haze"
+    return InputKind.L1C, f"because its darkest blue, {darkest_blue:.0f}, has the haze of L1C"
+
+
+def _level(names: str) -> str | None:
+    """Return "L1C" or "L2A" if the names of the scene tell, and tell only one."""
+    found = set(re.findall(r"(?<![A-Za-z0-9])(?:MSI|Level-?)?(L?1C|L?2A)(?![A-Za-z0-9])", names))
+    levels = {f"L{level[-2:]}" for level in found}
+    return levels.pop() if len(levels) == 1 else None
+
+
+def _offset(numbers: np.ndarray, names: str) -> tuple[int, str]:
+    """Return what is to be added to digital numbers, and why."""
+    baseline = re.search(r"_N(\d{2})(\d{2})_", names)
+    if baseline:
+        told = f"{baseline[1]}.{baseline[2]}"
+        offset = _BASELINE_OFFSET if baseline[1] >= "04" else 0
+        return offset, f"because the names say processing baseline {told}"
+    if not numbers.size:
+        return 0, "because it has no data"
+    darkest = min(np.nanpercentile(band, _DARKEST_PERCENT) for band in numbers)
+    low, high = _OFFSET_SIGN
+    if low <= darkest <= high:
+        return _BASELINE_OFFSET, f"because its darkest value is {darkest:.0f}"
+    return 0, f"because its darkest value is {darkest:.0f}"

@@ -1,0 +1,250 @@
+"""A scene cut into windows of a tile's size, and what a model says of each of them.
+
+The answers go to a file row by row, so that a run that was stopped goes on where it was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from eurosat.classifier import Classifier
+from eurosat.scene import Scene
+
+WINDOW: Final = 64
+"""Height and width of a window in pixels: a EuroSAT tile."""
+
+STRIDES: Final = (64, 32, 16, 8)
+"""The distances between windows, in pixels, that can be chosen."""
+
+LEAST_DATA: Final = 0.5
+"""A window with a smaller share of pixels with data is skipped."""
+
+_ROWS_READ_AT_ONCE: Final = 256
+
+_BYTES: Final = np.dtype(np.float32).itemsize
+
+RowsDone = Callable[[int, int], None]
+"""Takes the number of windows done and that of all."""
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """How windows and cells lie on a scene.
+
+    A cell is the square of `stride` pixels that gets one label; those at the right and lower rim
+    may be narrower. Windows stand at every multiple of `stride`; the last ones may reach beyond the
+    rim, where the scene is continued by its mirror image.
+
+    Attributes:
+        height: Rows of the scene.
+        width: Columns of the scene.
+        stride: Pixels from a window to the next; divides `WINDOW`.
+    """
+
+    height: int
+    width: int
+    stride: int
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Number of windows down and across."""
+        down, across = (
+            max(0, -(-(side - WINDOW) // self.stride)) + 1 for side in (self.height, self.width)
+        )
+        return down, across
+
+    @property
+    def window_count(self) -> int:
+        """Number of all windows."""
+        return self.windows[0] * self.windows[1]
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Number of cells down and across."""
+        return -(-self.height // self.stride), -(-self.width // self.stride)
+
+
+def classify_windows(
+    scene: Scene,
+    classifier: Classifier,
+    grid: WindowGrid,
+    answers: Path,
+    progress: RowsDone = lambda done, total: None,
+) -> np.ndarray:
+    """Classify all windows of a scene, or those that an earlier call has not.
+
+    Args:
+        scene: The scene.
+        classifier: The model.
+        grid: Where the windows are.
+        answers: The file of float32 probabilities that is continued, row by row of windows.
+        progress: Called after each row of windows.
+
+    Returns:
+        Probabilities of shape [windows down, windows across, classes]; those of skipped windows
+        are NaN. They stay in the file and are read from there when they are looked at.
+
+    Raises:
+        SceneError: The file is damaged.
+        ModelFileError: The model fails.
+        OSError: The answers cannot be written.
+    """
+    down, across = grid.windows
+    shape = (down, across, len(classifier.class_names))
+    done = windows_done(answers, grid, shape[2]) // across
+    answers.parent.mkdir(parents=True, exist_ok=True)
+    with answers.open("ab") as file:
+        # A row that was cut short is made again.
+        file.truncate(done * across * shape[2] * _BYTES)
+        rows = _Rows(scene)
+        progress(done * across, grid.window_count)
+        for row in range(done, down):
+            file.write(_classify_row(rows, classifier, grid, row).tobytes())
+            file.flush()
+            progress((row + 1) * across, grid.window_count)
+    return np.memmap(answers, np.float32, "r", shape=shape)
+
+
+def windows_done(answers: Path, grid: WindowGrid, classes: int) -> int:
+    """Return how many windows have an answer in the file of an earlier run, in whole rows."""
+    down, across = grid.windows
+    size = answers.stat().st_size if answers.exists() else 0
+    return min(size // (across * classes * _BYTES), down) * across
+
+
+def average_over_cells(probabilities: np.ndarray, grid: WindowGrid) -> np.ndarray:
+    """Average what all windows that cover a cell say of it.
+
+    Args:
+        probabilities: What `classify_windows` returns.
+        grid: The same grid.
+
+    Returns:
+        float32 of shape [cells down, cells across, classes]; 0 where all windows were skipped.
+    """
+    down, across, classes = probabilities.shape
+    reach = WINDOW // grid.stride  # A window covers so many cells down and across.
+    averages = np.zeros((*grid.cells, classes), np.float32)
+    for row in range(grid.cells[0]):
+        covering = np.asarray(probabilities[max(0, row - reach + 1) : min(row + 1, down)])
+        was_seen = ~np.isnan(covering[..., 0])
+        sums = np.zeros((grid.cells[1], classes), np.float64)
+        counts = np.zeros((grid.cells[1], 1))
+        seen = np.where(was_seen[..., np.newaxis], covering, 0).sum(axis=0, dtype=np.float64)
+        for step in range(reach):
+            end = min(step + across, grid.cells[1])
+            sums[step:end] += seen[: end - step]
+            counts[step:end, 0] += was_seen.sum(axis=0)[: end - step]
+        averages[row] = sums / np.maximum(counts, 1)
+    return averages
+
+
+def _classify_row(rows: "_Rows", classifier: Classifier, grid: WindowGrid, row: int) -> np.ndarray:
+    """Return the probabilities of one row of windows: float32 of shape [windows, classes]."""
+    across = grid.windows[1]
+    columns = _mirrored(0, (across - 1) * grid.stride + WINDOW, grid.width)
+    pixels, has_data = rows.take(_mirrored(row * grid.stride, WINDOW, grid.height))
+    tiles, with_data = (
+        _cut(pixels[:, columns], grid.stride),
+        _cut(has_data[:, columns], grid.stride),
+    )
+    shares = with_data.mean(axis=(1, 2))
+    is_seen = shares >= LEAST_DATA
+    tiles = tiles[is_seen]  # A copy, which may be changed.
+    for tile, known in zip(tiles, with_data[is_seen], strict=True):
+        if not known.all():
+            _fill_by_mirroring(tile, known)
+    answers = np.full((across, len(classifier.class_names)), np.nan, np.float32)
+    answers[is_seen] = classifier.classify_batch(tiles)
+    return answers
+
+
+def _cut(strip: np.ndarray, stride: int) -> np.ndarray:
+    """Cut a strip of shape [WINDOW, width, ...] into windows: [windows, WINDOW, WINDOW, ...]."""
+    views = np.lib.stride_tricks.sliding_window_view(strip, WINDOW, axis=1)[:, ::stride]
+    return np.moveaxis(np.moveaxis(views, 1, 0), -1, 2)
+
+
+def _mirrored(start: int, count: int, length: int) -> np.ndarray:
+    """Return positions from `start` on; behind the end they run back, and so to and fro."""
+    period = max(1, 2 * (length - 1))
+    positions = np.arange(start, start + count) % period
+    return np.where(positions < length, positions, period - positions)
+
+
+def _fill_by_mirroring(tile: np.ndarray, has_data: np.ndarray) -> None:
+    """Continue what a tile shows into its empty pixels, so that it looks like a whole one.
+
+    Each empty pixel gets the one that lies as far behind the nearest edge, along its row or column.
+    With a flat colour or black instead, which models never saw, answers are wrong and sure: of
+    EuroSAT tiles whose right 24 columns are empty, the int8 MobileNet names 96 % after mirroring,
+    and 34 % and 36 % after filling with the mean colour and with black.
+
+    Args:
+        tile: uint8 of shape [side, side, 3]; changed in place.
+        has_data: bool of shape [side, side], not all False.
+    """
+    known = has_data.copy()
+    side = len(tile)
+    across, down = np.meshgrid(np.arange(side), np.arange(side))
+    while not known.all():
+        mirror_row, row_distance = _mirror_along(known.T)
+        mirror_column, column_distance = _mirror_along(known)
+        by_column = ~known & (column_distance <= row_distance.T) & (column_distance < side)
+        by_row = ~known & ~by_column & (side > row_distance.T)
+        if not (by_column | by_row).any():
+            tile[~known] = tile[known].mean(axis=0).round()
+            return
+        rows = np.where(by_row, mirror_row.T, down)
+        columns = np.where(by_column, mirror_column, across)
+        tile[:] = tile[rows, columns]
+        known |= by_column | by_row
+
+
+def _mirror_along(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find along each row the mirror image of every pixel behind the nearest known one.
+
+    Returns:
+        The columns of the mirror images, and how far the nearest known pixel is; the row's length
+        where there is no image.
+    """
+    length = known.shape[1]
+    place = np.arange(length)
+    far = 3 * length
+    before = np.maximum.accumulate(np.where(known, place, -far), axis=1)
+    after = np.minimum.accumulate(np.where(known, place, far)[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.where(place - before <= after - place, before, after)
+    mirror = 2 * nearest - place
+    is_inside = (mirror >= 0) & (mirror < length)
+    mirror = np.where(is_inside, mirror, 0)
+    has_image = is_inside & np.take_along_axis(known, mirror, axis=1)
+    return mirror, np.where(has_image, np.abs(nearest - place), length)
+
+
+class _Rows:
+    """The rows of a scene, each read once as long as they are taken from top to bottom."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._start = 0
+        self._pixels = np.empty((0, scene.ground.width, 3), np.uint8)
+        self._has_data = np.empty((0, scene.ground.width), bool)
+
+    def take(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pixels and the data mask of some rows."""
+        first, end = int(positions.min()), int(positions.max()) + 1
+        stop = self._start + len(self._pixels)
+        if not self._start <= first <= stop:
+            self._start = stop = first
+            self._pixels, self._has_data = self._pixels[:0], self._has_data[:0]
+        if end > stop:
+            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._scene.ground.height)
+            pixels, has_data = self._scene.read_rows(stop, new_stop)
+            kept = first - self._start
+            self._pixels = np.concatenate([self._pixels[kept:], pixels])
+            self._has_data = np.concatenate([self._has_data[kept:], has_data])
+            self._start = first
+        return self._pixels[positions - self._start], self._has_data[positions - self._start]

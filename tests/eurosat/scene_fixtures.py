@@ -1,0 +1,78 @@
+"""Scenes that the tests write, and the real ones that stand beside the checkout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eurosat.classifier import Classifier
+from eurosat.land_map import MapSettings, map_scene
+from eurosat.model_file import shipped_model_path
+from eurosat.scene import Scene
+
+rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra scene")
+
+UTM = "EPSG:32630"
+REAL_SCENES = Path(__file__).resolve().parents[3] / "shared" / "scenes"
+
+
+def grid_at(x: float = 694_000, y: float = 4_220_000, size: float = 10) -> Any:
+    """A north-up grid whose upper left corner lies at a place in UTM 30, in Spain."""
+    return rasterio.Affine(size, 0, x, 0, -size, y)
+
+
+def texture(height: int, width: int, seed: int = 0, low: int = 1, high: int = 256) -> np.ndarray:
+    """Return uint8 RGB of shape [height, width, 3]: patches of many colours, no pixel empty."""
+    dice = np.random.default_rng(seed)
+    patches = dice.integers(low, high - 20, (-(-height // 16), -(-width // 16), 3))
+    ground = patches.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
+    return (ground + dice.integers(0, 20, (height, width, 3))).astype(np.uint8)
+
+
+def write_scene(
+    path: Path,
+    bands: np.ndarray,
+    *,
+    crs: str | None = UTM,
+    transform: Any = None,
+    names: tuple[str, ...] = (),
+    **profile: Any,
+) -> Path:
+    """Write an array of shape [bands, height, width] as a GeoTIFF or what `driver` says."""
+    place = {} if crs is None else {"crs": crs, "transform": transform or grid_at()}
+    count, height, width = bands.shape
+    size = {"count": count, "height": height, "width": width, "dtype": bands.dtype.name}
+    with rasterio.open(path, "w", **({"driver": "GTiff"} | size | place | profile)) as file:
+        file.write(bands)
+        for number, name in enumerate(names, 1):
+            file.set_band_description(number, name)
+    return path
+
+
+def write_rgb(path: Path, pixels: np.ndarray, **options: Any) -> Path:
+    """Write uint8 RGB of shape [height, width, 3]."""
+    return write_scene(path, np.moveaxis(pixels, 2, 0), **options)
+
+
+def real_scene(name: str) -> Path:
+    """Return a real Sentinel-2 scene, or skip the test where it is absent."""
+    path = REAL_SCENES / name
+    if not path.exists():
+        pytest.skip(f"{name} is not there")
+    return path
+
+
+def read_all(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Return all pixels of a scene, and where it has data."""
+    return scene.read_rows(0, scene.ground.height)
+
+
+def small_classifier() -> Classifier:
+    """The smaller of the shipped models."""
+    return Classifier(shipped_model_path("cnn-int8"))
+
+
+def make_map(path: Path, folder: Path, **settings: Any) -> Path:
+    """Map a scene with the smaller shipped model and return the folder."""
+    return map_scene(path, folder, small_classifier(), MapSettings(**settings)).folder

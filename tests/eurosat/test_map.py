@@ -1,0 +1,416 @@
+"""`eurosat-map`: every file of a map, many scenes, and a run that is stopped."""
+
+import csv
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eurosat.images import read_image
+from eurosat.labels import EUROSAT_CLASSES
+
+from .scene_fixtures import (
+    grid_at,
+    make_map,
+    rasterio,
+    real_scene,
+    small_classifier,
+    texture,
+    write_rgb,
+)
+
+Command = Callable[..., CompletedProcess[str]]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+SMALL = ("--model", "cnn-int8")
+UNSURE, NODATA = 10, 255
+FILES = {
+    "areas.csv",
+    "classes.geojson",
+    "classes.tif",
+    "classes.tif.aux.xml",
+    "confidence.tif",
+    "map.json",
+    "map.png",
+    "report.html",
+}
+
+
+def values_in(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read(1)
+
+
+def areas_in(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "areas.csv").open(newline="", encoding="utf-8") as file:
+        return {row["class"]: row for row in csv.DictReader(file)}
+
+
+def features_in(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "classes.geojson").read_text(encoding="utf-8"))["features"]
+
+
+def scene_with_gaps(height: int, width: int) -> np.ndarray:
+    """Pixels with a slanting empty rim, an empty square and an empty spot."""
+    pixels = texture(height, width)
+    rows, columns = np.mgrid[:height, :width]
+    pixels[columns < 25 - rows // 16] = 0
+    pixels[100:170, 60:140] = 0
+    pixels[20, 100] = 0
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A finished map of a scene of 416 x 521 pixels with gaps, and where the scene has data."""
+    folder = tmp_path_factory.mktemp("gaps")
+    pixels = scene_with_gaps(521, 416)
+    path = write_rgb(folder / "scene.tif", pixels)
+    return make_map(path, folder / "map", stride=32, unsure_below=0.6), np.asarray(
+        pixels.any(axis=2)
+    )
+
+
+# What is in the files
+
+
+def test_all_files_are_there_and_nothing_else(gaps: tuple[Path, np.ndarray]):
+    assert {file.name for file in gaps[0].iterdir()} == FILES
+
+
+def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path, np.ndarray]):
+    folder, has_data = gaps
+    classes, confidence = (values_in(folder / f"{n}.tif") for n in ("classes", "confidence"))
+    assert np.array_equal(classes != NODATA, has_data)
+    assert np.array_equal(confidence != NODATA, has_data)
+    assert classes[has_data].max() <= UNSURE
+    assert confidence[has_data].max() <= 100
+    rows = areas_in(folder)
+    names = [cover.name for cover in EUROSAT_CLASSES]
+    assert list(rows) == [*names, "unsure", "nodata"]
+    counts = np.bincount(classes.ravel(), minlength=256)
+    for value, name in [*enumerate([*names, "unsure"]), (NODATA, "nodata")]:
+        row = rows[name]
+        assert int(row["pixels"]) == counts[value]
+        assert float(row["area_m2"]) == counts[value] * 100
+        assert float(row["area_ha"]) == pytest.approx(counts[value] / 100)
+        assert float(row["area_km2"]) == pytest.approx(counts[value] / 10_000)
+        assert row["pixel_size"] == "10 m"
+        if name != "nodata" and counts[value]:
+            expected = confidence[classes == value].mean() / 100
+            assert float(row["mean_confidence"]) == pytest.approx(expected, abs=0.005)
+    valid = sum(float(row["area_m2"]) for name, row in rows.items() if name != "nodata")
+    assert valid == has_data.sum() * 100
+    assert sum(float(rows[name]["share_of_classified"]) for name in names) == pytest.approx(1)
+    assert sum(int(row["cells"]) for row in rows.values()) == 17 * 13
+    assert 0 < counts[UNSURE] < has_data.sum()
+
+
+def test_the_label_is_the_most_probable_class_or_unsure(gaps: tuple[Path, np.ndarray]):
+    classes, confidence = (values_in(gaps[0] / f"{n}.tif") for n in ("classes", "confidence"))
+    sure = (classes < UNSURE) & (confidence != 60)
+    unsure = (classes == UNSURE) & (confidence != 60)
+    assert confidence[sure].min() > 60
+    assert confidence[unsure].max() < 60
+
+
+def test_a_map_of_tiles_names_each_as_classifying_does(small_archive: Path, tmp_path: Path):
+    with zipfile.ZipFile(small_archive) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")][::34][:12]
+        tiles = [read_image(archive.read(name)) for name in names]
+    mosaic = np.concatenate([np.concatenate(tiles[row : row + 4], axis=1) for row in (0, 4, 8)])
+    path = write_rgb(tmp_path / "mosaic.tif", mosaic)
+    classes = values_in(make_map(path, tmp_path / "map") / "classes.tif")
+    classifier = small_classifier()
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, 4)
+        cell = classes[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64]
+        answer = classifier.classify(tile)
+        label = classifier.class_names.index(answer.label)
+        assert (cell == (UNSURE if answer.is_unsure else label)).all()
+
+
+def test_the_rasters_are_valid_cogs_in_the_right_place_and_colours(tmp_path: Path):
+    cogeo = pytest.importorskip("rio_cogeo")
+    pixels = texture(600, 1100)
+    folder = make_map(write_rgb(tmp_path / "scene.tif", pixels), tmp_path / "map")
+    for name in ("classes.tif", "confidence.tif"):
+        is_valid, errors, warnings = cogeo.cog_validate(folder / name, strict=True)
+        assert (is_valid, errors, warnings) == (True, [], [])
+        with rasterio.open(folder / name) as file:
+            assert (file.crs.to_epsg(), file.transform) == (32630, grid_at())
+            assert (file.nodata, file.dtypes) == (255, ("uint8",))
+            assert file.block_shapes == [(512, 512)]
+            assert file.compression.name == "deflate"
+            assert file.overviews(1) != []
+    with rasterio.open(folder / "classes.tif") as file:
+        colours = file.colormap(1)
+        for value, cover in enumerate(EUROSAT_CLASSES):
+            assert "#{:02X}{:02X}{:02X}".format(*colours[value][:3]) == cover.colour
+            assert file.tags()[f"CLASS_{value}"] == cover.name
+        assert file.tags()["CLASS_10"] == "unsure"
+        # Overviews by mode hold classes, not means of their numbers.
+        small = file.read(1, out_shape=(300, 550))
+        assert set(np.unique(small)) <= set(np.unique(file.read(1)))
+    assert "<Category>Annual crop</Category>" in (folder / "classes.tif.aux.xml").read_text()
+
+
+def test_the_polygons_are_the_classes_in_the_right_place(gaps: tuple[Path, np.ndarray]):
+    from rasterio.features import rasterize
+    from rasterio.warp import transform_geom
+
+    folder, _ = gaps
+    classes = values_in(folder / "classes.tif")
+    features = features_in(folder)
+    numbers = {cover.name: n for n, cover in enumerate(EUROSAT_CLASSES)} | {"unsure": UNSURE}
+    back = [
+        (
+            transform_geom("EPSG:4326", "EPSG:32630", feature["geometry"]),
+            numbers[feature["properties"]["class"]],
+        )
+        for feature in features
+    ]
+    drawn = rasterize(back, classes.shape, fill=NODATA, transform=grid_at(), dtype="uint8")
+    assert np.array_equal(drawn, classes)
+    # On the spot, as another library sees it.
+    pyproj = pytest.importorskip("pyproj")
+    to_degrees = pyproj.Transformer.from_crs(32630, 4326, always_xy=True).transform
+    corners = np.array([c for f in features for c in f["geometry"]["coordinates"][0]])
+    assert corners.max(axis=0) == pytest.approx(to_degrees(694_000 + 4160, 4_220_000), abs=2e-3)
+    areas = areas_in(folder)
+    for name in numbers:
+        mine = [f["properties"]["area_m2"] for f in features if f["properties"]["class"] == name]
+        assert sum(mine) == float(areas[name]["area_m2"])
+
+
+def test_the_polygons_follow_rfc_7946(gaps: tuple[Path, np.ndarray]):
+    text = (gaps[0] / "classes.geojson").read_text(encoding="utf-8")
+    assert "crs" not in json.loads(text)
+    assert not re.search(r"\d\.\d{8}", text), "a centimetre is fine enough"
+    rings = 0
+    for feature in features_in(gaps[0]):
+        assert 0 <= feature["properties"]["confidence"] <= 1
+        for number, ring in enumerate(feature["geometry"]["coordinates"]):
+            assert ring[0] == ring[-1]
+            x, y = np.array(ring).T
+            area = np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])
+            assert (area > 0) == (number == 0), "outer rings run counter-clockwise, holes do not"
+            rings += number
+    assert rings > 0, "the scene has holes"
+
+
+def test_long_edges_follow_the_ground(tmp_path: Path):
+    pixels = np.full((64, 3000, 3), (60, 90, 100), np.uint8)
+    folder = make_map(write_rgb(tmp_path / "wide.tif", pixels), tmp_path / "map")
+    (feature,) = features_in(folder)
+    ring = np.array(feature["geometry"]["coordinates"][0])
+    pyproj = pytest.importorskip("pyproj")
+    to_metres = pyproj.Transformer.from_crs(4326, 32630, always_xy=True).transform
+    middles = (ring[:-1] + ring[1:]) / 2
+    _, y = to_metres(*middles.T)
+    from_edge = np.minimum(abs(y - 4_220_000), abs(y - (4_220_000 - 640)))
+    assert np.sort(from_edge)[:-2].max() < 1, "but for the two short sides"
+
+
+def test_the_picture_shows_the_map_in_its_colours(gaps: tuple[Path, np.ndarray]):
+    picture = np.asarray(Image.open(gaps[0] / "map.png").convert("RGB")).reshape(-1, 3)
+    classes = values_in(gaps[0] / "classes.tif")
+    for value in np.unique(classes[classes < UNSURE]):
+        colour = bytes.fromhex(EUROSAT_CLASSES[value].colour[1:])
+        share = (picture == tuple(colour)).all(axis=1).mean()
+        # A panel takes about a third of the picture.
+        assert share > 0.1 * (classes == value).mean()
+
+
+class Links(HTMLParser):
+    """Collects what a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+def test_the_report_needs_no_other_file(gaps: tuple[Path, np.ndarray]):
+    page = (gaps[0] / "report.html").read_text(encoding="utf-8")
+    links = Links()
+    links.feed(page)
+    assert [link[:22] for link in links.found] == ["data:image/png;base64,"]
+    assert "url(" not in page
+    area = areas_in(gaps[0])["unsure"]["area_ha"]
+    assert f"<td>{float(area):,.2f}</td>" in page
+    assert "640 m" in page
+
+
+def test_without_a_coordinate_system_sizes_are_assumed_and_polygons_left_out(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "bare.png", texture(201, 201), crs=None, driver="PNG")
+    done = command_here("eurosat-map", path, "--out", "maps", *SMALL)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "maps" / "bare"
+    assert {file.name for file in folder.iterdir()} == FILES - {"classes.geojson"}
+    assert {row["pixel_size"] for row in areas_in(folder).values()} == {"10 m assumed"}
+    assert "10 m assumed" in done.stdout
+    assert "10 m to a pixel are assumed" in done.stderr
+    assert "nobody knows where" in (folder / "report.html").read_text(encoding="utf-8")
+    with rasterio.open(folder / "classes.tif") as file:
+        assert (file.crs, file.shape) == (None, (201, 201))
+
+
+def test_names_and_titles_do_no_harm_in_pages(tmp_path: Path):
+    path = write_rgb(tmp_path / "a & <b>.tif", texture(64, 64))
+    page = (make_map(path, tmp_path / "map") / "report.html").read_text(encoding="utf-8")
+    assert "a &amp; &lt;b&gt;.tif" in page
+    assert "<b>" not in page
+
+
+# The command
+
+
+def test_windows_and_time_are_said_before_and_the_table_after(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(201, 130))
+    done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "130 × 201 pixels of 10 m, 24 windows at stride 32, " in done.stderr
+    assert "Taken for 8-bit colours scaled like EuroSAT" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("scene.tif mapped: 261.3 ha with data")
+
+
+def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_here: Command):
+    good = write_rgb(tmp_path / "good.tif", texture(64, 64))
+    (tmp_path / "other").mkdir()
+    shutil.copy(good, tmp_path / "other" / "good.tif")
+    bad = tmp_path / "bad.tif"
+    bad.write_text("no scene")
+    again = tmp_path / "other" / "good.tif"
+    done = command_here("eurosat-map", good, bad, again, "--out", "maps", *SMALL)
+    assert done.returncode == 1
+    assert [file.name for file in sorted((tmp_path / "maps").iterdir())] == ["good", "good-2"]
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert "bad.tif" in error
+    done = command_here("eurosat-map", bad, bad, "--out", "maps", *SMALL)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--stride", 24), "64, 32, 16 or 8"),
+        (("--bands", "4,3"), "4,3,2"),
+        (("--model", "no-such"), "no-such"),
+    ],
+)
+def test_wrong_options_are_refused(
+    tmp_path: Path, command_here: Command, options: tuple[object, ...], part: str
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(64, 64))
+    done = command_here("eurosat-map", path, "--out", "maps", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"Error: .+\.\n", done.stderr)
+    assert part in done.stderr
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, command_here: Command):
+    path = write_rgb(tmp_path / "scene.tif", texture(64, 64))
+    (tmp_path / "maps").write_text("a file")
+    done = command_here("eurosat-map", path, "--out", "maps", *SMALL)
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: .+cannot be written.+\.\n", done.stderr.splitlines(True)[-1])
+
+
+def test_a_scene_cut_short_leaves_no_map(tmp_path: Path, command_here: Command):
+    whole = write_rgb(tmp_path / "whole.tif", texture(900, 400)).read_bytes()
+    path = tmp_path / "cut.tif"
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    done = command_here("eurosat-map", path, "--out", "maps", *SMALL)
+    assert done.returncode == 2
+    assert "cut.tif is damaged or cut short" in done.stderr
+    assert not (tmp_path / "maps" / "cut" / "classes.tif").exists()
+
+
+def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command_here: Command):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    first = command_here(*line)
+    record = tmp_path / "maps" / "scene" / "map.json"
+    made = record.stat().st_mtime_ns
+    second = command_here(*line)
+    assert record.stat().st_mtime_ns == made
+    assert second.stdout == first.stdout.replace("mapped:", "was mapped before:")
+    third = command_here(*line, "--unsure-below", 0)
+    assert record.stat().st_mtime_ns > made
+    assert "Unsure" not in third.stdout
+    write_rgb(path, texture(128, 128, seed=5))
+    assert "was mapped before" not in command_here(*line).stdout
+
+
+def stop_midway(process: "subprocess.Popen[str]", answers: Path, how: signal.Signals) -> str:
+    """Stop a process when it has classified some rows; return what it said."""
+    while process.poll() is None and not (answers.exists() and answers.stat().st_size):
+        time.sleep(0.01)
+    process.send_signal(how)
+    return process.communicate()[1]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_map(
+    tmp_path: Path, command: Command, start_command: Start
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
+    line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
+    folder = tmp_path / "maps" / "scene"
+    answers = folder / "unfinished" / "probabilities.float32"
+    stop_midway(start_command(*line, "--out", "maps"), answers, signal.SIGKILL)
+    rows = answers.stat().st_size // (29 * 10 * 4)
+    assert 0 < rows < 41, "killed before the end"
+    done = command(*line, "--out", "maps")
+    assert done.returncode == 0, done.stderr
+    assert f"Goes on after {29 * rows:,} windows." in done.stderr
+    assert not answers.parent.exists()
+    whole = make_map(path, tmp_path / "whole", stride=16)
+    for name in sorted(FILES - {"map.json"}):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="Windows sends Ctrl-C another way")
+def test_ctrl_c_leaves_what_is_done(tmp_path: Path, start_command: Start):
+    path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
+    line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1, "--out", "maps")
+    answers = tmp_path / "maps" / "scene" / "unfinished" / "probabilities.float32"
+    process = start_command(*line)
+    said = stop_midway(process, answers, signal.SIGINT)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("Stopped.")
+    assert "Traceback" not in said
+    assert answers.stat().st_size > 0
+
+
+# Real scenes
+
+
+def test_a_real_scene_is_mapped_in_its_place(tmp_path: Path):
+    folder = make_map(real_scene("spain_s2hand.tif"), tmp_path / "map", stride=32)
+    with rasterio.open(folder / "classes.tif") as file:
+        longitude, latitude = file.lnglat()
+    assert (longitude, latitude) == pytest.approx((-0.759, 38.106), abs=0.001)
+    rows = areas_in(folder)
+    valid = sum(int(row["pixels"]) for name, row in rows.items() if name != "nodata")
+    # 512 x 512 pixels of 7.88 m x 9.97 m, as the note beside the scene says.
+    assert valid * 100 == pytest.approx(512 * 512 * 7.88 * 9.97, rel=0.005)

@@ -1,0 +1,300 @@
+"""Scenes: which bands, which values, which ground, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eurosat.errors import SceneError
+from eurosat.scene import Scene, open_scene
+from eurosat.scene_input import InputKind, Scaling
+
+from .conftest import assert_one_sentence
+from .scene_fixtures import (
+    grid_at,
+    rasterio,
+    read_all,
+    real_scene,
+    texture,
+    write_rgb,
+    write_scene,
+)
+
+
+def pixels_of(path: Path, **options: object) -> np.ndarray:
+    with open_scene(path, **options) as scene:  # pyright: ignore[reportArgumentType]
+        return read_all(scene)[0]
+
+
+def reflectance(seed: int = 0, low: int = 300) -> np.ndarray:
+    """Digital numbers of shape [3, 70, 80], most of them within EuroSAT's range."""
+    return np.random.default_rng(seed).integers(low, 3000, (3, 70, 80)).astype(np.uint16)
+
+
+def said(scene: Scene) -> str:
+    return " ".join([*scene.notes, *scene.warnings])
+
+
+# Bands
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("B2", "B3", "B4", "B8"), (3, 2, 1)),
+        (("B02 (490 nm)", "B03 (560 nm)", "B04 (665 nm)", "B8A"), (3, 2, 1)),
+        (("Red edge 1", "blue", "green", "B4 - Red"), (4, 3, 2)),
+        (("Blue", "Green", "Red", "NIR"), (3, 2, 1)),
+    ],
+)
+def test_bands_are_found_by_their_names(
+    tmp_path: Path, names: tuple[str, ...], expected: tuple[int, ...]
+):
+    values = np.random.default_rng(0).integers(1, 255, (4, 10, 12)).astype(np.uint8)
+    path = write_scene(tmp_path / "s.tif", values, names=names)
+    with open_scene(path) as scene:
+        assert scene.bands == expected
+        assert "names" in said(scene)
+        assert np.array_equal(read_all(scene)[0], np.moveaxis(values[np.array(expected) - 1], 0, 2))
+
+
+def test_all_bands_of_sentinel_2_have_a_known_order(tmp_path: Path):
+    values = np.random.default_rng(0).integers(1, 255, (13, 9, 9)).astype(np.uint8)
+    with open_scene(write_scene(tmp_path / "s.tif", values, photometric="minisblack")) as scene:
+        assert scene.bands == (4, 3, 2)
+
+
+def test_bands_can_be_told(tmp_path: Path):
+    values = np.random.default_rng(0).integers(1, 255, (5, 9, 9)).astype(np.uint8)
+    path = write_scene(tmp_path / "s.tif", values, photometric="minisblack")
+    with pytest.raises(SceneError, match=r"5 bands .*--bands") as refused, open_scene(path):
+        pass
+    assert_one_sentence(refused.value)
+    found = pixels_of(path, bands=(5, 1, 3))
+    assert np.array_equal(found, np.moveaxis(values[[4, 0, 2]], 0, 2))
+    with pytest.raises(SceneError, match="names one that it has not"):
+        pixels_of(path, bands=(6, 1, 3))
+
+
+# Values
+
+
+def test_l1c_is_scaled_as_gdal_scaled_eurosat(tmp_path: Path):
+    values = reflectance()
+    path = write_scene(tmp_path / "s.tif", values)
+    # gdal_translate -scale 0 2750 1 255 makes such a virtual file.
+    source = f'<SourceFilename relativeToVRT="0">{path}</SourceFilename>'
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{n}"><ComplexSource>{source}'
+        f"<SourceBand>{n}</SourceBand><ScaleOffset>1</ScaleOffset>"
+        f"<ScaleRatio>{254 / 2750}</ScaleRatio></ComplexSource></VRTRasterBand>"
+        for n in (1, 2, 3)
+    )
+    virtual = f'<VRTDataset rasterXSize="80" rasterYSize="70">{bands}</VRTDataset>'
+    with rasterio.open(virtual) as file:
+        expected = np.moveaxis(file.read(), 0, 2)
+    assert np.array_equal(pixels_of(path, kind=InputKind.L1C, offset=0), expected)
+
+
+def test_the_ends_of_the_scale_are_exact():
+    numbers = np.array([-5, 0, 1, 2750, 9000], np.int16)
+    assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [1, 1, 1, 255, 255]
+    shifted = numbers.clip(0).astype(np.uint16) + np.uint16(1000)
+    assert Scaling(InputKind.L2A, -1000).to_pixels(shifted).tolist() == [1, 1, 1, 255, 255]
+
+
+def test_the_true_colour_images_of_esa_are_scaled_by_their_brightest_value():
+    values = np.array([0, 100, 197, 255], np.uint8)
+    # 255 stands for 3558 in L1C and for 2000 in L2A; EuroSAT shows 2750 as 255.
+    assert Scaling(InputKind.L1C_TCI).to_pixels(values).tolist() == [1, 130, 255, 255]
+    assert Scaling(InputKind.L2A_TCI).to_pixels(values).tolist() == [1, 73, 144, 186]
+
+
+def test_reflectance_from_0_to_1_is_known_as_such(tmp_path: Path):
+    values = reflectance()
+    path = write_scene(tmp_path / "share.tif", (values / 10_000).astype(np.float32))
+    whole = write_scene(tmp_path / "whole.tif", values)
+    options = {"kind": InputKind.L1C, "offset": 0}
+    assert np.abs(pixels_of(path, **options).astype(int) - pixels_of(whole, **options)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [
+        ("S2B_MSIL1C_20230111T121649_N0509_R066_T27PTS.tif", -1000),
+        ("S2B_MSIL1C_20180111T121649_N0206_R066_T27PTS.tif", 0),
+    ],
+)
+def test_the_baseline_in_the_name_tells_the_offset(tmp_path: Path, name: str, offset: int):
+    with open_scene(write_scene(tmp_path / name, reflectance(low=1001))) as scene:
+        assert scene.scaling == Scaling(InputKind.L1C, offset)
+        assert "baseline" in said(scene)
+
+
+def test_auto_tells_haze_from_none_and_sees_the_offset(tmp_path: Path):
+    clear = reflectance(low=100)
+    hazy = clear + np.array([400, 600, 800], np.uint16)[:, None, None]
+    for name, values, expected in (
+        ("clear", clear, Scaling(InputKind.L2A)),
+        ("hazy", hazy, Scaling(InputKind.L1C)),
+        ("clear-offset", clear + np.uint16(1000), Scaling(InputKind.L2A, -1000)),
+        ("hazy-offset", hazy + np.uint16(1000), Scaling(InputKind.L1C, -1000)),
+    ):
+        with open_scene(write_scene(tmp_path / f"{name}.tif", values)) as scene:
+            assert scene.scaling == expected, name
+
+
+def test_auto_reads_the_level_of_a_true_colour_image_in_its_path(tmp_path: Path):
+    for product, kind in (("S2A_MSIL1C_X.SAFE", "l1c-tci"), ("S2A_MSIL2A_X.SAFE", "l2a-tci")):
+        (tmp_path / product).mkdir()
+        path = write_rgb(tmp_path / product / "T30_TCI_10m.tif", texture(20, 20))
+        with open_scene(path) as scene:
+            assert scene.scaling.kind == kind
+            assert "TCI" in said(scene)
+
+
+def test_what_cannot_be_is_refused(tmp_path: Path):
+    eight = write_rgb(tmp_path / "eight.tif", texture(20, 20))
+    sixteen = write_scene(tmp_path / "sixteen.tif", reflectance())
+    for path, kind in ((eight, InputKind.L1C), (sixteen, InputKind.L2A_TCI)):
+        with pytest.raises(SceneError, match="choose") as refused:
+            pixels_of(path, kind=kind)
+        assert_one_sentence(refused.value)
+
+
+def test_colours_far_from_eurosat_are_warned_of(tmp_path: Path):
+    usual, odd = np.array([88, 97, 104]), np.array([66, 75, 49])  # Those of L2A true colour.
+    noise = np.random.default_rng(0).integers(-30, 31, (40, 40, 3))
+    for mean, count in ((usual, 0), (odd, 1)):
+        path = write_rgb(tmp_path / f"{count}.tif", (mean + noise).astype(np.uint8))
+        with open_scene(path) as scene:
+            assert len(scene.warnings) == count
+    assert "66/75/49" in scene.warnings[0]
+
+
+# Pixels without data
+
+
+def test_a_pixel_is_empty_if_all_its_bands_are(tmp_path: Path):
+    pixels = texture(30, 40)
+    pixels[3, 4] = 0
+    pixels[5, 6, :2] = 0  # A dark lake has zeros in single bands.
+    pixels[7, 8] = 255
+    pixels[9, 10, 1] = 255
+    plain = write_rgb(tmp_path / "plain.tif", pixels)
+    tagged = write_rgb(tmp_path / "tagged.tif", pixels, nodata=255)
+    for path, empty in ((plain, [[3, 4]]), (tagged, [[3, 4], [7, 8]])):
+        with open_scene(path) as scene:
+            assert np.argwhere(~read_all(scene)[1]).tolist() == empty
+
+
+def test_an_alpha_band_says_what_is_empty(tmp_path: Path):
+    pixels = np.dstack([texture(30, 40), np.full((30, 40), 255, np.uint8)])
+    pixels[:10, :, 3] = 0
+    path = write_rgb(tmp_path / "s.png", pixels, crs=None, driver="PNG")
+    with open_scene(path) as scene:
+        assert scene.bands == (1, 2, 3)
+        assert read_all(scene)[1].sum(axis=1).tolist() == [0] * 10 + [40] * 20
+
+
+# Ground
+
+
+def square_scene(path: Path, crs: str, transform: object, size: tuple[int, int]) -> np.ndarray:
+    """Write a grey scene with a white square, and return the square's middle: x and y."""
+    height, width = size
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    rows, columns = slice(height // 4, height // 4 + 20), slice(width // 2, width // 2 + 20)
+    pixels[rows, columns] = 250
+    write_rgb(path, pixels, crs=crs, transform=transform)
+    return np.array(transform @ (width // 2 + 10, height // 4 + 10))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "code"),
+    [
+        ("EPSG:4326", rasterio.Affine(8.98e-5, 0, -0.79, 0, -8.98e-5, 38.13), 32630),
+        ("EPSG:4326", rasterio.Affine(1.2e-4, 0, 151.1, 0, -9e-5, -33.8), 32756),
+        ("EPSG:3857", rasterio.Affine(12.7, 0, -88_000, 0, -12.7, 4_600_000), 32630),
+        ("EPSG:32630", rasterio.Affine(8, 6, 694_000, 6, -8, 4_220_000), 32630),  # Turned.
+        ("EPSG:32630", rasterio.Affine(10, 0, 694_000, 0, 10, 4_215_000), 32630),  # South up.
+        ("EPSG:32630", rasterio.Affine(20, 0, 694_000, 0, -20, 4_220_000), 32630),
+        ("EPSG:2230", rasterio.Affine(33, 0, 6_300_000, 0, -33, 1_900_000), 32611),  # Feet.
+    ],
+)
+def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: object, code: int):
+    pyproj = pytest.importorskip("pyproj")
+    place = square_scene(tmp_path / "s.tif", crs, transform, (160, 200))
+    with open_scene(tmp_path / "s.tif") as scene:
+        assert scene.ground.is_resampled
+        assert scene.ground.crs_name == f"EPSG:{code}"
+        assert scene.ground.pixel_size == (10, 10)
+        assert "Resampled" in said(scene)
+        pixels, has_data = read_all(scene)
+        rows, columns = np.nonzero(pixels[..., 0] > 170)
+        x, y = scene.ground.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
+        expected = pyproj.Transformer.from_crs(crs, code, always_xy=True).transform(*place)
+        assert np.hypot(x - expected[0], y - expected[1]) < 10
+        # What lies beside the scene is empty; the scene's own area is what it was.
+        determinant = abs(transform.determinant)  # type: ignore[attr-defined]
+        if crs == "EPSG:32630":
+            assert has_data.sum() * 100 == pytest.approx(160 * 200 * determinant, rel=0.03)
+
+
+def test_a_grid_of_10_m_stays_as_it_is(tmp_path: Path):
+    pixels = texture(50, 60)
+    with open_scene(write_rgb(tmp_path / "s.tif", pixels)) as scene:
+        assert not scene.ground.is_resampled
+        assert scene.ground.transform == grid_at()
+        assert np.array_equal(read_all(scene)[0], pixels)
+
+
+def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
+    with open_scene(
+        write_rgb(tmp_path / "s.png", texture(50, 60), crs=None, driver="PNG")
+    ) as scene:
+        assert scene.ground.crs_name is None
+        assert scene.ground.pixel_name == "10 m assumed"
+        assert "10 m to a pixel are assumed" in said(scene)
+
+
+# Real scenes
+
+
+def test_the_real_l1c_scene_is_known_as_such():
+    with (
+        open_scene(real_scene("spain_s2hand.tif")) as raw,
+        open_scene(real_scene("spain_utm10m_eurosat_scaling.tif")) as made,
+    ):
+        assert raw.scaling == Scaling(InputKind.L1C)
+        assert raw.bands == (4, 3, 2)
+        assert raw.ground.crs_name == made.ground.crs_name == "EPSG:32630"
+        assert raw.warnings == made.warnings == ()
+        # GDAL made the second file of the first; its grid is shifted by less than a pixel.
+        means = [pixels[has_data].mean(axis=0) for pixels, has_data in map(read_all, (raw, made))]
+        assert np.abs(means[0] - means[1]).max() < 1
+
+
+def test_the_real_l2a_scene_is_known_as_such():
+    with open_scene(real_scene("demmin_sentinel2_fields.tif")) as scene:
+        assert scene.scaling == Scaling(InputKind.L2A)
+        assert scene.bands == (1, 2, 3)
+        assert len(scene.warnings) == 1
+
+
+# What is no scene
+
+
+def test_bad_files_are_refused_in_one_sentence(tmp_path: Path):
+    (tmp_path / "text.tif").write_text("no scene")
+    (tmp_path / "empty.tif").touch()
+    whole = write_rgb(tmp_path / "whole.tif", texture(300, 300)).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    write_rgb(tmp_path / "black.tif", np.zeros((20, 20, 3), np.uint8))
+    write_scene(tmp_path / "grey.tif", np.ones((1, 20, 20), np.uint8))
+    (tmp_path / "folder.tif").mkdir()
+    for name in ("text", "empty", "cut", "black", "grey", "folder", "absent"):
+        with pytest.raises(SceneError) as refused:
+            pixels_of(tmp_path / f"{name}.tif")
+        assert_one_sentence(refused.value)
+        assert f"{name}.tif" in str(refused.value)
