@@ -34,7 +34,7 @@ from eurosat.images import read_image
 
 CLASSES = ("Forest", "Highway", "Industrial", "Pasture", "River", "SeaLake")
 TILES_OF_A_CLASS = 10
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 """How long a test waits before it fails; long, as the machine may be busy."""
 
 

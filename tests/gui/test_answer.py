@@ -22,7 +22,7 @@ from eurosat.images import read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_path
 
-from .conftest import User, files_in
+from .conftest import PATIENCE_MS, User, files_in
 
 Pictures = Callable[[int], list[Path]]
 
@@ -110,7 +110,7 @@ def test_the_heat_map_is_that_of_the_image_and_its_class(
     path = files_in(few_tiles)[5]
     (item,) = user.opens(path)
     user.waits_for_picture(item)
-    with user.qtbot.waitSignal(user.window.session.explained, timeout=10_000) as explained:
+    with user.qtbot.waitSignal(user.window.session.explained, timeout=PATIENCE_MS) as explained:
         user.chooses("Explain")
     assert explained.args is not None
     assert isinstance(item.outcome, Prediction)
@@ -125,7 +125,7 @@ def test_the_heat_map_follows_the_image_that_is_looked_at(user: User, few_tiles:
     user.waits_for_picture(first)
     user.chooses("Explain")
     user.waits_for(lambda: user.window.image.has_heat)
-    with user.qtbot.waitSignal(user.window.session.explained, timeout=10_000) as explained:
+    with user.qtbot.waitSignal(user.window.session.explained, timeout=PATIENCE_MS) as explained:
         user.window.table.go_to(second)
     assert explained.args is not None
     assert explained.args[0] is second
@@ -149,7 +149,7 @@ def test_a_heat_map_never_lies_over_another_image(
         user.chooses("Explain")
         with user.qtbot.waitSignal(
             user.window.session.explained,
-            timeout=10_000,
+            timeout=PATIENCE_MS,
             check_params_cb=lambda item, _: item is second,
         ):
             user.window.table.go_to(second)
@@ -196,7 +196,7 @@ def test_a_heat_map_of_the_old_model_that_comes_late_is_not_shown(
         user.waits_for(lambda: len(heats) == 1)
     finally:
         come.set()
-    assert QThreadPool.globalInstance().waitForDone(10_000)
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
     QApplication.processEvents()
     assert len(heats) == 1
 

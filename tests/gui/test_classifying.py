@@ -20,7 +20,7 @@ from eurosat.gui.tasks import Task
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 
-from .conftest import Gate, User, assert_answered_by
+from .conftest import PATIENCE_MS, Gate, User, assert_answered_by
 
 Pictures = Callable[[int], list[Path]]
 
@@ -145,7 +145,7 @@ def test_close_all_in_the_middle_of_a_search_leaves_nothing_open(user: User, pic
     folder = pictures(30)[0].parent
     user.window.open_paths([folder])
     # The search has ended on its thread, and what it found is on its way to the window.
-    assert QThreadPool.globalInstance().waitForDone(10_000)
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
     user.chooses("Close all")
     QApplication.processEvents()
     user.waits_until_done()

@@ -18,7 +18,7 @@ from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 from eurosat.model_file import read_model_file, shipped_model_path
 
-from .conftest import Dialogs, Gate, User, assert_answered_by, assert_one_sentence
+from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_answered_by, assert_one_sentence
 
 Pictures = Callable[[int], list[Path]]
 
@@ -64,7 +64,7 @@ def test_a_change_of_model_in_the_middle_leaves_no_answer_of_the_old_one(
     user.waits_for(lambda: len(user.rows()) == 60)
     gate.let_through(20)
     user.waits_for(lambda: window.session.workspace.answered > 0)
-    with user.qtbot.waitSignal(window.session.model_changed, timeout=10_000):
+    with user.qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
         entries(user)[title(CNN)].trigger()
     assert window.session.workspace.answered == 0
     gate.open()
