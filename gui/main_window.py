@@ -217,7 +217,7 @@ class MainWindow(QMainWindow):
         menu.addAction(self._action(self.tr("&Find"), self.filter_bar.text.setFocus, key.Find))
         menu.addAction(self._action(self.tr("Show &everything"), self.filter_bar.clear, "Ctrl+R"))
         menu.addSeparator()
-        menu.addAction(self._action(self.tr("S&top"), self.session.cancel, "Esc"))
+        menu.addAction(self._action(self.tr("S&top"), self._stop, "Esc"))
 
         menu = self.menuBar().addMenu(self.tr("&View"))
         menu.addAction(self._action(self.tr("Zoom &in"), self.image.zoom_in, "Ctrl++"))
@@ -527,7 +527,16 @@ class MainWindow(QMainWindow):
             self.session.remove(items)
 
     def _copy_rows(self) -> None:
-        QGuiApplication.clipboard().setText(self.table.selected_text())
+        if self.table.selected_items():
+            QGuiApplication.clipboard().setText(self.table.selected_text())
+
+    def _stop(self) -> None:
+        """Stop the work; or, where somebody is searching by name, only that."""
+        search = self.filter_bar.text
+        if search.hasFocus() and search.text():
+            search.clear()
+        else:
+            self.session.cancel()
 
     def _explain_or_not(self) -> None:
         """Show or hide the heat map of the image that is looked at."""

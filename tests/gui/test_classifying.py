@@ -89,6 +89,15 @@ def test_escape_cancels_too(busy_user: User):
     assert busy_user.button("Go on").isVisible()
 
 
+def test_escape_in_the_search_clears_it_and_cancels_nothing(busy_user: User):
+    search = busy_user.window.filter_bar.text
+    search.setFocus()
+    search.setText("picture")
+    busy_user.presses(Qt.Key.Key_Escape)
+    assert search.text() == ""
+    assert busy_user.window.session.is_busy
+
+
 def test_answers_that_come_after_a_cancel_are_dropped(
     busy_user: User, gate: Gate, pictures: Pictures
 ):

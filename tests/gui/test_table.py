@@ -243,6 +243,9 @@ def test_selected_rows_are_copied_as_a_spreadsheet_takes_them(landscape: User):
     lines = QGuiApplication.clipboard().text().splitlines()
     assert lines[0].split("\t") == ["Image", "Class", "Confidence", "Runner-up", "Size", "Status"]
     assert [line.split("\t") for line in lines[1:]] == [rows[2], rows[4], rows[7]]
+    landscape.window.table.clearSelection()
+    landscape.chooses("Copy rows")
+    assert QGuiApplication.clipboard().text().splitlines() == lines, "nothing was selected"
 
 
 def test_all_rows_can_be_selected_and_only_those_that_are_shown(landscape: User):
