@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help app demo test lint format constraints
+.PHONY: help app demo test lint format bundle constraints
 
 help:
 	@echo "make app          open the desktop app on the shipped model"
@@ -11,9 +11,10 @@ help:
 	@echo "make test         run all tests"
 	@echo "make lint         check style and types"
 	@echo "make format       put code into the project's form"
+	@echo "make bundle       make a folder of the app that runs without Python"
 	@echo "make constraints  write the exact versions of all packages anew"
 
-app demo test lint format:
+app demo test lint format bundle:
 	@$(PYTHON) tools/run.py $@ $(ARGS)
 
 constraints:

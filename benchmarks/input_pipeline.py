@@ -35,7 +35,7 @@ def main() -> None:
     tiles, labels = dataset.tiles[chosen], dataset.labels[chosen]
     class_count = len(dataset.class_names)
     one_hot = keras.utils.to_categorical(labels, class_count)
-    pipeline = TrainingTiles(tiles, labels, class_count, seed=0, augment=True)
+    pipeline = TrainingTiles(tiles, labels, class_count, seed=0, augment=True, shift=4, jitter=0.0)
     model = build_cnn(class_count)
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -36,6 +37,9 @@ def convert_run(
     int16x8: Annotated[
         bool, typer.Option("--int16x8", help="Activations in int16, weights in int8; slow.")
     ] = False,
+    c_array: Annotated[
+        bool, typer.Option("--c-array", help="Write the int8 model as C source too.")
+    ] = False,
     data: Annotated[
         Path | None, typer.Option(help="The data set of the run, if not found by itself.")
     ] = None,
@@ -54,6 +58,8 @@ def convert_run(
 
     Exit status 1 if it does not: then no file is left under the final name.
     """
+    if c_array and not int8 and (float32 or float16 or dynamic or int16x8):
+        raise EurosatError("--c-array writes the int8 model: add --int8.")
     require_tensorflow()
     folder = RunFolder(run_folder)
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
@@ -64,6 +70,7 @@ def convert_run(
     split.check_matches(dataset)
 
     start_tensorflow()
+    from .c_array import write_c_array
     from .conversion import convert, load_original
     from .export import Precision
 
@@ -91,6 +98,10 @@ def convert_run(
                 max_class_drop=max_class_drop,
             )
         _print_conversion(conversion)
+        if c_array and precision is Precision.INT8 and not conversion.failures:
+            with notes.status("Writing C source"):
+                source, header = write_c_array(conversion.path, original.calibration_tiles)
+            output.print(f"C source: {source} and {header.name}", markup=False, soft_wrap=True)
         has_failed = has_failed or bool(conversion.failures)
     if has_failed:
         raise typer.Exit(EXIT_ACCURACY_LOST)

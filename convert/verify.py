@@ -5,11 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.metrics import f1_score, recall_score
 
-Z_95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
+from eurosat.significance import Z_95, mcnemar_p
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def compare(
         drop_high=high,
         only_original_right=lost,
         only_exported_right=won,
-        mcnemar_p=float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0,
+        mcnemar_p=mcnemar_p(lost, won),
     )
 
 

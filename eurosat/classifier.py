@@ -126,7 +126,7 @@ class Classifier:
             MissingPackageError: LiteRT is not installed.
             ValueError: `threads` is less than 1.
         """
-        self.threads = _usable_cores() if threads is None else threads
+        self.threads = usable_cores() if threads is None else threads
         if self.threads < 1:
             raise ValueError(f"threads is {threads}, but must be at least 1")
         self.model_file: ModelFile = read_model_file(path)
@@ -328,7 +328,7 @@ class Classifier:
         return values if self._temperature is None else apply_temperature(values, self._temperature)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

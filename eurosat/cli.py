@@ -1,6 +1,5 @@
 """`eurosat-classify`: what covers the land in image files, in a shell."""
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from eurosat.console import notes, output, progress_bar, run
 from eurosat.errors import EurosatError, ImageError
 from eurosat.images import find_images, read_image
 from eurosat.labels import land_cover
-from eurosat.model_file import shipped_model_names
+from eurosat.model_file import find_model
 from eurosat.results import to_json, write_csv
 
 EXIT_SOME_UNREADABLE = 1
@@ -61,7 +60,7 @@ def classify(
 
     Exit status 0 if all could be read, 1 if some could not, 2 if none could.
     """
-    classifier = named_classifier(model, threads)
+    classifier = Classifier(find_model(model), threads=threads)
     images = list(find_images(paths))
     if not images:
         raise EurosatError(f"There are no images in {', '.join(map(str, paths))}.")
@@ -85,20 +84,6 @@ def classify(
     if errors:
         all_failed = len(errors) == len(answers)
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
-
-
-def named_classifier(model: str, threads: int | None) -> Classifier:
-    """Load a shipped model by its name, or else a file.
-
-    Raises:
-        ModelFileError: There is neither, or the file is no model.
-    """
-    if model in shipped_model_names():
-        return Classifier.shipped(model, threads=threads)
-    path = Path(model)
-    if not path.exists() and not path.suffix and os.sep not in model:
-        return Classifier.shipped(model, threads=threads)  # Refuses it, with the known names.
-    return Classifier(path, threads=threads)
 
 
 def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]) -> None:

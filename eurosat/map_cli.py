@@ -7,10 +7,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eurosat.cli import BAR_WIDTH, named_classifier
+from eurosat.classifier import Classifier
+from eurosat.cli import BAR_WIDTH
 from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
 from eurosat.errors import EurosatError, SceneError
 from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene
+from eurosat.model_file import find_model
 from eurosat.scene import Bands
 from eurosat.scene_input import InputKind
 from eurosat.scene_windows import STRIDES, WINDOW
@@ -66,7 +68,7 @@ def map_scenes(
     if stride not in STRIDES:
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
     settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
-    classifier = named_classifier(model, threads)
+    classifier = Classifier(find_model(model), threads=threads)
     failures = 0
     for scene, folder in zip(scenes, _folders(scenes, out), strict=True):
         try:

@@ -265,6 +265,19 @@ def shipped_model_path(name: str) -> Path:
     return _shipped_folder() / f"{name}.tflite"
 
 
+def find_model(name: str) -> Path:
+    """Return the file that a user means by a word: a shipped model's name, or else a path.
+
+    Raises:
+        ModelFileError: It looks like a name, but no shipped model has it.
+    """
+    path = Path(name)
+    looks_like_a_name = not path.exists() and not path.suffix and path.name == name
+    if name in shipped_model_names() or looks_like_a_name:
+        return shipped_model_path(name)
+    return path
+
+
 def is_shipped(sha256: str) -> bool:
     """Tell whether a file with this SHA-256 is one that came with the installation.
 

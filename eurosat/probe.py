@@ -40,6 +40,9 @@ _MAX_CLASSES: Final = 100_000
 # The second is the name of the same runtime until 2023, on boards that have no newer one.
 _RUNTIMES: Final = ("ai_edge_litert", "tflite_runtime")
 
+CHILD_OPTION: Final = "--try-model"
+"""In a bundle, the first argument of the child process; the second names the model."""
+
 _runtime_lock = threading.Lock()
 _has_started = False
 
@@ -178,14 +181,13 @@ def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
     import subprocess
 
     name = printable(model_file.path)
-    # The child must find this package and LiteRT wherever this process found them, and nothing in
-    # the current folder (-P).
+    # The child must find this package and LiteRT wherever this process found them.
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     }
     try:
         child = subprocess.run(
-            [sys.executable, "-P", "-m", "eurosat.probe", name],
+            [*_child_command(), name],
             input=model_file.flatbuffer,
             capture_output=True,
             timeout=seconds,
@@ -215,9 +217,18 @@ def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
     return report
 
 
+def _child_command() -> list[str]:
+    """Return the command that runs `main` in another process, less the name of the model."""
+    # In a bundle without Python, this is the app itself; `tools/bundle/start.py` knows the option.
+    if getattr(sys, "frozen", False):
+        return [sys.executable, CHILD_OPTION]
+    # Without -P, Python would run what lies in the current folder.
+    return [sys.executable, "-P", "-m", "eurosat.probe"]
+
+
 def main() -> None:
     """Open the model that comes in on standard input; print a line of JSON with what was found."""
-    name = sys.argv[1]
+    name = sys.argv[-1]
     flatbuffer = sys.stdin.buffer.read()
     _load_runtime()
     _limit_resources(len(flatbuffer))

@@ -26,7 +26,7 @@ def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer
     try:
         with (
             replacing(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
+            temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
             writer = csv.writer(file)
             writer.writerow([*CSV_COLUMNS, *class_names, "error"])

@@ -47,7 +47,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """Accuracy, precision, recall and F1 on validation (and on test, once), as JSON."""
+        """Accuracy, F1, calibration and more on validation (and on test, once), as JSON."""
         return self.path / "metrics.json"
 
     @property
@@ -69,6 +69,11 @@ class RunFolder:
     def predictions(self) -> Path:
         """Picture: 20 tiles with their true and predicted classes."""
         return self.path / "predictions.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the log for TensorBoard, if one was asked for."""
+        return self.path / "tensorboard"
 
     @property
     def checkpoint(self) -> Path:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +12,14 @@ import numpy as np
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
 from eurosat.errors import DatasetError, MissingPackageError, RunFolderError
+
+
+class Part(StrEnum):
+    """Which tiles of a data set a model is judged on."""
+
+    TEST = "test"
+    VALIDATION = "validation"
+    ALL = "all"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,10 @@ def _what_is_missing(error: ImportError) -> str:
 
 
 def _refuse(sentence: str) -> int:
-    sys.stderr.write(f"Error: {sentence}\n")
+    # A program of Windows without a console has no such stream.
+    stream = getattr(sys, "stderr", None)
+    if stream:
+        stream.write(f"Error: {sentence}\n")
     return EXIT_REFUSED
 
 

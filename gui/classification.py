@@ -112,7 +112,11 @@ class ClassificationThread(QThread):
 
     def _next(self, generation: int) -> Item | None:
         with self._changed:
-            return self._queue.popleft() if self._queue and generation == self._generation else None
+            while self._queue and generation == self._generation:
+                item = self._queue.popleft()
+                if item.is_open:
+                    return item
+        return None
 
     def _answer(self, generation: int, item: Item, outcome: Outcome) -> None:
         self._handful.append((item, outcome))

@@ -99,14 +99,13 @@ class ExportMenu(QMenu):
             self._write(path, lambda: write_json(path, answers, top), answers)
 
     def _write(self, path: Path, work: Callable[[], None], answers: list[Answer]) -> None:
-        done = self.tr("{count:,} rows are in {path}.").format(count=len(answers), path=path)
+        def tell(_: None) -> None:
+            self.done.emit(
+                self.tr("{count:,} rows are in {path}.").format(count=len(answers), path=path)
+            )
 
-        def write(_: Task) -> str:
-            work()
-            return done
-
-        task = Task(write, self._session)
-        task.finished.connect(self.done)
+        task = Task(lambda _: work(), self._session)
+        task.finished.connect(tell)
         self._session.start(task)
 
     def _copy_sorted(self) -> None:

@@ -97,10 +97,9 @@ class MainWindow(QMainWindow):
 
         self._restore_layout()
         self._show_items()
-        chosen = Path(settings.model) if settings.model else None
-        self.session.load_model(
-            chosen if chosen and chosen.exists() else shipped_model_path(DEFAULT_MODEL)
-        )
+        shipped = shipped_model_path(DEFAULT_MODEL)
+        chosen = Path(settings.model) if settings.model else shipped
+        self.session.load_model(chosen if chosen.exists() else shipped, otherwise=shipped)
 
     # What is seen.
 
@@ -218,7 +217,7 @@ class MainWindow(QMainWindow):
         menu.addAction(self._action(self.tr("&Find"), self.filter_bar.text.setFocus, key.Find))
         menu.addAction(self._action(self.tr("Show &everything"), self.filter_bar.clear, "Ctrl+R"))
         menu.addSeparator()
-        menu.addAction(self._action(self.tr("S&top"), self.session.cancel, "Esc"))
+        menu.addAction(self._action(self.tr("S&top"), self._stop, "Esc"))
 
         menu = self.menuBar().addMenu(self.tr("&View"))
         menu.addAction(self._action(self.tr("Zoom &in"), self.image.zoom_in, "Ctrl++"))
@@ -320,10 +319,8 @@ class MainWindow(QMainWindow):
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open files and folders, as a user names them."""
-        for path in paths:
-            if path.exists():
-                self._settings.add_recent(path.absolute())
         if paths:
+            self._settings.add_recent(paths)
             self.session.open_paths(paths)
 
     def show_error(self, error: BaseException) -> None:
@@ -360,12 +357,11 @@ class MainWindow(QMainWindow):
         self._show_items()
 
     def _on_current_changed(self, item: Item | None) -> None:
-        if self._picture is not None and self._picture[0] is item:
-            return
-        self._picture = None
         if item is None:
+            self._picture = None
             self.image.show_picture(QImage())
-        else:
+        elif self._picture is None or self._picture[0] is not item:
+            self._picture = None
             self.session.hurry(item)
             self.session.pixels.want_image(item)
         self._show_answer(item)
@@ -404,6 +400,8 @@ class MainWindow(QMainWindow):
         self._settings.model = "" if is_default else str(path)
         covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
         self.filter_bar.set_classes(covers)
+        self._explained = None  # Another model looks elsewhere.
+        self.image.show_heat(QImage())
         self._notice.clear()
 
     # What is shown of it.
@@ -529,7 +527,16 @@ class MainWindow(QMainWindow):
             self.session.remove(items)
 
     def _copy_rows(self) -> None:
-        QGuiApplication.clipboard().setText(self.table.selected_text())
+        if self.table.selected_items():
+            QGuiApplication.clipboard().setText(self.table.selected_text())
+
+    def _stop(self) -> None:
+        """Stop the work; or, where somebody is searching by name, only that."""
+        search = self.filter_bar.text
+        if search.hasFocus() and search.text():
+            search.clear()
+        else:
+            self.session.cancel()
 
     def _explain_or_not(self) -> None:
         """Show or hide the heat map of the image that is looked at."""

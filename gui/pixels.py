@@ -2,6 +2,7 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Condition
 from typing import Final
 
@@ -168,9 +169,16 @@ class ThumbnailCache:
 
     def keep(self, item: Item, picture: QImage) -> None:
         """Keep a thumbnail that was read; a null picture too, so that it is not read again."""
+        if not item.is_open:
+            return  # Closed while it was read.
         self._kept[item] = QPixmap.fromImage(picture) if not picture.isNull() else QPixmap()
         while len(self._kept) > _KEPT_THUMBNAILS:
             self._kept.popitem(last=False)
+
+    def forget(self, items: Iterable[Item]) -> None:
+        """Let go of thumbnails, and with them of images that were pasted."""
+        for item in items:
+            self._kept.pop(item, None)
 
     def __len__(self) -> int:
         """Return how many there are."""

@@ -1,5 +1,6 @@
 """The table of results: its model, its filter, and the view with thumbnails."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -289,7 +290,9 @@ class ResultsTable(QTableView):
         lines = [[self._proxy.title(column) for column in Column]]
         for index in sorted(self.selectionModel().selectedRows()):
             lines.append([index.siblingAtColumn(column).data() for column in Column])
-        return "".join("\t".join(cells) + "\n" for cells in lines)
+        # A file name may hold what would begin another cell or row.
+        plain = [[re.sub(r"[\t\r\n]", " ", cell) for cell in cells] for cells in lines]
+        return "".join("\t".join(cells) + "\n" for cells in plain)
 
     def go_to(self, item: Item) -> None:
         """Select an image, if it is shown."""

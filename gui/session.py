@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QThreadPool, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier, Prediction
-from eurosat.errors import ImageError
+from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
 
@@ -90,16 +90,33 @@ class Session(QObject):
         metadata = self.classifier.metadata
         return metadata.title if metadata else self.classifier.model_file.path.name
 
-    def load_model(self, path: Path) -> None:
-        """Load a model; when it has come, everything open is classified again with it."""
+    def load_model(self, path: Path, otherwise: Path | None = None) -> None:
+        """Load a model; when it has come, everything open is classified again with it.
+
+        Args:
+            path: The model file.
+            otherwise: What to load if that cannot be used; without it, the model in use stays.
+        """
+        refusals: list[str] = []
 
         def load(_: Task) -> Classifier:
-            return Classifier(path)
+            try:
+                return Classifier(path)
+            except EurosatError as error:
+                if otherwise is None:
+                    raise
+                refusals.append(str(error))
+                return Classifier(otherwise)
+
+        def use(classifier: Classifier) -> None:
+            self._use_model(classifier)
+            for sentence in refusals:
+                self.refused.emit(sentence)
 
         if self._loading is not None:
             self._loading.cancel()  # The latest choice counts, whichever is loaded first.
         self._loading = Task(load, self)
-        self._loading.finished.connect(self._use_model)
+        self._loading.finished.connect(use)
         self.start(self._loading)
 
     def open_paths(self, paths: list[Path]) -> None:
@@ -143,6 +160,7 @@ class Session(QObject):
         """Close images."""
         self.workspace.remove(items)
         self._awaited.difference_update(items)
+        self.thumbnails.forget(items)
         self.removed.emit()
         self.progressed.emit()
 
@@ -175,10 +193,8 @@ class Session(QObject):
             colours = heat_colours(heat)
             return to_qimage_with_alpha(colours) if colours.any() else QImage()
 
-        generation = self.workspace.generation
-
         def tell(heat: QImage) -> None:
-            if generation == self.workspace.generation:
+            if item.outcome is prediction:  # Not of another model by now.
                 self.explained.emit(item, heat)
 
         task = Task(work, self)

@@ -95,10 +95,12 @@ class Settings:
         paths = [Path(name) for name in names if isinstance(name, str) and name]
         return [path for path in paths if path.exists()]
 
-    def add_recent(self, path: Path) -> None:
-        """Put a file or folder at the head of `recent`."""
-        paths = [path, *(other for other in self.recent if other != path)]
-        self._store.setValue("recent", [str(path) for path in paths[:_MOST_RECENT]])
+    def add_recent(self, paths: list[Path]) -> None:
+        """Put files and folders at the head of `recent`, the last one first."""
+        # Of thousands that were dropped at once, no more are looked at than are kept.
+        latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if path.exists()]
+        names = dict.fromkeys(str(path) for path in [*latest, *self.recent])
+        self._store.setValue("recent", list(names)[:_MOST_RECENT])
 
     def clear_recent(self) -> None:
         """Forget what was opened."""

@@ -63,7 +63,7 @@ def copy_sorted(
 
 
 def _folder_name(label: str) -> str:
-    """Return the name of a class without what, in a foreign model's labels, would lead elsewhere."""
+    """Return the name of a class without what would lead to another folder."""
     return re.sub(r'[<>:"/\\|?*]', "_", label).strip(". ") or "_"
 
 

@@ -57,7 +57,8 @@ class Task(QObject):
         try:
             result = self._work(self)
         except EurosatError as error:
-            self.refused.emit(str(error))
+            if not self.is_cancelled:
+                self.refused.emit(str(error))
         except Exception as error:  # noqa: BLE001 - It reaches the user as a message.
             _LOG.debug("A task failed", exc_info=True)
             self.failed.emit(error)

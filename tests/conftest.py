@@ -18,12 +18,16 @@ from subprocess import CompletedProcess
 import pytest
 
 TILES_OF_A_CLASS = 40
-SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16")
+SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16", "--tensorboard")
 
 PROGRAMS = {
     "eurosat-train": "eurosat.train.cli",
+    "eurosat-evaluate": "eurosat.train.evaluate_cli",
+    "eurosat-tune": "eurosat.train.tune_cli",
+    "eurosat-compare": "eurosat.train.compare_cli",
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
+    "eurosat-benchmark": "eurosat.benchmark_cli",
     "eurosat-map": "eurosat.map_cli",
 }
 

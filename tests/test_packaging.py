@@ -1,5 +1,6 @@
 """What reaches a user: the wheel, the pinned packages, and no trace of a developer's machine."""
 
+import mimetypes
 import os
 import re
 import shutil
@@ -7,15 +8,18 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from configparser import RawConfigParser
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from eurosat.images import IMAGE_SUFFIXES
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
-SCRIPTS: dict[str, str] = PROJECT["project"]["scripts"]
+SCRIPTS: dict[str, str] = PROJECT["project"]["scripts"] | PROJECT["project"]["gui-scripts"]
 
 
 class Installation(NamedTuple):
@@ -84,10 +88,9 @@ def test_the_wheel_holds_models_cards_and_licences(installation: Installation) -
     assert "eurosat/py.typed" in names
     for licence in ("LICENSE", "NOTICE"):
         assert [name for name in names if name.endswith(f".dist-info/licenses/{licence}")] != []
-    assert {name.split("/")[0].removesuffix(".dist-info") for name in names} == {
-        "eurosat",
-        f"eurosat_edge-{PROJECT['project']['version']}",
-    }
+    ours = f"eurosat_edge-{PROJECT['project']['version']}"
+    top = {name.split("/")[0] for name in names}
+    assert top == {"eurosat", f"{ours}.dist-info", f"{ours}.data"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -97,8 +100,26 @@ def test_a_command_answers_help(installation: Installation, script: str) -> None
     assert script in answer
 
 
+def test_the_app_tells_its_version(installation: Installation) -> None:
+    answer = installation.run(sys.executable, "-P", "-m", "eurosat.gui", "--version")
+    assert answer == f"EuroSAT Edge {PROJECT['project']['version']}\n"
+
+
+def test_a_desktop_finds_the_app_its_icon_and_its_files(installation: Installation) -> None:
+    share = installation.folder / "share"
+    file = RawConfigParser(delimiters="=")
+    file.read(share / "applications" / "eurosat-edge.desktop", encoding="utf-8")
+    entry = file["Desktop Entry"]
+    assert entry["Exec"].split()[0] in PROJECT["project"]["gui-scripts"]
+    icon = share / "icons" / "hicolor" / "scalable" / "apps" / f"{entry['Icon']}.svg"
+    assert icon.read_bytes() == (ROOT / "gui" / "eurosat-edge.svg").read_bytes()
+    # Python itself knows WebP from 3.13 on.
+    known = {mimetypes.types_map.get(suffix, "image/webp") for suffix in IMAGE_SUFFIXES}
+    assert known - set(entry["MimeType"].split(";")) == set()
+
+
 def test_every_dependency_is_pinned_with_hashes() -> None:
-    pins = _pins("constraints.txt")
+    pins = _pins("constraints.txt") | _pins("constraints-bundle.txt")
     extras: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
     groups: dict[str, list[str | dict[str, str]]] = PROJECT["dependency-groups"]
     named = [*PROJECT["project"]["dependencies"], *extras["train"], *extras["scene"]]
@@ -112,6 +133,8 @@ def test_the_app_is_pinned_to_the_same_versions() -> None:
     everything = _pins("constraints.txt")
     app = _pins("constraints-app.txt")
     assert {name: everything.get(name) for name in app} == app
+    bundler = _pins("constraints-bundle.txt")
+    assert {name: bundler.get(name, app[name]) for name in app} == app
     assert "pyside6-essentials" in app
     assert "rasterio" in app
     assert "tensorflow" not in app

@@ -14,11 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-RESOLVE = ["pip", "compile", "pyproject.toml", "--quiet", "--universal", "--generate-hashes"]
+RESOLVE = ["pip", "compile", "--quiet", "--universal", "--generate-hashes"]
 RESOLVE += ["--python-version", "3.11", "--annotation-style", "line"]
 RESOLVE += ["--no-header", "--no-emit-index-url", "--no-emit-find-links"]
 
-SAME_VERSIONS = ["--upgrade", "--constraint", "constraints.txt", "--no-annotate"]
+SAME_VERSIONS = ["--constraint", "constraints.txt", "--no-annotate"]
 
 HEADER = """\
 # {title}
@@ -28,7 +28,7 @@ HEADER = """\
 
 
 def main(options: list[str]) -> int:
-    """Write both files.
+    """Write the three files.
 
     Args:
         options: Passed on to `uv pip compile`.
@@ -40,16 +40,22 @@ def main(options: list[str]) -> int:
         venv.create(folder, with_pip=True)
         programs = Path(folder, "Scripts" if os.name == "nt" else "bin")
         subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
+        resolve = [programs / "uv", *RESOLVE]
         compile_into(
             "constraints.txt",
             "Every package of every extra but `board`, and of development.",
-            [programs / "uv", *RESOLVE, "--extra", "all", "--group", "dev", *options],
+            [*resolve, "pyproject.toml", "--extra", "all", "--group", "dev", *options],
         )
         # The same versions, less what only training and development need.
         compile_into(
             "constraints-app.txt",
             "The packages of the desktop app: a part of constraints.txt.",
-            [programs / "uv", *RESOLVE, "--extra", "gui", "--group", "build", *SAME_VERSIONS],
+            [*resolve, "pyproject.toml", "--extra", "gui", "--group", "build", *SAME_VERSIONS],
+        )
+        compile_into(
+            "constraints-bundle.txt",
+            "What makes a bundle, on top of constraints-app.txt.",
+            [*resolve, "--group", "bundle", *SAME_VERSIONS, *options],
         )
     return 0
 

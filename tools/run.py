@@ -34,6 +34,9 @@ APP = Environment(ROOT / ".venv", ROOT / "constraints-app.txt", (3, 14))
 DEVELOPMENT = Environment(ROOT / ".venv-dev", ROOT / "constraints.txt", (3, 13))
 OLDEST_PYTHON = (3, 11)
 
+# What makes bundles comes on top of the app's environment, and only for who makes one.
+BUNDLER = ROOT / "constraints-bundle.txt"
+
 STAMP = "eurosat-edge-stamp.txt"
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
@@ -51,13 +54,21 @@ def main() -> int:
     Returns:
         The exit status.
     """
-    commands = {"app": app, "test": test, "demo": demo, "lint": lint, "format": tidy}
+    commands = {
+        "app": app,
+        "test": test,
+        "demo": demo,
+        "lint": lint,
+        "format": tidy,
+        "bundle": bundle,
+    }
     parser = argparse.ArgumentParser(description="Run EuroSAT Edge from its source folder.")
     parser.add_argument(
         "command",
         choices=commands,
         help="app: open the desktop app; test: run all tests; demo: train, convert and classify"
-        " in the terminal; lint: check style and types; format: put code into form",
+        " in the terminal; lint: check style and types; format: put code into form; bundle: make a"
+        " folder of the app that runs without Python",
     )
     arguments, rest = parser.parse_known_args()
     try:
@@ -109,6 +120,24 @@ def tidy(options: list[str]) -> int:
     python = ready(DEVELOPMENT)
     fixed = call(python, "-m", "ruff", "check", "--fix", *options)
     return max(fixed, call(python, "-m", "ruff", "format", *options))
+
+
+def bundle(options: list[str]) -> int:
+    """Make a folder of the app that runs without Python, in dist."""
+    python = ready(APP)
+    install(python, "--quiet", "--requirement", str(BUNDLER), "--require-hashes")
+    # The bundle is made of what a wheel holds. What an old build left would end up in it.
+    package = ROOT / "build" / "bundle-package"
+    for old in (ROOT / "build" / "lib", package):
+        shutil.rmtree(old, ignore_errors=True)
+    install(python, "--no-build-isolation", "--quiet", "--target", str(package), str(ROOT))
+    os.environ["PYTHONPATH"] = str(package)
+    settings = ["--noconfirm", "--log-level", "WARN", "--workpath", "build/bundle"]
+    # -P: the folder `eurosat` of the sources is only the hub.
+    made = call(python, "-P", "-m", "PyInstaller", *settings, *options, "tools/bundle/bundle.spec")
+    if made == 0:
+        print(f"The app stands in {ROOT / 'dist' / 'eurosat-edge'}; start eurosat-gui there.")
+    return made
 
 
 def call(python: Path, *arguments: str) -> int:

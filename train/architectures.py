@@ -23,7 +23,13 @@ MOBILENET_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applica
 
 
 def build_cnn(
-    class_count: int, *, image_size: int = TILE_SIZE, units: int = 128, dropout: float = 0.2
+    class_count: int,
+    *,
+    image_size: int = TILE_SIZE,
+    blocks: int = 4,
+    filters: int = 16,
+    units: int = 128,
+    dropout: float = 0.2,
 ) -> keras.Model:
     """Build the custom CNN: a small residual network (He et al. 2016) of plain 3 x 3 convolutions.
 
@@ -33,16 +39,19 @@ def build_cnn(
     Args:
         class_count: Number of classes.
         image_size: Height and width in pixels that the tile is resized to inside the model.
+        blocks: Residual blocks; every second one halves the picture and doubles the filters.
+        filters: Filters of the first convolution; the first block has twice as many.
         units: Neurons of the dense layer before the logits; 0 leaves it out.
         dropout: Share of features that are dropped in training, 0 to below 1.
     """
     inputs, features = _scaled_input(image_size)
-    features = _convolution(features, 16)
-    features = _convolution(features, 32, strides=2)
-    features = _residual_block(features, 32)
-    features = _residual_block(features, 64, strides=2)
-    features = _residual_block(features, 64)
-    features = _residual_block(features, 128, strides=2)
+    features = _convolution(features, filters)
+    filters *= 2
+    features = _convolution(features, filters, strides=2)
+    for block in range(blocks):
+        strides = 1 + block % 2
+        filters *= strides
+        features = _residual_block(features, filters, strides=strides)
     return _with_head(inputs, features, class_count, units=units, dropout=dropout, name="cnn")
 
 
@@ -69,7 +78,7 @@ def build_mobilenet(
         EurosatError: The weights cannot be found, downloaded or used.
     """
     inputs, features = _scaled_input(image_size)
-    weight_file = None if weights == "none" else _weight_file(weights, width)
+    weight_file = None if weights == "none" else find_weights(weights, width)
     try:
         with warnings.catch_warnings(category=UserWarning, action="ignore"):
             # Of weights that do not fit, Keras warns a hundred times before it refuses them.
@@ -94,10 +103,17 @@ def head_layers(model: keras.Model) -> list[keras.Layer]:
     return model.layers[names.index("pooled") :]
 
 
-def _weight_file(weights: str, width: float) -> str:
-    """Return the path of a weight file.
+def find_weights(weights: str, width: float) -> str:
+    """Return the path of a weight file for MobileNet's trunk, downloaded first if it must be.
 
     The trunk is fully convolutional, so the weights fitted at 224 px serve every input size.
+
+    Args:
+        weights: `"imagenet"` or a file.
+        width: MobileNet's width multiplier alpha.
+
+    Raises:
+        EurosatError: There is no such file, or it cannot be downloaded.
     """
     if weights != "imagenet":
         if not Path(weights).is_file():
@@ -148,7 +164,7 @@ def _residual_block(
     branch = _convolution(branch, filters, activate=False)
     shortcut = features
     if strides > 1:
-        shortcut = layers.AveragePooling2D(strides)(shortcut)
+        shortcut = layers.AveragePooling2D(strides, padding="same")(shortcut)
     if shortcut.shape[-1] != filters:
         shortcut = _convolution(shortcut, filters, kernel_size=1, activate=False)
     return layers.ReLU()(layers.Add()([branch, shortcut]))

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,12 @@ import typer
 
 from eurosat.console import notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.errors import RunFolderError
+from eurosat.errors import MissingPackageError, RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
+from .study_folder import StudyFolder
 
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
@@ -24,8 +26,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def train(
     architecture: Annotated[
-        Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
-    ],
+        Architecture | None, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
+    ] = None,
     *,
     data: Annotated[
         Path | None,
@@ -53,6 +55,11 @@ def train(
     augment: Annotated[
         bool | None, typer.Option("--augment/--no-augment", help="Flip, turn and shift tiles.")
     ] = None,
+    shift: Annotated[int | None, typer.Option(help="Largest such shift, in pixels.")] = None,
+    jitter: Annotated[
+        float | None,
+        typer.Option(help="Largest relative change of an augmented tile's brightness, contrast."),
+    ] = None,
     label_smoothing: Annotated[
         float | None, typer.Option(help="Share of the target spread over all classes.")
     ] = None,
@@ -61,6 +68,10 @@ def train(
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
+    filters: Annotated[
+        int | None, typer.Option(help="Filters of the CNN's first convolution.")
     ] = None,
     width: Annotated[float | None, typer.Option(help="MobileNet's width (alpha).")] = None,
     units: Annotated[
@@ -76,6 +87,10 @@ def train(
     test_fraction: Annotated[
         float | None, typer.Option(help="Share of the tiles for the last look.")
     ] = None,
+    from_study: Annotated[
+        Path | None,
+        typer.Option(help="Train the best of this study by eurosat-tune, on the study's split."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; runs/ARCHITECTURE-TIME without it.")
     ] = None,
@@ -85,6 +100,10 @@ def train(
     ] = False,
     test: Annotated[
         bool, typer.Option("--test", help="At the end, look at the test split too.")
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write a log for TensorBoard, which must be installed."),
     ] = False,
     audit: Annotated[
         bool, typer.Option("--audit", help="Only look at the data, and stop.")
@@ -98,17 +117,29 @@ def train(
         if options[field.name] is not None
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
-    configuration = replace(DEFAULTS[architecture], **given)
+    if from_study:
+        begin_with = _best_of_study(StudyFolder(from_study), given, resume=resume)
+    elif architecture:
+        begin_with = DEFAULTS[architecture]
+    else:
+        raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
+    architecture = begin_with.architecture
+    configuration = replace(begin_with, **given)
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
+    if tensorboard and find_spec("tensorboard") is None:
+        raise MissingPackageError(
+            "TensorBoard is not installed: run `pip install tensorboard`, or leave out "
+            "--tensorboard; history.csv holds the same figures."
+        )
     require_tensorflow()
     folder = _run_folder(architecture, out, resume=resume)
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
     start_tensorflow()
-    from .fit import best_epoch, fit
+    from .fit import Epoch, Step, Watcher, best_epoch, fit
     from .progress import TrainingProgress
     from .run import is_tested, recorded_configuration, report_run, start_run
 
@@ -118,7 +149,9 @@ def train(
         split = folder.read_split()
         split.check_matches(dataset)
     else:
-        split = start_run(folder, configuration, dataset)
+        study = StudyFolder(from_study) if from_study else None
+        split = study.read_split(study.split, dataset) if study else None
+        split = start_run(folder, configuration, dataset, split)
     notes.print(
         f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
         f"{len(split.test):,} for test; run folder {folder.path}\n",
@@ -127,7 +160,17 @@ def train(
     )
     try:
         with TrainingProgress(notes, configuration.epochs) as progress:
-            history = fit(configuration, dataset, split, folder, progress)
+            watchers: list[Watcher] = [progress]
+            if tensorboard:
+                from .tensorboard_log import TensorBoardLog
+
+                watchers.append(TensorBoardLog(folder.tensorboard))
+
+            def watch(news: Step | Epoch) -> None:
+                for watcher in watchers:
+                    watcher(news)
+
+            history = fit(configuration, dataset, split, folder, watch)
     except KeyboardInterrupt:
         notes.print(
             f"\nGo on with: eurosat-train {architecture} --out {folder.path} --resume",
@@ -143,6 +186,30 @@ def train(
             f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False, soft_wrap=True
         )
     output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
+
+
+def _best_of_study(
+    study: StudyFolder, given: dict[str, Any], *, resume: bool
+) -> TrainingConfiguration:
+    """Return the best configuration of a study.
+
+    Raises:
+        RunFolderError: There is none, or the options do not go with a study.
+    """
+    best = study.read_best()
+    if resume:
+        raise RunFolderError(
+            "--from-study begins a run and --resume goes on with one: leave one of them out."
+        )
+    # These two are in the recorded split; of all else, what is given counts.
+    for name in ("architecture", "validation_fraction", "test_fraction"):
+        if given.get(name, getattr(best, name)) != getattr(best, name):
+            raise RunFolderError(
+                f"The study in {study.path} was made with {name.replace('_', ' ')} "
+                f"{getattr(best, name)}, not {given[name]}: leave it out, or leave out "
+                f"--from-study."
+            )
+    return best
 
 
 def _load(data: Path | None) -> Dataset:

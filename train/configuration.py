@@ -1,9 +1,10 @@
 """What a training run is told: one record, with good defaults for each architecture."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
 
 
@@ -46,6 +47,11 @@ class TrainingConfiguration:
         seed: Seed of the split, the first weights, the order, the augmentation and dropout.
         validation_fraction: Share of the tiles that choices are made on.
         test_fraction: Share of the tiles that are looked at once.
+        blocks: Residual blocks of the CNN; every second one doubles the filters.
+        filters: Filters of the CNN's first convolution.
+        shift: Largest shift of an augmented tile, in pixels.
+        jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
+            below 1.
     """
 
     architecture: Architecture
@@ -66,6 +72,11 @@ class TrainingConfiguration:
     seed: int
     validation_fraction: float
     test_fraction: float
+    # A run that was recorded before these were settings had these values.
+    blocks: int = 4
+    filters: int = 16
+    shift: int = 4
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -78,11 +89,14 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at least {lowest}, not {getattr(self, name)}."
                 )
-        for name in ("dropout", "label_smoothing"):
+        for name in ("dropout", "label_smoothing", "jitter"):
             if not getattr(self, name) < 1:
                 raise EurosatError(f"{_option(name)} must be below 1, not {getattr(self, name)}.")
-        if self.seed > LARGEST_SEED:
-            raise EurosatError(f"--seed must be at most {LARGEST_SEED}, not {self.seed}.")
+        for name, highest in _HIGHEST.items():
+            if getattr(self, name) > highest:
+                raise EurosatError(
+                    f"{_option(name)} must be at most {highest}, not {getattr(self, name)}."
+                )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
 
@@ -98,7 +112,11 @@ class TrainingConfiguration:
             KeyError: A value is missing.
             ValueError: A choice is unknown.
         """
-        known = {field.name: values[field.name] for field in fields(cls)}
+        known = {
+            field.name: values[field.name]
+            for field in fields(cls)
+            if field.default is MISSING or field.name in values
+        }
         known["architecture"] = Architecture(known["architecture"])
         known["optimizer"] = Optimizer(known["optimizer"])
         return cls(**known)
@@ -118,6 +136,16 @@ _LOWEST = {
     "image_size": 32,
     "units": 0,
     "seed": 0,
+    "blocks": 1,
+    "filters": 1,
+    "shift": 0,
+    "jitter": 0,
+}
+
+_HIGHEST = {
+    "seed": LARGEST_SEED,
+    "blocks": 8,  # With so many, the last one sees 2 x 2 pixels of a tile.
+    "shift": TILE_SIZE // 2,
 }
 
 

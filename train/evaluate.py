@@ -7,10 +7,13 @@ import keras
 import numpy as np
 from sklearn.metrics import (
     classification_report,
+    cohen_kappa_score,
     confusion_matrix,
     log_loss,
     precision_recall_fscore_support,
 )
+
+from eurosat.significance import wilson_interval
 
 PREDICTION_BATCH_SIZE = 256
 
@@ -36,12 +39,18 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one model on one part of the data, each 0 to 1 but the loss.
+    """Figures of one model on one part of the data, each 0 to 1 but loss and kappa.
 
     Attributes:
-        part: `"validation"` or `"test"`.
+        part: `"validation"`, `"test"` or `"all"`.
         tile_count: Tiles looked at.
         accuracy: Share of tiles whose most probable class is the true one.
+        accuracy_low: Lower end of its 95 % interval (Wilson).
+        accuracy_high: Upper end of its 95 % interval.
+        balanced_accuracy: Mean recall of the classes that have tiles.
+        top2_accuracy: Share of tiles whose true class is among the two most probable.
+        kappa: Cohen's kappa, -1 to 1: agreement with the truth beyond that of chance (Cohen, "A
+            coefficient of agreement for nominal scales", 1960).
         loss: Mean cross-entropy in nats.
         macro_precision: Mean of the classes' precisions.
         macro_recall: Mean of the classes' recalls.
@@ -54,6 +63,11 @@ class Evaluation:
     part: str
     tile_count: int
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    balanced_accuracy: float
+    top2_accuracy: float
+    kappa: float
     loss: float
     macro_precision: float
     macro_recall: float
@@ -67,6 +81,11 @@ class Evaluation:
         return {
             "tiles": self.tile_count,
             "accuracy": self.accuracy,
+            "accuracy_low": self.accuracy_low,
+            "accuracy_high": self.accuracy_high,
+            "balanced_accuracy": self.balanced_accuracy,
+            "top2_accuracy": self.top2_accuracy,
+            "kappa": self.kappa,
             "loss": self.loss,
             "macro_precision": self.macro_precision,
             "macro_recall": self.macro_recall,
@@ -100,7 +119,7 @@ def evaluate(
     """Compare probabilities with the truth.
 
     Args:
-        part: `"validation"` or `"test"`.
+        part: `"validation"`, `"test"` or `"all"`.
         probabilities: float `[n, classes]`.
         labels: int `[n]`.
         class_names: Names in label order.
@@ -113,10 +132,19 @@ def evaluate(
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=known, zero_division=0.0
     )
+    right = int((predicted == labels).sum())
+    low, high = wilson_interval(right, len(labels))
+    has_tiles = np.bincount(labels, minlength=len(class_names)) > 0
+    best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     return Evaluation(
         part=part,
         tile_count=len(labels),
-        accuracy=float((predicted == labels).mean()),
+        accuracy=right / len(labels),
+        accuracy_low=low,
+        accuracy_high=high,
+        balanced_accuracy=float(np.asarray(recall)[has_tiles].mean()),
+        top2_accuracy=float((best_two == labels[:, np.newaxis]).any(axis=1).mean()),
+        kappa=float(cohen_kappa_score(labels, predicted, labels=known)),
         loss=float(log_loss(labels, exact, labels=known)),
         macro_precision=float(precision.mean()),
         macro_recall=float(recall.mean()),

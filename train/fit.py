@@ -33,6 +33,10 @@ HEAD_LEARNING_RATE = 1e-3
 VALIDATION_BATCH_SIZE = 256
 
 
+class DivergedError(EurosatError):
+    """Training ran away: the loss or a weight is no longer a finite number."""
+
+
 @dataclass(frozen=True)
 class Step:
     """Where training stands within an epoch.
@@ -115,7 +119,8 @@ def fit(
         The figures of every epoch, those before a break included.
 
     Raises:
-        EurosatError: The loss or a weight is no longer a finite number.
+        DivergedError: The loss or a weight is no longer a finite number.
+        EurosatError: The first weights cannot be found, downloaded or used.
         RunFolderError: The checkpoint is damaged.
     """
     # Before the first operation: the same seed must give the same digits on the same machine.
@@ -127,6 +132,8 @@ def fit(
         len(dataset.class_names),
         seed=configuration.seed,
         augment=configuration.augment,
+        shift=configuration.shift,
+        jitter=configuration.jitter,
     )
     tiles, labels = _tiles_and_labels(dataset, split.validation)
     one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
@@ -173,6 +180,8 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
         model = build_cnn(
             class_count,
             image_size=configuration.image_size,
+            blocks=configuration.blocks,
+            filters=configuration.filters,
             units=configuration.units,
             dropout=configuration.dropout,
         )
@@ -274,8 +283,8 @@ def _fit_one_epoch(
     )
 
 
-def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> EurosatError:
-    return EurosatError(
+def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> DivergedError:
+    return DivergedError(
         f"{what} in epoch {number + 1}: train with a --learning-rate below "
         f"{configuration.learning_rate}."
     )
@@ -290,6 +299,27 @@ def _is_patience_over(history: list[Epoch], patience: int) -> bool:
 def best_epoch(history: list[Epoch]) -> Epoch:
     """Return the epoch whose weights are kept."""
     return max(history, key=lambda epoch: epoch.merit)
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """Return the figures of every epoch from a `history.csv`.
+
+    Raises:
+        RunFolderError: The file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                Epoch(**{name: float(value) for name, value in row.items()} | {"epoch": number})
+                for number, row in enumerate(csv.DictReader(file), start=1)
+            ]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunFolderError(
+            f"{path} is missing or damaged: train again, or restore it."
+        ) from error
+    if not rows:
+        raise RunFolderError(f"{path} holds no epoch: train again, or restore it.")
+    return rows
 
 
 def _as_csv(history: list[Epoch]) -> str:

@@ -3,9 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-MAXIMUM_SHIFT = 4
-"""Largest shift of an augmented tile in pixels; the rim is filled by reflection."""
-
 
 class TrainingTiles:
     """Training tiles in memory, given out as one shuffled and augmented epoch after the other.
@@ -15,7 +12,15 @@ class TrainingTiles:
     """
 
     def __init__(
-        self, tiles: np.ndarray, labels: np.ndarray, class_count: int, *, seed: int, augment: bool
+        self,
+        tiles: np.ndarray,
+        labels: np.ndarray,
+        class_count: int,
+        *,
+        seed: int,
+        augment: bool,
+        shift: int,
+        jitter: float,
     ) -> None:
         """Take the tiles.
 
@@ -24,13 +29,17 @@ class TrainingTiles:
             labels: int64 `[n]`.
             class_count: Number of classes, the length of a one-hot label.
             seed: Seed of order and augmentation.
-            augment: Whether tiles are flipped, turned and shifted.
+            augment: Whether tiles are changed by `augment` at all.
+            shift: Largest shift in pixels.
+            jitter: Largest relative change of brightness and contrast, 0 to below 1.
         """
         with tf.device("CPU"):
             self._tiles = tf.constant(tiles)
             self._labels = tf.one_hot(labels, class_count)
         self._seed = seed
         self._augment = augment
+        self._shift = shift
+        self._jitter = jitter
 
     def batch_count(self, batch_size: int) -> int:
         """Return how many batches an epoch has; the last one may be short."""
@@ -44,7 +53,8 @@ class TrainingTiles:
             tiles = tf.gather(self._tiles, positions)
             if self._augment:
                 step_of_run = step + number * self.batch_count(batch_size)
-                tiles = augment(tiles, tf.stack([tf.cast(self._seed, tf.int64), step_of_run]))
+                seed = tf.stack([tf.cast(self._seed, tf.int64), step_of_run])
+                tiles = augment(tiles, seed, shift=self._shift, jitter=self._jitter)
             return tiles, tf.gather(self._labels, positions)
 
         return (
@@ -56,8 +66,8 @@ class TrainingTiles:
         )
 
 
-def augment(tiles: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Flip, turn and shift every tile by chance.
+def augment(tiles: tf.Tensor, seed: tf.Tensor, *, shift: int, jitter: float) -> tf.Tensor:
+    """Flip, turn and shift every tile by chance, and change its brightness and contrast.
 
     Seen from above, a tile has no up and no left: the eight flips and quarter turns are as likely
     as the original. Works on the whole batch of uint8 pixels at once, which costs next to nothing.
@@ -65,6 +75,8 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Args:
         tiles: uint8 `[b, h, w, 3]`, with `h == w`.
         seed: int64 `[2]`; the same seed gives the same result.
+        shift: Largest shift in pixels; the rim is filled by reflection.
+        jitter: Largest relative change of brightness and contrast; 0 leaves every pixel as it is.
 
     Returns:
         uint8 `[b, h, w, 3]`.
@@ -72,9 +84,9 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     batch, size = tf.shape(tiles)[0], tiles.shape[1]
     shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
 
-    padding = [[0, 0], [MAXIMUM_SHIFT, MAXIMUM_SHIFT], [MAXIMUM_SHIFT, MAXIMUM_SHIFT], [0, 0]]
+    padding = [[0, 0], [shift, shift], [shift, shift], [0, 0]]
     shifts = tf.random.stateless_uniform(
-        [2, batch, 1], shift_seed, 0, 2 * MAXIMUM_SHIFT + 1, dtype=tf.int32
+        [2, batch, 1], shift_seed, 0, 2 * shift + 1, dtype=tf.int32
     )
     rows, columns = tf.unstack(shifts + tf.range(size))
     tiles = tf.pad(tiles, padding, mode="REFLECT")
@@ -85,4 +97,17 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     upside_down, mirrored, transposed = tf.unstack(chances)
     tiles = tf.where(upside_down, tf.reverse(tiles, [1]), tiles)
     tiles = tf.where(mirrored, tf.reverse(tiles, [2]), tiles)
-    return tf.where(transposed, tf.transpose(tiles, [0, 2, 1, 3]), tiles)
+    tiles = tf.where(transposed, tf.transpose(tiles, [0, 2, 1, 3]), tiles)
+    return _jittered(tiles, tf.random.fold_in(seed, 2), jitter) if jitter else tiles
+
+
+def _jittered(tiles: tf.Tensor, seed: tf.Tensor, jitter: float) -> tf.Tensor:
+    """Multiply every tile's brightness and its contrast by a chance factor near 1."""
+    factors = tf.random.stateless_uniform(
+        [2, tf.shape(tiles)[0], 1, 1, 1], seed, 1 - jitter, 1 + jitter
+    )
+    brightness, contrast = tf.unstack(factors)
+    pixels = tf.cast(tiles, tf.float32)
+    mean = tf.reduce_mean(pixels, axis=[1, 2, 3], keepdims=True)
+    pixels = brightness * (mean + contrast * (pixels - mean))
+    return tf.saturate_cast(tf.round(pixels), tf.uint8)

@@ -1,15 +1,17 @@
-"""The pictures of a run: learning curves, confusion matrix, a sheet of tiles."""
+"""Pictures: learning curves, confusion matrix, reliability diagram, a sheet of tiles."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from eurosat.atomic import replacing
+from eurosat.calibration import ReliabilityBin, expected_calibration_error
 from eurosat.labels import land_cover
+from eurosat.significance import wilson_interval
 
 from .evaluate import Evaluation
 from .fit import Epoch, best_epoch
@@ -20,6 +22,14 @@ PREDICTION_COUNT = 20
 _TRAIN_COLOUR = "#9A9A9A"
 _VALIDATION_COLOUR = "#123CB4"
 _WRONG_COLOUR = "#C53424"
+
+
+def sheet_positions(seed: int, count: int) -> np.ndarray:
+    """Return int64 `[20]` (or fewer): which tiles of a part with `count` tiles are on the sheet.
+
+    The same for every model of one split, so that their sheets can be laid side by side.
+    """
+    return np.random.default_rng(seed).permutation(count)[:PREDICTION_COUNT]
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
@@ -46,34 +56,36 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         panel.grid(alpha=0.3)
         panel.legend(frameon=False)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[1].yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     _save(figure, path)
 
 
 def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
-    """Draw how many tiles of each true class (row) were given each class (column)."""
+    """Draw how many tiles of each true class (row) were given each class (column).
+
+    Each cell says the number, and below it the share of the row.
+    """
     counts = np.array(evaluation.confusion)
-    names = [figures.name for figures in evaluation.classes]
-    titles = [land_cover(name).title for name in names]
+    titles = [land_cover(figures.name).title for figures in evaluation.classes]
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(6.5, 0.62 * len(names) + 2.5)
+    size = max(6.5, 0.72 * len(titles) + 2.5)
     figure = Figure(figsize=(size, size), layout="constrained")
     panel: Axes = figure.subplots()
     # The square root keeps the rare mistakes visible beside a full diagonal.
     panel.imshow(np.sqrt(rates), cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(counts > 0):
-        colour = "white" if np.sqrt(rates[row, column]) > 0.6 else "black"
-        panel.text(
-            column,
-            row,
-            str(counts[row, column]),
-            ha="center",
-            va="center",
-            color=colour,
-            fontsize=9,
-        )
-    panel.set_xticks(range(len(names)), titles, rotation=45, ha="right")
-    panel.set_yticks(range(len(names)), titles)
+        style = {
+            "ha": "center",
+            "color": "white" if np.sqrt(rates[row, column]) > 0.6 else "black",
+        }
+        panel.text(column, row - 0.02, f"{counts[row, column]:,}", va="bottom", fontsize=9, **style)
+        panel.text(column, row + 0.06, f"{rates[row, column]:.1%}", va="top", fontsize=7, **style)
+    panel.set_xticks(range(len(titles)), titles, rotation=45, ha="right", rotation_mode="anchor")
+    panel.set_yticks(range(len(titles)), titles)
+    panel.set_xticks(np.arange(len(titles) + 1) - 0.5, minor=True)
+    panel.set_yticks(np.arange(len(titles) + 1) - 0.5, minor=True)
+    panel.grid(which="minor", color="#E4E4E4", linewidth=0.6)
+    panel.tick_params(which="both", length=0)
     panel.set_xlabel("Predicted class")
     panel.set_ylabel("True class")
     panel.set_title(
@@ -83,9 +95,74 @@ def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
     _save(figure, path)
 
 
-def draw_predictions(
+def draw_reliability(
     path: Path,
-    part: str,
+    title: str,
+    before: Sequence[ReliabilityBin],
+    after: Sequence[ReliabilityBin] | None,
+) -> None:
+    """Draw accuracy against confidence, and how many tiles there are of each confidence.
+
+    Args:
+        path: The picture to make.
+        title: Its heading.
+        before: Bins of the model's own confidence.
+        after: Bins of the calibrated confidence; None if there is no temperature.
+    """
+    figure = Figure(figsize=(6.5, 7.5), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    panel, histogram = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    panel.plot(
+        [0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="Perfect calibration"
+    )
+    kinds = [("The model's own", before, _TRAIN_COLOUR, 0.0)]
+    if after is not None:
+        kinds.append(("Calibrated", after, _VALIDATION_COLOUR, 0.5))
+    for name, bins, colour, shift in kinds:
+        full = [entry for entry in bins if entry.count]
+        accuracy = np.array([entry.accuracy for entry in full])
+        ends = np.array(
+            [wilson_interval(round(entry.accuracy * entry.count), entry.count) for entry in full]
+        )
+        panel.errorbar(
+            [entry.confidence for entry in full],
+            accuracy,
+            yerr=np.maximum(0, [accuracy - ends[:, 0], ends[:, 1] - accuracy]),
+            color=colour,
+            marker="o",
+            markersize=5,
+            linewidth=1.2,
+            elinewidth=0.8,
+            label=f"{name}: ECE {expected_calibration_error(tuple(bins)):.2%}",
+        )
+        width = (bins[0].high - bins[0].low) * 0.9 / len(kinds)
+        histogram.bar(
+            [entry.low + 0.003 + shift * (entry.high - entry.low) for entry in bins],
+            [entry.count for entry in bins],
+            width=width,
+            align="edge",
+            color=colour,
+        )
+    panel.set_ylabel("Share of right answers (95 % interval)")
+    panel.set_ylim(0, 1.02)
+    panel.legend(loc="lower right", framealpha=1, edgecolor="none")
+    histogram.set_yscale("symlog", linthresh=1)
+    histogram.set_ylim(bottom=0)
+    histogram.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    histogram.set_ylabel("Tiles")
+    histogram.set_xlabel("Confidence")
+    for one in (panel, histogram):
+        one.grid(alpha=0.3)
+        one.spines[["top", "right"]].set_visible(False)
+        one.xaxis.set_major_formatter(PercentFormatter(1.0))
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0))
+    histogram.set_xlim(0, 1)
+    _save(figure, path)
+
+
+def draw_tiles(
+    path: Path,
+    title: str,
     tiles: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -95,19 +172,18 @@ def draw_predictions(
 
     Args:
         path: The picture to make.
-        part: `"validation"` or `"test"`.
-        tiles: uint8 RGB `[n, 64, 64, 3]`.
+        title: Its heading.
+        tiles: uint8 RGB `[n, 64, 64, 3]`; at least one.
         labels: int `[n]`, the true classes.
         probabilities: float `[n, classes]`.
         class_names: Names in label order.
     """
     titles = [land_cover(name).title for name in class_names]
     predicted = probabilities.argmax(axis=1)
-    columns = 5
+    columns = min(5, len(tiles))
     rows = -(-len(tiles) // columns)
-    figure = Figure(figsize=(2.3 * columns, 2.75 * rows + 0.6), layout="constrained")
-    right = int((predicted == labels).sum())
-    figure.suptitle(f"{len(tiles)} tiles of the {part} split, {right} right")
+    figure = Figure(figsize=(max(6.0, 2.3 * columns), 2.75 * rows + 0.6), layout="constrained")
+    figure.suptitle(title)
     for panel, tile, label, guess, row in zip(
         figure.subplots(rows, columns, squeeze=False).flat,
         tiles,
@@ -120,7 +196,7 @@ def draw_predictions(
         is_right = guess == label
         panel.set_title(
             f"{titles[guess]} {row[guess]:.1%}\n"
-            + ("right" if is_right else f"wrong: {titles[label]}"),
+            + ("right" if is_right else f"truth: {titles[label]}"),
             fontsize=9,
             color="black" if is_right else _WRONG_COLOUR,
         )

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 import keras
-import numpy as np
 
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
@@ -20,19 +19,30 @@ from eurosat.split import Split, split_dataset
 from .configuration import TrainingConfiguration
 from .evaluate import Evaluation, evaluate, predict
 from .fit import Epoch, best_epoch
-from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_curves, draw_predictions
+from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
 
-def start_run(folder: RunFolder, configuration: TrainingConfiguration, dataset: Dataset) -> Split:
+def start_run(
+    folder: RunFolder,
+    configuration: TrainingConfiguration,
+    dataset: Dataset,
+    split: Split | None = None,
+) -> Split:
     """Split the data set and record the split and the configuration in a new run folder.
+
+    Args:
+        folder: Where the run is kept.
+        configuration: What to train, and how.
+        dataset: The tiles.
+        split: A split that was made before, to be recorded instead of a new one.
 
     Raises:
         DatasetError: The data set cannot be split.
         RunFolderError: The folder cannot be written to.
     """
-    split = split_dataset(
+    split = split or split_dataset(
         dataset,
         seed=configuration.seed,
         validation_fraction=configuration.validation_fraction,
@@ -97,10 +107,11 @@ def report_run(
         part: measure_calibration(calibration, probabilities[part], labels[part]) for part in parts
     }
     part = evaluations[-1].part
-    sheet = np.random.default_rng(split.seed).permutation(len(labels[part]))[:PREDICTION_COUNT]
-    draw_predictions(
+    sheet = sheet_positions(split.seed, len(labels[part]))
+    right = int((probabilities[part][sheet].argmax(axis=1) == labels[part][sheet]).sum())
+    draw_tiles(
         folder.predictions,
-        part,
+        f"{len(sheet)} tiles of the {part} split, {right} right",
         dataset.tiles[positions[part][sheet]],
         labels[part][sheet],
         probabilities[part][sheet],

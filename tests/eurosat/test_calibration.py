@@ -119,9 +119,9 @@ def test_the_calibration_error_is_the_mean_gap_of_the_bins():
 
 
 def test_a_confidence_on_a_bound_belongs_to_the_bin_below_it():
-    bins = reliability_bins(two_classes(1.0, 0.6), np.array([0, 0]), count=5)
-    assert [entry.count for entry in bins] == [0, 0, 0, 1, 1]
-    assert bins[4].high == 1
+    bins = reliability_bins(two_classes(1.0, 0.75, 0.5), np.array([0, 0, 0]), count=4)
+    assert [entry.count for entry in bins] == [0, 1, 1, 1]
+    assert bins[3].high == 1
 
 
 def test_calibration_lowers_the_error_of_an_overconfident_model():

@@ -511,6 +511,22 @@ def test_every_end_of_the_child_is_a_refusal(
         probe(model, seconds=1)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for the bundle is a shell script")
+@pytest.mark.usefixtures("fresh_cache")
+def test_a_bundle_starts_itself_as_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Path(__file__).parents[2] / "tools" / "bundle" / "start.py"
+    bundle = tmp_path / "eurosat-gui"
+    bundle.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{start}" "$@"\n')
+    bundle.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(bundle))
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert Classifier(written(tmp_path, colour_model())).classify(colour_tile(0)).label == "red"
+    with pytest.raises(ModelFileError, match="does not take one RGB image"):
+        Classifier(saved(tmp_path, odd_model("grey")))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 def test_a_model_that_wants_all_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError):

@@ -1,15 +1,15 @@
 """The app in a test: a window of its own, settings of its own, dialogs that are answered."""
 
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -23,16 +23,18 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from eurosat.classifier import Classifier
+from eurosat import classifier as classifier_module
+from eurosat.classifier import Classifier, ImageSource, Prediction
 from eurosat.gui.classification import ClassificationThread
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.pixels import PixelThread
 from eurosat.gui.settings import Settings
 from eurosat.gui.workspace import Item
+from eurosat.images import read_image
 
 CLASSES = ("Forest", "Highway", "Industrial", "Pasture", "River", "SeaLake")
 TILES_OF_A_CLASS = 10
-PATIENCE_MS = 10_000
+PATIENCE_MS = 30_000
 """How long a test waits before it fails; long, as the machine may be busy."""
 
 
@@ -96,6 +98,41 @@ def settings_of_the_test(tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def empty_clipboard(qapp: QApplication) -> Iterator[None]:
+    """Begin and end with nothing on the clipboard; what is left there ends Python in a crash."""
+    qapp.clipboard().clear()
+    yield
+    qapp.clipboard().clear()
+
+
+class Gate:
+    """Lets so many images be read for classification; the others wait."""
+
+    def __init__(self) -> None:
+        self._permits = Semaphore(0)
+
+    def let_through(self, count: int) -> None:
+        self._permits.release(count)
+
+    def open(self) -> None:
+        self.let_through(1_000_000)
+
+    def read(self, source: ImageSource) -> np.ndarray:
+        self._permits.acquire()
+        return read_image(source)
+
+
+@pytest.fixture
+def gate(open_window: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A closed gate. It opens before windows close, which wait for threads that wait at it."""
+    del open_window
+    closed = Gate()
+    monkeypatch.setattr(classifier_module, "read_image", closed.read)
+    yield closed
+    closed.open()
+
+
 class Dialogs:
     """What the user answers to the next dialog; an unexpected dialog fails the test.
 
@@ -114,7 +151,7 @@ class Dialogs:
         return [str(path) for path in self.paths], ""
 
     def one(self, _parent: QWidget, title: str, *_: object) -> tuple[str, str]:
-        names, _ = self.several(_parent, title)
+        names = self.several(_parent, title)[0]
         return (names[0] if names else ""), ""
 
     def folder(self, _parent: QWidget, title: str, *_: object) -> str:
@@ -139,8 +176,8 @@ def dialogs(monkeypatch: pytest.MonkeyPatch) -> Dialogs:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail where a test leaves a thread behind."""
+def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[QThread]]:
+    """The threads of all windows of the test, which fails if it leaves one behind."""
     before = set(threading.enumerate())
     started: list[QThread] = []
 
@@ -150,7 +187,7 @@ def no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     for kind in (ClassificationThread, PixelThread):
         monkeypatch.setattr(kind, "start", start)
-    yield
+    yield started
     assert [thread for thread in started if not thread.isFinished()] == []
     assert QThreadPool.globalInstance().activeThreadCount() == 0
     # Qt's pool keeps its threads for a while; Python's have no such excuse.
@@ -293,6 +330,10 @@ class User:
     def names(self) -> list[str]:
         return self.column(0)
 
+    def classes(self) -> list[str]:
+        """The column of classes, without what marks an unsure one."""
+        return [text.removesuffix("?") for text in self.column(1)]
+
     def current(self) -> Item | None:
         return self.window.table.current_item()
 
@@ -304,7 +345,7 @@ class User:
             if button.accessibleName() == "Close this message"
         ]
         notice = close.parentWidget()
-        if not notice.isVisible():
+        if notice is None or not notice.isVisible():
             return ""
         return max((label.text() for label in notice.findChildren(QLabel)), key=len)
 
@@ -335,6 +376,14 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+def assert_answered_by(classifier: Classifier, items: list[Item]) -> None:
+    for item in items:
+        assert isinstance(item.source, Path)
+        assert isinstance(item.outcome, Prediction)
+        expected = classifier.classify(item.source).probabilities
+        np.testing.assert_array_equal(item.outcome.probabilities, expected)
+
+
 def urls_of(*paths: Path) -> QMimeData:
     """What a file manager hands over."""
     data = QMimeData()
@@ -347,5 +396,3 @@ def assert_one_sentence(text: str) -> None:
     assert text.endswith(".")
     assert text.isprintable()
     assert not any(trace in text for trace in ("Traceback", "Errno", "None", "Error:"))
-
-

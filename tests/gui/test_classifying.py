@@ -4,9 +4,8 @@ A gate before the reading of images lets a test stop the stream where it wants t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -15,42 +14,17 @@ from PySide6.QtWidgets import QApplication, QProgressBar
 from pytestqt.qtbot import QtBot
 
 from eurosat import classifier as classifier_module
-from eurosat.classifier import Classifier, ImageSource, Prediction
+from eurosat.classifier import Classifier, ImageSource
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.tasks import Task
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 
-from .conftest import User
+from .conftest import PATIENCE_MS, Gate, User, assert_answered_by
 
 Pictures = Callable[[int], list[Path]]
 
 ANSWERED = {"done", "unsure"}
-
-
-class Gate:
-    """Lets so many images be read for classification; the others wait."""
-
-    def __init__(self) -> None:
-        self._permits = Semaphore(0)
-
-    def let_through(self, count: int) -> None:
-        self._permits.release(count)
-
-    def open(self) -> None:
-        self.let_through(1_000_000)
-
-    def read(self, source: ImageSource) -> np.ndarray:
-        self._permits.acquire()
-        return read_image(source)
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    closed = Gate()
-    monkeypatch.setattr(classifier_module, "read_image", closed.read)
-    yield closed
-    closed.open()
 
 
 @pytest.fixture
@@ -62,14 +36,6 @@ def busy_user(gate: Gate, user: User, tiles: Path) -> User:
     user.waits_for(lambda: user.window.session.workspace.answered > 0)
     assert user.window.session.workspace.waiting >= 40
     return user
-
-
-def assert_answered_by(classifier: Classifier, items: list[Item]) -> None:
-    for item in items:
-        assert isinstance(item.source, Path)
-        assert isinstance(item.outcome, Prediction)
-        expected = classifier.classify(item.source).probabilities
-        np.testing.assert_array_equal(item.outcome.probabilities, expected)
 
 
 def assert_shown_as_counted(user: User) -> None:
@@ -116,6 +82,22 @@ def test_cancel_keeps_what_is_done_and_go_on_finishes_the_rest(
     assert_shown_as_counted(busy_user)
 
 
+def test_escape_cancels_too(busy_user: User):
+    busy_user.window.table.setFocus()
+    busy_user.presses(Qt.Key.Key_Escape)
+    assert not busy_user.window.session.is_busy
+    assert busy_user.button("Go on").isVisible()
+
+
+def test_escape_in_the_search_clears_it_and_cancels_nothing(busy_user: User):
+    search = busy_user.window.filter_bar.text
+    search.setFocus()
+    search.setText("picture")
+    busy_user.presses(Qt.Key.Key_Escape)
+    assert search.text() == ""
+    assert busy_user.window.session.is_busy
+
+
 def test_answers_that_come_after_a_cancel_are_dropped(
     busy_user: User, gate: Gate, pictures: Pictures
 ):
@@ -144,9 +126,7 @@ def test_after_a_cancel_what_is_opened_next_comes_to_an_end(
     assert not busy_user.button("Go on").isVisible()
 
 
-def test_images_closed_while_busy_stay_closed(
-    busy_user: User, gate: Gate, mobilenet: Classifier
-):
+def test_images_closed_while_busy_stay_closed(busy_user: User, gate: Gate, mobilenet: Classifier):
     window = busy_user.window
     items = list(window.session.workspace.items)
     window.table.selectAll()
@@ -174,7 +154,7 @@ def test_close_all_in_the_middle_of_a_search_leaves_nothing_open(user: User, pic
     folder = pictures(30)[0].parent
     user.window.open_paths([folder])
     # The search has ended on its thread, and what it found is on its way to the window.
-    assert QThreadPool.globalInstance().waitForDone(10_000)
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
     user.chooses("Close all")
     QApplication.processEvents()
     user.waits_until_done()
@@ -205,6 +185,20 @@ def test_images_that_come_while_others_are_worked_on_are_done_too(
     assert ANSWERED.issuperset(busy_user.column(5))
 
 
+def test_rows_come_into_a_filtered_table_as_they_are_answered(
+    busy_user: User, gate: Gate, mobilenet: Classifier
+):
+    busy_user.filters("River")
+    assert busy_user.rows() == []
+    gate.open()
+    busy_user.waits_until_done()
+    items = busy_user.window.session.workspace.items
+    rivers = [item.name for item in items if mobilenet.classify(item.source).label == "River"]
+    assert len(rivers) > 5
+    assert busy_user.names() == rivers
+    assert busy_user.current() is not None
+
+
 def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: Gate):
     busy_user.window.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     gate.open()
@@ -213,10 +207,15 @@ def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: 
     assert shares == sorted(shares, reverse=True)
 
 
-def test_closing_the_window_while_busy_ends_all_threads(busy_user: User, gate: Gate):
+def test_closing_the_window_while_busy_ends_all_threads(
+    busy_user: User, gate: Gate, started_threads: list[QThread]
+):
+    assert len(started_threads) == 2
+    assert all(thread.isRunning() for thread in started_threads)
     gate.open()
     assert busy_user.window.session.is_busy
-    busy_user.window.close()  # The fixture looks at the threads.
+    busy_user.window.close()
+    assert all(thread.isFinished() for thread in started_threads)
     assert not busy_user.window.isVisible()
 
 

@@ -27,7 +27,7 @@ def test_paths_of_the_command_line_are_opened_and_classified(
     user = User(open_window(tiles / "Forest", single), qtbot)
     user.waits_until_done()
     assert user.names() == [path.name for path in [*files_in(tiles / "Forest"), single]]
-    assert user.column(1).count("Forest") >= 8
+    assert user.classes().count("Forest") >= 8
     assert user.facts()[0] == "11 images"
     assert user.facts()[-1] == "offline"
 
@@ -53,7 +53,7 @@ def test_files_and_folders_can_be_dropped_anywhere(place: str, user: User, pictu
         "image": window.image.viewport(),
         "search field": window.filter_bar.text,
         "summary": window.summary.viewport(),
-        "empty window": window.centralWidget(),
+        "empty window": window.centralWidget() or window,
     }[place]
     before = len(window.session.workspace.items)
     assert user.drops(urls_of(paths[0].parent, paths[2]), on)
@@ -61,13 +61,22 @@ def test_files_and_folders_can_be_dropped_anywhere(place: str, user: User, pictu
     assert window.filter_bar.text.text() == ""
 
 
+def test_an_image_of_another_program_can_be_dropped(user: User):
+    picture, pixels = painted(20, 10)
+    data = QMimeData()
+    data.setImageData(picture)
+    assert user.drops(data, user.window)
+    (item,) = user.window.session.workspace.items
+    np.testing.assert_array_equal(item.source, pixels)
+
+
 def test_what_is_no_file_is_not_taken(user: User):
     web = QMimeData()
     web.setUrls([QUrl("https://example.org/tile.png")])
-    assert not user.drops(web, user.window.centralWidget())
+    assert not user.drops(web, user.window)
     words = QMimeData()
     words.setText("words")
-    assert not user.drops(words, user.window.centralWidget())
+    assert not user.drops(words, user.window)
 
 
 def painted(width: int, height: int) -> tuple[QImage, np.ndarray]:

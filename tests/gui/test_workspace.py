@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ def predicted(
 
 def forest(share: float = 0.75) -> Prediction:
     return predicted(share, 1 - share, 0)
+
+
+def unsure() -> Prediction:
+    return replace(predicted(0.25, 0.125, 0.625), unsure_below=0.7)
 
 
 def unreadable(text: str = "It is damaged.") -> ImageError:
@@ -141,7 +146,9 @@ def test_answers_to_closed_images_are_dropped():
     assert workspace.class_counts == Counter(Forest=1)
 
 
-outcomes = st.sampled_from([predicted(0.9, 0.1, 0), predicted(0.1, 0.6, 0.3), unreadable()])
+outcomes = st.sampled_from(
+    [predicted(0.9, 0.1, 0), predicted(0.1, 0.6, 0.3), unsure(), unreadable()]
+)
 steps = st.one_of(
     st.tuples(st.just("add"), st.integers(0, 9)),
     st.tuples(st.just("paste"), st.none()),
@@ -185,14 +192,17 @@ def test_counts_equal_a_recount_whatever_happens(history: list[tuple[str, object
 @pytest.mark.parametrize(
     ("accepted", "shown"),
     [
-        (Filter(), "sure weak lake bad new"),
+        (Filter(), "sure weak lake odd bad new"),
         (Filter(class_name="Forest"), "sure weak"),
-        (Filter(class_name="River"), ""),
+        (Filter(class_name="River"), "odd"),
+        (Filter(class_name="Highway"), ""),
+        (Filter(status=Status.UNSURE), "odd"),
+        (Filter(status=Status.SURE), "sure weak lake"),
         (Filter(status=Status.UNREADABLE), "bad"),
         (Filter(status=Status.WAITING), "new"),
         (Filter(lowest=0.9), "sure"),
-        (Filter(highest=0.75), "weak lake"),
-        (Filter(lowest=0.6, highest=0.75), "weak lake"),
+        (Filter(highest=0.75), "weak lake odd"),
+        (Filter(lowest=0.6, highest=0.75), "weak lake odd"),
         (Filter(text="EA"), "weak"),
         (Filter(text="older/s"), "sure"),
         (Filter(text="l", class_name="SeaLake", lowest=0.5), "lake"),
@@ -203,6 +213,7 @@ def test_a_filter_shows_what_fits_all_that_it_asks_for(accepted: Filter, shown: 
         "sure": item_of(forest(0.9375), "sure"),
         "weak": item_of(forest(0.75), "weak"),
         "lake": item_of(predicted(0.25, 0.625, 0.125), "lake"),
+        "odd": item_of(unsure(), "odd"),
         "bad": item_of(unreadable(), "bad"),
         "new": item_of(None, "new"),
     }
@@ -242,7 +253,9 @@ def test_what_has_no_value_comes_last_both_ways(column: Column, ascending: list[
     assert sorted_names(items, column, descending=True) == [*ascending[::-1], "bad", "new"]
 
 
-@given(st.lists(st.one_of(st.none(), outcomes), max_size=12), st.sampled_from(Column), st.booleans())
+@given(
+    st.lists(st.one_of(st.none(), outcomes), max_size=12), st.sampled_from(Column), st.booleans()
+)
 def test_sorting_keeps_every_image_and_the_order_of_equals(
     found: list[Outcome | None], column: Column, descending: bool
 ):

@@ -17,6 +17,8 @@ from eurosat.train.architectures import (
     build_mobilenet,
     head_layers,
 )
+from eurosat.train.configuration import DEFAULTS, Architecture
+from eurosat.train.fit import build_model
 
 TILES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
 
@@ -63,6 +65,52 @@ def test_takes_raw_tiles_and_gives_probabilities(
     assert probabilities.dtype == np.float32
     assert probabilities.min() >= 0
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def kernel_shapes(model: keras.Model) -> list[tuple[int, ...]]:
+    return [
+        tuple(layer.kernel.shape)
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    ]
+
+
+def test_the_default_cnn_is_the_one_that_ships():
+    default = DEFAULTS[Architecture.CNN]
+    model = build_model(default, 10)
+    assert kernel_shapes(model) == [
+        (3, 3, 3, 16),
+        (3, 3, 16, 32),
+        (3, 3, 32, 32),
+        (3, 3, 32, 32),
+        (3, 3, 32, 64),
+        (3, 3, 64, 64),
+        (1, 1, 32, 64),
+        (3, 3, 64, 64),
+        (3, 3, 64, 64),
+        (3, 3, 64, 128),
+        (3, 3, 128, 128),
+        (1, 1, 64, 128),
+        (128, 128),
+        (128, 10),
+    ]
+    assert model.count_params() == 404_986
+    assert model.get_layer("pooled").input.shape == (None, 8, 8, 128)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "filters", "image_size", "features"),
+    [(1, 4, 64, (32, 8)), (2, 8, 64, (16, 32)), (5, 3, 64, (8, 24)), (8, 2, 50, (2, 64))],
+)
+def test_blocks_and_filters_of_the_cnn(
+    blocks: int, filters: int, image_size: int, features: tuple[int, int]
+):
+    model = build_cnn(3, blocks=blocks, filters=filters, image_size=image_size)
+    assert kernel_shapes(model)[0] == (3, 3, 3, filters)
+    assert sum(isinstance(layer, keras.layers.Add) for layer in model.layers) == blocks
+    side, count = features
+    assert model.get_layer("pooled").input.shape == (None, side, side, count)
+    assert probabilities_of(model).shape == (5, 3)
 
 
 def test_other_tiles_get_other_answers():

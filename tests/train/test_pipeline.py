@@ -1,21 +1,31 @@
 """Batches of training tiles: every tile once an epoch, the same for the same seed and epoch."""
 
+import hashlib
+from typing import Any
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from eurosat.train.pipeline import MAXIMUM_SHIFT, TrainingTiles
+from eurosat.train.configuration import DEFAULTS, Architecture
+from eurosat.train.pipeline import TrainingTiles, augment
 
-COUNT, SIDE, BATCH = 50, 16, 16
+COUNT, SIDE, BATCH, SHIFT = 50, 16, 16, 4
 TILES = np.random.default_rng(1).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
 
 Batches = list[tuple[np.ndarray, np.ndarray]]
+
+
+def training_tiles(tiles: np.ndarray, labels: np.ndarray, **changes: Any) -> TrainingTiles:
+    settings = {"seed": 0, "augment": True, "shift": SHIFT, "jitter": 0.0} | changes
+    return TrainingTiles(tiles, labels, len(tiles), **settings)
 
 
 def epoch(
     number: int, *, seed: int = 0, augment: bool = True, tiles: np.ndarray = TILES
 ) -> Batches:
     """The batches of an epoch. Each tile is a class of its own: a label says which tile it is."""
-    training = TrainingTiles(tiles, np.arange(len(tiles)), len(tiles), seed=seed, augment=augment)
+    training = training_tiles(tiles, np.arange(len(tiles)), seed=seed, augment=augment)
     return [(t.numpy(), one_hot.numpy()) for t, one_hot in training.epoch(number, BATCH)]
 
 
@@ -27,10 +37,10 @@ def joined(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
 
 def originals(tile: np.ndarray) -> dict[tuple[int, int, int], bytes]:
     """All that may be made of a tile: the eight turns and flips of all its shifts."""
-    padded = np.pad(tile, ((MAXIMUM_SHIFT,) * 2, (MAXIMUM_SHIFT,) * 2, (0, 0)), mode="reflect")
+    padded = np.pad(tile, ((SHIFT,) * 2, (SHIFT,) * 2, (0, 0)), mode="reflect")
     made = {}
-    for row in range(2 * MAXIMUM_SHIFT + 1):
-        for column in range(2 * MAXIMUM_SHIFT + 1):
+    for row in range(2 * SHIFT + 1):
+        for column in range(2 * SHIFT + 1):
             shifted = padded[row : row + SIDE, column : column + SIDE]
             for turn in range(4):
                 turned = np.rot90(shifted, turn)
@@ -52,12 +62,12 @@ def test_every_tile_comes_once_an_epoch(augment: bool):
 
 @pytest.mark.parametrize(("size", "batches"), [(1, 50), (16, 4), (25, 2), (50, 1), (1000, 1)])
 def test_the_number_of_batches_is_what_an_epoch_gives(size: int, batches: int):
-    training = TrainingTiles(TILES, np.zeros(COUNT, np.int64), 2, seed=0, augment=True)
+    training = training_tiles(TILES, np.zeros(COUNT, np.int64))
     assert training.batch_count(size) == batches == len(list(training.epoch(0, size)))
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches():
-    one = TrainingTiles(TILES, np.arange(COUNT), COUNT, seed=7, augment=True)
+    one = training_tiles(TILES, np.arange(COUNT), seed=7)
     list(one.epoch(0, BATCH))
     list(one.epoch(1, BATCH))
     after_two_others = [(t.numpy(), label.numpy()) for t, label in one.epoch(2, BATCH)]
@@ -110,10 +120,68 @@ def test_augmented_tiles_are_their_originals_turned_flipped_and_shifted():
 def test_turns_and_flips_keep_every_pixel():
     # The rim is of one colour and wider than a shift, so that a shift too takes nothing away.
     tiles = np.full((COUNT, SIDE, SIDE, 3), 9, np.uint8)
-    inner = slice(2 * MAXIMUM_SHIFT - 2, SIDE - 2 * MAXIMUM_SHIFT + 2)
+    inner = slice(2 * SHIFT - 2, SIDE - 2 * SHIFT + 2)
     tiles[:, inner, inner] = TILES[:, inner, inner]
     made, which = joined(epoch(0, tiles=tiles))
     for tile, index in zip(made, which, strict=True):
         assert sorted(map(tuple, tile.reshape(-1, 3))) == sorted(
             map(tuple, tiles[index].reshape(-1, 3))
         )
+
+
+@pytest.mark.parametrize("shift", [0, 1, 7])
+def test_tiles_are_shifted_as_far_as_asked(shift: int):
+    # The columns of a tile are its numbers; away from the rim, a shift adds to them.
+    tiles = np.broadcast_to(np.arange(32, dtype=np.uint8)[:, None], (400, 32, 32, 3))
+    made = augment(tf.constant(tiles), tf.constant([1, 2], tf.int64), shift=shift, jitter=0.0)
+    # Whatever was flipped and turned, the middle is shifted at most so far.
+    middle = made.numpy()[:, 15:17, 15:17].reshape(400, -1).astype(int)
+    assert (middle.min(axis=1) >= 15 - shift).all()
+    assert (middle.max(axis=1) <= 16 + shift).all()
+    assert middle.min() == 15 - shift
+    assert middle.max() == 16 + shift
+
+
+def test_jitter_changes_brightness_and_contrast_within_its_bounds():
+    rng = np.random.default_rng(3)
+    tiles = rng.integers(90, 110, (300, SIDE, SIDE, 3), dtype=np.uint8)
+    seed = tf.constant([5, 6], tf.int64)
+    plain, jittered = (
+        augment(tf.constant(tiles), seed, shift=2, jitter=jitter).numpy().astype(float)
+        for jitter in (0.0, 0.2)
+    )
+    axes = (1, 2, 3)
+    brightness = jittered.mean(axis=axes) / plain.mean(axis=axes)
+    contrast = jittered.std(axis=axes) / plain.std(axis=axes) / brightness
+    for factor in (brightness, contrast):
+        assert factor.min() > 0.79
+        assert factor.max() < 1.21
+        assert factor.std() > 0.09, "a uniform factor of 0.8 to 1.2 spreads by 0.115"
+    assert abs(np.corrcoef(brightness, contrast)[0, 1]) < 0.2
+    # Flips, turns and shifts are the same: what was bright is bright.
+    matches = [
+        np.corrcoef(p.ravel(), j.ravel())[0, 1] for p, j in zip(plain, jittered, strict=True)
+    ]
+    assert min(matches) > 0.99
+
+
+def test_jitter_saturates_and_never_wraps_around():
+    tiles = np.full((200, 8, 8, 3), 250, np.uint8)
+    tiles[:, :4] = 3
+    made = augment(tf.constant(tiles), tf.constant([0, 0], tf.int64), shift=0, jitter=0.9).numpy()
+    assert made.max() == 255
+    bright = np.sort(made.reshape(200, -1), axis=1)
+    assert (bright[:, -1] >= bright[:, 0]).all()
+    assert (bright[:, 96] > bright[:, 95]).mean() > 0.9
+
+
+def test_the_default_augmentation_is_the_one_that_the_shipped_models_were_trained_with():
+    default = DEFAULTS[Architecture.CNN]
+    made = augment(
+        tf.constant(TILES),
+        tf.constant([0, 7], tf.int64),
+        shift=default.shift,
+        jitter=default.jitter,
+    )
+    digest = hashlib.sha256(made.numpy().tobytes()).hexdigest()
+    assert digest[:16] == "8acffb5ef28360ce"

@@ -74,7 +74,13 @@ def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
         assert part in last
 
 
-@pytest.mark.parametrize("program", ["eurosat-train", "eurosat-convert", "eurosat-classify"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        f"eurosat-{name}"
+        for name in ("train", "tune", "evaluate", "compare", "convert", "classify", "benchmark")
+    ],
+)
 def test_help_answers_without_loading_anything_heavy(program: str, command: Command):
     done = command(program, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
@@ -83,7 +89,8 @@ def test_help_answers_without_loading_anything_heavy(program: str, command: Comm
         line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()
     }
     assert {"typer", "eurosat"} <= loaded
-    assert not {"tensorflow", "keras", "sklearn", "matplotlib", "scipy"} & loaded
+    heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "optuna", "sqlalchemy"}
+    assert not heavy & loaded
 
 
 def test_audit_describes_the_data_and_stops(small_archive: Path, tmp_path: Path, command: Command):
@@ -136,6 +143,13 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--seed", "-1"], "--seed"),
         (["--seed", "4294967296"], "--seed must be at most 4294967295, not 4294967296."),
         (["--width", "0"], "--width"),
+        (["--blocks", "0"], "--blocks must be at least 1, not 0."),
+        (["--blocks", "9"], "--blocks must be at most 8, not 9."),
+        (["--filters", "0"], "--filters"),
+        (["--shift", "33"], "--shift must be at most 32, not 33."),
+        (["--shift", "-1"], "--shift"),
+        (["--jitter", "1"], "--jitter must be below 1, not 1.0."),
+        (["--jitter", "nan"], "--jitter"),
     ],
 )
 def test_values_that_cannot_be_trained_with_are_refused(
@@ -432,6 +446,22 @@ def test_the_test_split_is_looked_at_only_when_asked_for_and_stays_looked_at(
         assert "\nTest\n" in done.stdout
         assert read_json(copied_run.metrics)["test"] == expected["test"]
         assert "Test\n" in copied_run.report.read_text(encoding="utf-8")
+
+
+def test_a_run_of_before_there_were_all_settings_goes_on(
+    copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
+):
+    config = read_json(copied_run.config)
+    for name in ("blocks", "filters", "shift", "jitter"):
+        del config["training"][name]
+    copied_run.config.write_text(json.dumps(config), encoding="utf-8")
+    copied_run.metrics.unlink()
+    done = command_here(
+        "eurosat-train", "cnn", "--data", small_archive, "--out", copied_run.path, "--resume"
+    )
+    assert done.returncode == 0, done.stderr
+    expected = read_json(small_run / "metrics.json")["validation"]
+    assert read_json(copied_run.metrics)["validation"] == expected
 
 
 def test_resume_without_a_folder_takes_the_latest_run(

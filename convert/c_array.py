@@ -1,0 +1,197 @@
+"""An int8 model as C source, for runtimes of microcontrollers that have no files."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from eurosat.atomic import write_text
+from eurosat.classifier import Classifier
+from eurosat.errors import ModelFileError
+from eurosat.probe import open_model
+
+from .export import FILE_IDENTIFIER
+
+BYTES_IN_A_LINE = 16
+
+# Integer kernels give the same integers wherever they run; only the float softmax may round.
+LARGEST_DIFFERENCE = 1e-5
+
+HEADER = """\
+/* {title}: {description}
+ *
+ * Input:  int8 [1, {height}, {width}, 3], an RGB tile; each value is the pixel, 0 to 255,
+ *         minus 128.
+ * Output: int8 [1, {count}]; the most probable class has the largest value. A logit is
+ *         (value - ({zero_point})) * {scale}. For a calibrated confidence, take the
+ *         softmax of the logits divided by {temperature}; below
+ *         {unsure_below} an answer is unsure.
+ * Operators: {operators}.
+ */
+#ifndef {guard}
+#define {guard}
+
+#include <stddef.h>
+
+#define {macro}_HEIGHT {height}
+#define {macro}_WIDTH {width}
+#define {macro}_CLASS_COUNT {count}
+#define {macro}_OUTPUT_SCALE {scale}f
+#define {macro}_OUTPUT_ZERO_POINT ({zero_point})
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* A TFLite FlatBuffer, aligned to 16 bytes. */
+extern const unsigned char {name}[];
+extern const size_t {name}_size;
+
+extern const char *const {name}_classes[{macro}_CLASS_COUNT];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+SOURCE = """\
+#include "{stem}.h"
+
+#include <stdalign.h>
+
+alignas(16) const unsigned char {name}[] = {{
+{lines}
+}};
+const size_t {name}_size = sizeof({name});
+
+const char *const {name}_classes[{macro}_CLASS_COUNT] = {{
+{classes}
+}};
+"""
+
+
+@dataclass(frozen=True)
+class IntegerModel:
+    """The part of a model that computes in integers, from the pixels to the logits.
+
+    Attributes:
+        flatbuffer: A TFLite model with int8 input and output, without anything appended.
+        operators: The kinds of its operators, as runtimes of microcontrollers want them named.
+        scale: Logit = (value - `zero_point`) * `scale`.
+        zero_point: See `scale`.
+    """
+
+    flatbuffer: bytes
+    operators: tuple[str, ...]
+    scale: float
+    zero_point: int
+
+
+def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
+    """Write an int8 model file as a `.c` and a `.h` file beside it.
+
+    Args:
+        path: A model file that `eurosat-convert --int8` wrote.
+        tiles: uint8 RGB `[n, 64, 64, 3]`; on these the integers must give the file's own answers.
+
+    Returns:
+        The two files.
+
+    Raises:
+        ModelFileError: The model does not compute in int8, or its integers say something else.
+        OSError: The folder cannot be written to.
+    """
+    classifier = Classifier(path, is_calibrated=False)
+    metadata = classifier.metadata
+    if metadata is None:
+        raise ModelFileError(f"{path} is not a file of eurosat-convert: convert a run.")
+    model = integer_part(path, classifier.model_file.flatbuffer)
+    _verify(path, model, classifier, tiles)
+    name = "".join(letter if letter.isalnum() else "_" for letter in path.stem)
+    facts = {
+        "title": metadata.title,
+        "description": metadata.description,
+        "height": metadata.height,
+        "width": metadata.width,
+        "count": len(metadata.class_names),
+        "scale": repr(model.scale),
+        "zero_point": model.zero_point,
+        "temperature": metadata.temperature,
+        "unsure_below": metadata.unsure_below,
+        "operators": ", ".join(model.operators),
+        "guard": f"{name.upper()}_H",
+        "macro": name.upper(),
+        "name": name,
+        "stem": path.stem,
+        "lines": _lines(model.flatbuffer),
+        "classes": "\n".join(f"    {json.dumps(label)}," for label in metadata.class_names),
+    }
+    source, header = path.with_suffix(".c"), path.with_suffix(".h")
+    write_text(header, HEADER.format(**facts))
+    write_text(source, SOURCE.format(**facts))
+    return source, header
+
+
+def integer_part(path: Path, flatbuffer: bytes) -> IntegerModel:
+    """Cut off what is not int8: the step from uint8 at the start, the softmax at the end.
+
+    Args:
+        path: How the error names the model.
+        flatbuffer: A model that `export` made.
+
+    Raises:
+        ModelFileError: The model does not compute in int8.
+    """
+    model = schema.ModelT.InitFromPackedBuf(flatbuffer)
+    graph = model.subgraphs[0]
+    kind_names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+
+    def kind(operator: schema.OperatorT) -> str:
+        code = model.operatorCodes[operator.opcodeIndex]
+        return kind_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+    first, *inner, dequantise, softmax = graph.operators or []
+    if (kind(first), kind(dequantise), kind(softmax)) != ("QUANTIZE", "DEQUANTIZE", "SOFTMAX"):
+        raise ModelFileError(f"{path} does not compute in int8 throughout: convert with --int8.")
+    graph.operators = inner
+    graph.inputs, graph.outputs = [first.outputs[0]], [dequantise.inputs[0]]
+    model.signatureDefs = []
+    model.metadata = []
+    logits = graph.tensors[graph.outputs[0]].quantization
+    builder = flatbuffers.Builder(len(flatbuffer))
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return IntegerModel(
+        flatbuffer=bytes(builder.Output()),
+        operators=tuple(sorted({kind(operator) for operator in inner})),
+        scale=float(logits.scale[0]),
+        zero_point=int(logits.zeroPoint[0]),
+    )
+
+
+def _verify(path: Path, model: IntegerModel, classifier: Classifier, tiles: np.ndarray) -> None:
+    """Compare the integers with the file that they were cut from."""
+    opened = open_model(model.flatbuffer, str(path))
+    pixels = (tiles.astype(np.int16) - 128).astype(np.int8)
+    values = np.concatenate([opened.run(tile[np.newaxis]) for tile in pixels])
+    logits = (values.astype(np.float64) - model.zero_point) * model.scale
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    difference = np.abs(probabilities - classifier.classify_batch(tiles)).max()
+    if not difference < LARGEST_DIFFERENCE:
+        raise ModelFileError(
+            f"The integers of {path} give probabilities that are off by {difference:.2g}: no C "
+            "files are written."
+        )
+
+
+def _lines(content: bytes) -> str:
+    starts = range(0, len(content), BYTES_IN_A_LINE)
+    return "\n".join(
+        "    " + "".join(f"0x{byte:02x}," for byte in content[start : start + BYTES_IN_A_LINE])
+        for start in starts
+    )

@@ -1,0 +1,232 @@
+"""Ways out: tables that read back, copies sorted by class, pictures in files or the clipboard."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QImage
+
+from eurosat.classifier import Classifier, Prediction
+from eurosat.images import read_image
+
+from .conftest import Dialogs, User, assert_one_sentence, files_in
+
+Pictures = Callable[[int], list[Path]]
+
+
+@pytest.fixture
+def landscape(user: User, few_tiles: Path, tmp_path: Path) -> User:
+    """A user who has real tiles and an unreadable file open."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no image")
+    user.opens(few_tiles / "Forest", bad, few_tiles / "River")
+    return user
+
+
+def exports(user: User, dialogs: Dialogs, what: str, path: Path) -> None:
+    dialogs.paths = [path]
+    before = user.message(), user.refusal()
+    user.chooses(what)
+    user.waits_for(lambda: (user.message(), user.refusal()) != before)
+
+
+def test_csv_reads_back_what_was_found(
+    landscape: User, dialogs: Dialogs, mobilenet: Classifier, tmp_path: Path
+):
+    path = tmp_path / "table.csv"
+    exports(landscape, dialogs, "Table as CSV", path)
+    assert landscape.message() == f"9 rows are in {path}."
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    items = landscape.window.session.workspace.items
+    assert [row["path"] for row in rows] == [item.location for item in items]
+    for row, item in zip(rows, items, strict=True):
+        if not isinstance(item.outcome, Prediction):
+            assert row["error"] == item.reason != ""
+            assert row["class"] == ""
+            continue
+        expected = mobilenet.classify(row["path"])
+        assert row["class"] == expected.label
+        assert float(row["confidence"]) == expected.confidence
+        shares = [np.float32(row[name]) for name in mobilenet.class_names]
+        np.testing.assert_array_equal(shares, expected.probabilities)
+
+
+def test_json_reads_back_what_was_found(
+    landscape: User, dialogs: Dialogs, mobilenet: Classifier, tmp_path: Path
+):
+    path = tmp_path / "table.json"
+    exports(landscape, dialogs, "Table as JSON", path)
+    answers = json.loads(path.read_text(encoding="utf-8"))
+    items = landscape.window.session.workspace.items
+    assert [answer["path"] for answer in answers] == [item.location for item in items]
+    for answer, item in zip(answers, items, strict=True):
+        if not isinstance(item.outcome, Prediction):
+            assert answer["error"] == item.reason
+            continue
+        expected = mobilenet.classify(answer["path"])
+        assert answer["class"] == expected.label
+        ranked = [(one["class"], one["confidence"]) for one in answer["top"]]
+        assert ranked == expected.top(10)
+
+
+def test_an_export_holds_what_the_table_shows_in_its_order(
+    landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    landscape.filters("River")
+    landscape.window.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    shown = landscape.names()
+    assert 0 < len(shown) < 9
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        assert [Path(row["path"]).name for row in csv.DictReader(file)] == shown
+    exports(landscape, dialogs, "Table as JSON", tmp_path / "table.json")
+    answers = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert [Path(answer["path"]).name for answer in answers] == shown
+
+
+@pytest.mark.parametrize(
+    ("what", "suffix"),
+    [("Table as CSV", ".csv"), ("Table as JSON", ".json"), ("Picture of this image", ".png")],
+)
+def test_a_name_without_an_ending_gets_the_right_one(
+    what: str, suffix: str, landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    exports(landscape, dialogs, what, tmp_path / "typed")
+    assert (tmp_path / f"typed{suffix}").stat().st_size > 0
+    assert not (tmp_path / "typed").exists()
+
+
+@pytest.mark.parametrize("what", ["Table as CSV", "Table as JSON", "Picture of this image"])
+def test_a_file_that_cannot_be_written_is_told(
+    what: str, landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    (tmp_path / "file").write_text("in the way")
+    exports(landscape, dialogs, what, tmp_path / "file" / "out.dat")
+    assert "cannot be written" in landscape.refusal()
+    assert_one_sentence(landscape.refusal())
+    assert landscape.error_boxes() == []
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("Table as CSV", "Table as JSON", "Picture of this image"),
+        "Copies sorted into class folders",
+    ],
+)
+def test_a_cancelled_dialog_writes_nothing(
+    what: str, landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    before = files_in(tmp_path)
+    dialogs.paths = []
+    landscape.chooses(what)
+    assert len(dialogs.asked) == 1
+    assert landscape.message() == ""
+    landscape.waits_for(lambda: not landscape.window.session.is_busy)
+    assert files_in(tmp_path) == before
+
+
+def test_nothing_is_offered_before_there_is_something_to_write(user: User, pictures: Pictures):
+    def offered() -> list[bool]:
+        return [action.isEnabled() for action in user.window.export_menu.all_actions]
+
+    assert not any(offered())
+    (item,) = user.opens(*pictures(1))
+    user.waits_for_picture(item)
+    assert all(offered())
+
+
+def test_a_name_that_is_not_unicode_can_be_exported(
+    user: User, dialogs: Dialogs, pictures: Pictures, tmp_path: Path
+):
+    odd = Path(f"{tmp_path}/in/tile\udcff.png")
+    odd.parent.mkdir()
+    try:
+        odd.write_bytes(pictures(1)[0].read_bytes())
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    user.opens(odd)
+    for what, name in (("Table as CSV", "table.csv"), ("Table as JSON", "table.json")):
+        exports(user, dialogs, what, tmp_path / name)
+        assert "tile" in (tmp_path / name).read_text(encoding="utf-8")
+    assert user.refusal() == ""
+    assert user.error_boxes() == []
+
+
+def test_copies_are_sorted_by_class_and_originals_stay(
+    landscape: User, dialogs: Dialogs, few_tiles: Path, tmp_path: Path
+):
+    before = {path: path.read_bytes() for path in files_in(few_tiles)}
+    exports(landscape, dialogs, "Copies sorted into class folders", tmp_path / "out")
+    assert landscape.message() == f"8 copies are in {tmp_path / 'out'}."
+    items = [item for item in landscape.window.session.workspace.items if item.cover]
+    expected = sorted(
+        tmp_path / "out" / item.cover.name / item.name for item in items if item.cover
+    )
+    assert files_in(tmp_path / "out") == expected
+    for item in items:
+        assert isinstance(item.source, Path) and item.cover is not None
+        copy = tmp_path / "out" / item.cover.name / item.name
+        assert copy.read_bytes() == item.source.read_bytes()
+    assert {path: path.read_bytes() for path in files_in(few_tiles)} == before
+
+
+def test_only_what_the_table_shows_is_copied_and_pasted_images_as_png(
+    landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    picture = QImage(20, 20, QImage.Format.Format_RGB32)
+    picture.fill(0x123CB4)
+    QGuiApplication.clipboard().setImage(picture)
+    landscape.chooses("Paste")
+    landscape.waits_until_done()
+    landscape.window.filter_bar.text.setText("Pasted")
+    exports(landscape, dialogs, "Copies sorted into class folders", tmp_path / "out")
+    (copy,) = files_in(tmp_path / "out")
+    assert copy.suffix == ".png"
+    assert QImage(str(copy)).convertToFormat(picture.format()) == picture
+
+
+def test_copies_that_cannot_be_made_are_told(landscape: User, dialogs: Dialogs, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    exports(landscape, dialogs, "Copies sorted into class folders", tmp_path / "file")
+    assert "cannot be copied" in landscape.refusal()
+    assert_one_sentence(landscape.refusal())
+
+
+def test_the_picture_of_an_image_is_written_with_its_tile_and_its_bars(
+    landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    (item, *_) = landscape.window.session.workspace.items
+    landscape.waits_for_picture(item)
+    path = tmp_path / "report.png"
+    exports(landscape, dialogs, "Picture of this image", path)
+    report = read_image(path)
+    height, width = report.shape[:2]
+    assert width > height > 400
+    # The tile on the left has many colours, the bars on the right have those of the classes.
+    tile = {tuple(colour) for colour in report[:, : width // 2].reshape(-1, 3).tolist()}
+    assert len(tile) > 100
+    assert item.cover is not None
+    colour = bytes.fromhex(item.cover.colour.removeprefix("#"))
+    bars = report[:, width // 2 :]
+    assert (bars == np.frombuffer(colour, np.uint8)).all(axis=-1).sum() > 1000
+    assert [one for one in files_in(tmp_path) if one.suffix == ".png"] == [path]
+
+
+def test_the_picture_is_put_on_the_clipboard(landscape: User, dialogs: Dialogs, tmp_path: Path):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    landscape.chooses("Copy picture")
+    assert landscape.message() == "The picture is on the clipboard."
+    exports(landscape, dialogs, "Picture of this image", tmp_path / "report.png")
+    copied = QGuiApplication.clipboard().image()
+    written = QImage(str(tmp_path / "report.png"))
+    assert copied.convertToFormat(written.format()) == written

@@ -1,0 +1,195 @@
+"""Which model answers: a change in the middle, files of others, damaged ones, and the card."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QDialog, QTextBrowser
+from pytestqt.qtbot import QtBot
+
+from eurosat.classifier import Classifier, Prediction
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.settings import Settings
+from eurosat.model_file import read_model_file, shipped_model_path
+
+from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_answered_by, assert_one_sentence
+
+Pictures = Callable[[int], list[Path]]
+
+CNN = shipped_model_path("cnn-int8")
+
+
+def entries(user: User) -> dict[str, QAction]:
+    """The menu of models as it opens."""
+    menu = user.window.model_menu
+    menu.aboutToShow.emit()
+    return {re.sub("[&…]", "", one.text()): one for one in menu.actions() if one.text()}
+
+
+def title(path: Path) -> str:
+    metadata = read_model_file(path).metadata
+    assert metadata is not None
+    return metadata.title
+
+
+def in_use(user: User) -> Path:
+    classifier = user.window.session.classifier
+    assert classifier is not None
+    return classifier.model_file.path
+
+
+def chooses_file(user: User, dialogs: Dialogs, path: Path) -> None:
+    dialogs.paths = [path]
+    entries(user)["Open a model file"].trigger()
+
+
+def test_the_shipped_models_are_offered_and_the_one_in_use_is_marked(user: User):
+    shipped = entries(user)
+    marked = {text: action.isChecked() for text, action in shipped.items() if action.isCheckable()}
+    assert marked == {title(CNN): False, title(shipped_model_path("mobilenet-int8")): True}
+    assert title(in_use(user)) in user.facts()
+
+
+def test_a_change_of_model_in_the_middle_leaves_no_answer_of_the_old_one(
+    gate: Gate, user: User, tiles: Path, cnn: Classifier, mobilenet: Classifier
+):
+    window = user.window
+    window.open_paths([tiles])
+    user.waits_for(lambda: len(user.rows()) == 60)
+    gate.let_through(20)
+    user.waits_for(lambda: window.session.workspace.answered > 0)
+    with user.qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+        entries(user)[title(CNN)].trigger()
+    assert window.session.workspace.answered == 0
+    gate.open()
+    user.waits_until_done()
+    items = window.session.workspace.items
+    assert_answered_by(cnn, items)
+    first = items[0]
+    assert isinstance(first.source, Path) and isinstance(first.outcome, Prediction)
+    old = mobilenet.classify(first.source).probabilities
+    assert not np.array_equal(first.outcome.probabilities, old)
+    assert entries(user)[title(CNN)].isChecked()
+    assert Settings().model == str(CNN)
+    assert title(CNN) in user.facts()
+
+
+def test_the_choice_is_remembered(
+    open_window: Callable[..., MainWindow], qtbot: QtBot, pictures: Pictures
+):
+    Settings().model = str(CNN)
+    user = User(open_window(*pictures(1)), qtbot)
+    user.waits_until_done()
+    assert in_use(user) == CNN
+
+
+@pytest.mark.parametrize("content", [b"no model", b"", None], ids=["text", "empty", "cut short"])
+def test_a_damaged_model_leaves_the_old_one_running_and_says_why(
+    content: bytes | None, user: User, dialogs: Dialogs, pictures: Pictures, tmp_path: Path
+):
+    user.opens(*pictures(3))
+    rows, before = user.rows(), in_use(user)
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(CNN.read_bytes()[:20_000] if content is None else content)
+    chooses_file(user, dialogs, damaged)
+    user.waits_for(lambda: user.refusal() != "")
+    assert_one_sentence(user.refusal())
+    assert "damaged.tflite" in user.refusal()
+    assert in_use(user) == before
+    assert user.rows() == rows
+    assert user.error_boxes() == []
+    assert Settings().model == ""
+    user.opens(*pictures(2))
+    assert user.column(2).count("") == 0
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["damaged", "gone"])
+def test_a_remembered_model_that_cannot_be_used_is_replaced_by_the_shipped_one(
+    is_there: bool,
+    open_window: Callable[..., MainWindow],
+    qtbot: QtBot,
+    pictures: Pictures,
+    tmp_path: Path,
+):
+    remembered = tmp_path / "remembered.tflite"
+    if is_there:
+        remembered.write_text("no model any more")
+    Settings().model = str(remembered)
+    user = User(open_window(*pictures(2)), qtbot)
+    user.waits_until_done()
+    assert in_use(user) == shipped_model_path("mobilenet-int8")
+    if is_there:
+        assert "remembered.tflite" in user.refusal()
+        assert_one_sentence(user.refusal())
+
+
+def test_the_latest_of_two_choices_counts(user: User, pictures: Pictures, cnn: Classifier):
+    user.opens(*pictures(2))
+    session = user.window.session
+    session.load_model(shipped_model_path("mobilenet-int8"))
+    session.load_model(CNN)
+    user.waits_for(lambda: in_use(user) == CNN and not session.is_busy)
+    assert_answered_by(cnn, session.workspace.items)
+
+
+def plain_file(path: Path) -> Path:
+    """Write the network of a shipped model as others would: nothing said of classes or origin."""
+    model: Any = schema.ModelT.InitFromPackedBuf(read_model_file(CNN).flatbuffer, 0)
+    model.metadata = []
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+    return path
+
+
+def test_a_plain_file_of_others_works(
+    user: User, dialogs: Dialogs, few_tiles: Path, tmp_path: Path
+):
+    items = user.opens(few_tiles)
+    user.filters("Forest")
+    plain = plain_file(tmp_path / "plain.tflite")
+    chooses_file(user, dialogs, plain)
+    user.waits_for(lambda: in_use(user) == plain and not user.window.session.is_busy)
+    assert user.refusal() == ""
+    assert entries(user)["plain.tflite"].isChecked()
+    assert_answered_by(Classifier(plain), items)
+    names = [f"class {number}" for number in range(10)]
+    assert list(user.summary()) == names
+    assert len(user.rows()) == 24, "a filter by a class that is gone is gone too"
+    assert set(user.classes()) <= set(names)
+    assert {name for name, _ in user.bars()} == set(names)
+    entries(user)[title(CNN)].trigger()
+    user.waits_for(lambda: in_use(user) == CNN and not user.window.session.is_busy)
+    assert "Forest" in user.summary()
+
+
+@pytest.mark.parametrize("path", [CNN, None], ids=["ours", "plain"])
+def test_the_card_shows_what_is_in_the_file(
+    path: Path | None, user: User, dialogs: Dialogs, tmp_path: Path
+):
+    if path is None:
+        path = tmp_path / "plain <b>.tflite"
+        plain_file(path)
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    user.chooses("Model card")
+    (card,) = [one for one in user.window.findChildren(QDialog) if one.isVisible()]
+    shown = card.findChild(QTextBrowser)
+    assert isinstance(shown, QTextBrowser)
+    text = shown.toPlainText()
+    file = read_model_file(path)
+    assert file.sha256 in text
+    assert path.name in text
+    assert f"{file.size_bytes:,}" in text
+    if file.metadata is not None:
+        assert file.metadata.title in text
+        accuracy = file.metadata.accuracy["test"]["exported"]["accuracy"]
+        assert f"{accuracy:.2%}" in text
+        assert "Permanent crop" in text
+    card.close()

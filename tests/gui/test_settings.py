@@ -1,0 +1,74 @@
+"""What is remembered, and what an edited or damaged file of settings does: nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.settings import Settings
+
+from .conftest import User
+
+
+def test_choices_are_remembered(tmp_path: Path):
+    first = Settings()
+    first.theme = "dark"
+    first.fixed_order = True
+    first.heat_opacity = 35
+    first.folder = str(tmp_path)
+    first.model = "/a/model.tflite"
+    first.add_recent([tmp_path])
+    second = Settings()
+    assert (second.theme, second.fixed_order, second.heat_opacity) == ("dark", True, 35)
+    assert (second.folder, second.model, second.recent) == (
+        str(tmp_path),
+        "/a/model.tflite",
+        [tmp_path],
+    )
+    second.clear()
+    third = Settings()
+    assert (third.theme, third.fixed_order, third.model, third.recent) == ("system", False, "", [])
+    assert third.folder == str(Path.home())
+
+
+def test_the_size_of_the_window_is_remembered(open_window: Callable[..., MainWindow]):
+    window = open_window()
+    window.resize(750, 610)  # No larger than the screen, which is small here.
+    chosen = window.size()
+    window.close()
+    assert chosen.height() == 610
+    assert open_window().size() == chosen
+
+
+GARBAGE = """[General]
+theme=pink
+fixed_order=@Variant(\\0\\0\\0\\x7f)
+heat_opacity=-7.5
+folder=/no/such/folder
+model=@ByteArray(\\x1\\x2)
+recent=1, 2, @Invalid()
+[layout]
+window=text
+columns=@ByteArray(nonsense)
+right=17
+"""
+
+
+@pytest.mark.parametrize("content", [GARBAGE, "\0\xff no settings", ""])
+def test_a_file_of_settings_that_somebody_has_edited_does_no_harm(
+    content: str, open_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+):
+    file = tmp_path / "settings" / "EuroSAT Edge" / "eurosat-edge.ini"
+    file.parent.mkdir(parents=True)
+    file.write_text(content, encoding="latin-1")
+    settings = Settings()
+    assert settings.theme == "system"
+    assert settings.folder == str(Path.home())
+    assert settings.recent == []
+    assert 0 <= settings.heat_opacity <= 100
+    user = User(open_window(), qtbot)
+    user.waits_until_done()
+    assert user.window.isVisible()
+    assert user.refusal() == ""

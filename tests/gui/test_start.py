@@ -1,0 +1,110 @@
+"""The command `eurosat-gui` as a user starts it, each time as a process of its own."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from .conftest import assert_one_sentence
+
+
+def gui(*arguments: object, folder: Path, **changes: str | None) -> CompletedProcess[str]:
+    environment = {**os.environ, **{name: value for name, value in changes.items() if value}}
+    for name, value in changes.items():
+        if value is None:
+            environment.pop(name, None)
+    return subprocess.run(
+        [sys.executable, "-m", "eurosat.gui", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_and_version_need_no_screen_and_no_qt(tmp_path: Path):
+    blocked = tmp_path / "PySide6.py"
+    blocked.write_text("raise ImportError('no Qt here', name='PySide6')")
+    no_screen = dict.fromkeys(("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    shown = gui("--help", folder=tmp_path, **no_screen, PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert "--reset-settings" in shown.stdout
+    assert "PATH" in shown.stdout
+    shown = gui("--version", folder=tmp_path, **no_screen, PYTHONPATH=str(tmp_path))
+    assert shown.returncode == 0
+    assert shown.stdout == f"EuroSAT Edge {version('eurosat-edge')}\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can lack a screen")
+def test_without_a_screen_one_sentence_says_so(tmp_path: Path):
+    done = gui(folder=tmp_path, DISPLAY=None, WAYLAND_DISPLAY=None, QT_QPA_PLATFORM=None)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: The desktop app needs a screen")
+    assert "eurosat-classify" in line
+    assert_one_sentence(line.removeprefix("Error: "))
+
+
+def test_without_qt_one_sentence_says_what_to_install(tmp_path: Path):
+    (tmp_path / "PySide6.py").write_text("raise ImportError('no Qt here', name='PySide6')")
+    done = gui(folder=tmp_path, PYTHONPATH=str(tmp_path), QT_QPA_PLATFORM="offscreen")
+    assert done.returncode == 2
+    assert done.stderr == "Error: Qt is not installed: run `pip install 'eurosat-edge[gui]'`.\n"
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path):
+    done = gui("--depth", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--depth" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+CLOSES_AT_ONCE = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from eurosat.gui import __main__, app
+start = app.start
+def start_and_close(*arguments):
+    started = start(*arguments)
+    QTimer.singleShot(0, started.closeAllWindows)
+    return started
+app.start = start_and_close
+sys.exit(__main__.main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="settings lie elsewhere")
+def test_reset_settings_forgets_what_was_chosen(tmp_path: Path):
+    file = tmp_path / "EuroSAT Edge" / "eurosat-edge.ini"
+    file.parent.mkdir()
+    chosen = "[General]\ntheme=dark\nfixed_order=true\nfolder=/\n"
+    file.write_text(chosen)
+
+    def start(*options: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", CLOSES_AT_ONCE, *options],
+            env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        return file.read_text()
+
+    assert "theme=dark" in start()
+    kept = start("--reset-settings")
+    assert "theme" not in kept
+    assert "fixed_order" not in kept
+    assert "[layout]" in kept, "what the window looked like is remembered from now on"

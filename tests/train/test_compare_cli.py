@@ -1,0 +1,220 @@
+"""`eurosat-compare`: the same tiles for all, and a page that needs nothing but a browser."""
+
+import csv
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import keras
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from eurosat.classifier import Classifier
+from eurosat.dataset import load_dataset
+from eurosat.labels import land_cover
+from eurosat.run_folder import RunFolder
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+class Page(HTMLParser):
+    """What a browser would find: the tables as rows of texts, all addresses, wrong answers."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.wrong: list[str] = []
+        self._is_wrong = 0
+        self._is_in_cell = False
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        named = dict(attrs)
+        links = (named.get("src"), named.get("href"), named.get("xlink:href"))
+        self.addresses += [link for link in links if link]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in {"td", "th"}:
+            self.tables[-1][-1].append("")
+            self._is_in_cell = True
+        elif tag == "span" and named.get("class") == "wrong":
+            self.wrong.append("")
+            self._is_wrong = 2
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "span" and self._is_wrong:
+            self._is_wrong -= 1
+        elif tag in {"td", "th"}:
+            self._is_in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_in_cell:
+            self.tables[-1][-1][-1] += data
+        if self._is_wrong:
+            self.wrong[-1] += f"{data}|"
+
+
+@pytest.fixture(scope="module")
+def two_runs(
+    small_run: Path, small_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The small run with its int8 file, and one that says the opposite, with an odd name."""
+    folder = tmp_path_factory.mktemp("runs")
+    first = shutil.copytree(small_run, folder / "first")
+    shutil.copyfile(small_models / "cnn-int8.tflite", first / "cnn-int8.tflite")
+    shutil.copyfile(small_models / "cnn-int8.tflite", first / "cnn-int8.previous.tflite")
+    second = shutil.copytree(small_run, folder / "_second <b>&|[red]$1$")
+    model = keras.saving.load_model(second / "model.keras", compile=False)
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([-kernel, -bias])
+    model.save(second / "model.keras")
+    config = json.loads((second / "config.json").read_text(encoding="utf-8"))
+    config["training"]["learning_rate"] = 0.5
+    (second / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return first, second
+
+
+def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
+    """The command ends with status 2 and one line on standard error that holds all the parts."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_the_page_and_the_screen_say_what_a_new_computation_says(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    first, second = two_runs
+    done = command_here("eurosat-compare", first, second, "--data", small_archive)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    page = Page(content)
+    summary, pairs, classes, confidence, options = page.tables
+
+    dataset = load_dataset(small_archive)
+    split = RunFolder(first).read_split()
+    positions = dataset.positions(split.test)
+    tiles, labels = dataset.tiles[positions], dataset.labels[positions]
+    answers = [
+        keras.saving.load_model(first / "model.keras").predict_on_batch(tiles),
+        Classifier(first / "cnn-int8.tflite").classify_batch(tiles),
+        keras.saving.load_model(second / "model.keras").predict_on_batch(tiles),
+    ]
+    guesses = [np.asarray(one).argmax(axis=1) for one in answers]
+    right = [guess == labels for guess in guesses]
+    names = ["first, Keras", "first, int8", f"{second.name}, Keras"]
+    assert [row[0] for row in summary[1:]] == names
+    assert [row[1] for row in summary[1:]] == [f"{one.mean():.2%}" for one in right]
+    sizes = [first / "model.keras", first / "cnn-int8.tflite", second / "model.keras"]
+    assert [row[5] for row in summary[1:]] == [f"{p.stat().st_size / 1e6:.2f} MB" for p in sizes]
+    assert [row[6] == "-" for row in summary[1:]] == [True, False, True]
+    with (first / "history.csv").open(encoding="utf-8", newline="") as file:
+        minutes = sum(float(row["seconds"]) for row in csv.DictReader(file)) / 60
+    assert summary[1][7] == summary[2][7] == f"{minutes:.1f} min"
+    screen = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
+    assert screen[: len(summary)] == [[cell for cell in row if cell] for row in summary]
+
+    alone = int((right[0] & ~right[2]).sum()), int((~right[0] & right[2]).sum())
+    p = binomtest(alone[0], sum(alone)).pvalue
+    assert pairs[1][3] == f"{alone[0]} : {alone[1]}, p = {p:.2g}"
+    assert pairs[3][1] == f"{alone[1]} : {alone[0]}, p = {p:.2g}"
+    assert p < 0.05, "what says the opposite must be found worse"
+    assert f"first, Keras is better than {second.name}, Keras: it alone is right" in done.stdout
+
+    assert [row[0] for row in classes[1:]] == [land_cover(n).title for n in dataset.class_names]
+    assert [row[0] for row in confidence[1:]] == names
+    legend = re.findall(r">([^<]*)</text>", content)
+    assert sum(html.unescape(text).endswith(names[2]) for text in legend) == 1
+    assert options[1:] == [["learning rate", "0.002", "0.5"]]
+
+    # The tiles are those of the run's own sheet.
+    sheet = np.random.default_rng(split.seed).permutation(len(labels))[:20]
+    expected = [
+        f"{name}|{land_cover(dataset.class_names[guess[index]]).title} "
+        for index in sheet
+        for name, guess in zip(names, guesses, strict=True)
+        if guess[index] != labels[index]
+    ]
+    assert [line.rpartition(" ")[0] + " " for line in page.wrong] == expected
+
+
+def test_the_page_needs_no_network_and_knows_paper_and_dark(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    out = tmp_path / "pages" / "validation.html"
+    done = command_here(
+        "eurosat-compare",
+        *(two_runs[0], "--data", small_archive, "--split", "validation", "--out", out),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"The page: {out}\n")
+    content = out.read_text(encoding="utf-8")
+    page = Page(content)
+    assert "40 tiles of the validation split" in content
+    assert page.tags.count("img") == 20
+    assert page.tags.count("svg") == 2
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
+    assert not {"script", "link", "iframe"} & set(page.tags)
+    assert "url(http" not in content
+    assert "@import" not in content
+    assert "prefers-color-scheme: dark" in content
+    assert "@media print" in content
+    ids = re.findall(r' id="([^"]+)"', content)
+    for drawing in re.findall(r"<svg.*?</svg>", content, flags=re.DOTALL):
+        assert "currentColor" in drawing
+    used = set(re.findall(r"url\(#([^)]+)\)", content))
+    assert used <= set(ids)
+    assert all(ids.count(name) == 1 for name in used)
+
+
+def test_runs_of_other_splits_or_data_are_refused(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    for key, value, part in (
+        ("test", ["Forest/Forest_1.jpg"], "were split differently"),
+        ("fingerprint", "0" * 64, "were trained on different data"),
+    ):
+        other = shutil.copytree(two_runs[0], tmp_path / key)
+        split = json.loads((other / "split.json").read_text(encoding="utf-8"))
+        (other / "split.json").write_text(json.dumps(split | {key: value}), encoding="utf-8")
+        done = command_here("eurosat-compare", two_runs[0], other, "--data", small_archive)
+        assert_refused(done, str(two_runs[0]), str(other), part)
+    assert not (tmp_path / "comparison.html").exists()
+
+
+def test_what_cannot_be_compared_is_refused(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    first = two_runs[0]
+    (tmp_path / "empty").mkdir()
+    unfinished = shutil.copytree(first, tmp_path / "unfinished")
+    (unfinished / "model.keras").unlink()
+    damaged = shutil.copytree(first, tmp_path / "damaged")
+    (damaged / "history.csv").write_text("epoch,loss\n1,x\n", encoding="utf-8")
+    for arguments, part in (
+        ([first, "empty"], "empty is not the folder of a training run"),
+        ([first, first], "is named twice"),
+        ([first, "--split", "all"], "test or validation"),
+        ([unfinished], "has no model.keras yet"),
+        ([damaged], "history.csv is missing or damaged"),
+        ([first, "--out", first / "config.json" / "page.html"], "page.html cannot be written"),
+    ):
+        done = command_here("eurosat-compare", *arguments, "--data", small_archive)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert part in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "comparison.html").exists()

@@ -1,0 +1,254 @@
+"""`eurosat-evaluate`: any model, the right tiles, figures that another computation confirms."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, top_k_accuracy_score
+
+from eurosat.calibration import expected_calibration_error, reliability_bins
+from eurosat.classifier import Classifier
+from eurosat.dataset import Dataset, load_dataset
+from eurosat.labels import land_cover
+from eurosat.model_file import read_model_file
+from eurosat.run_folder import RunFolder
+
+Command = Callable[..., CompletedProcess[str]]
+
+FILES = {"metrics.json", "report.txt", "confusion_matrix.png", "reliability.png", "mistakes.png"}
+
+
+@pytest.fixture(scope="module")
+def dataset(small_archive: Path) -> Dataset:
+    return load_dataset(small_archive)
+
+
+@pytest.fixture
+def evaluated(small_archive: Path, tmp_path: Path, command_here: Command) -> Callable[..., Any]:
+    """Evaluate a model on the small archive; return the process and what `metrics.json` says."""
+
+    def run(model: object, *options: object) -> tuple[CompletedProcess[str], dict[str, Any]]:
+        out = tmp_path / "out"
+        done = command_here(
+            "eurosat-evaluate", model, "--data", small_archive, "--out", out, *options
+        )
+        assert done.returncode == 0, done.stderr
+        return done, json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+
+    return run
+
+
+@pytest.fixture
+def other_classes(small_archive: Path, tmp_path: Path) -> Path:
+    """The small archive with one class renamed."""
+    path = tmp_path / "renamed.zip"
+    with zipfile.ZipFile(small_archive) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            after.writestr(name.replace("/River/", "/Canal/"), before.read(name))
+    return path
+
+
+@pytest.fixture
+def other_tiles(small_archive: Path, tmp_path: Path) -> Path:
+    """A folder of four tiles of each class."""
+    folder = tmp_path / "other"
+    with zipfile.ZipFile(small_archive) as archive:
+        for number, name in enumerate(archive.namelist()):
+            if number % 10 == 0:
+                path = folder / Path(name).parent.name / Path(name).name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.read(name))
+    return folder
+
+
+def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
+    """The command ends with status 2, and its last line is one sentence that holds all parts."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert last.endswith(".")
+    for part in parts:
+        assert part in last
+
+
+def test_a_run_is_judged_on_its_test_split(
+    small_run: Path, dataset: Dataset, evaluated: Callable[..., Any], tmp_path: Path
+):
+    done, metrics = evaluated(small_run)
+    folder = RunFolder(small_run)
+    positions = dataset.positions(folder.read_split().test)
+    labels = dataset.labels[positions]
+    model = keras.saving.load_model(folder.model, compile=False)
+    own = np.asarray(model.predict_on_batch(dataset.tiles[positions]), np.float64)
+    predicted = own.argmax(axis=1)
+    assert metrics["part"] == "test"
+    assert metrics["tiles"] == len(labels) == 40
+    assert metrics["accuracy"] == pytest.approx((predicted == labels).mean())
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert metrics["kappa"] == pytest.approx(cohen_kappa_score(labels, predicted))
+    top2 = top_k_accuracy_score(labels, own, k=2, labels=np.arange(10))
+    assert metrics["top2_accuracy"] == pytest.approx(top2)
+
+    temperature = json.loads(folder.metrics.read_text())["calibration"]["temperature"]
+    shown = own ** (1 / temperature) / (own ** (1 / temperature)).sum(axis=1, keepdims=True)
+    for kind, probabilities in (("before", own), ("after", shown)):
+        error = expected_calibration_error(reliability_bins(probabilities, labels))
+        assert metrics["calibration"][f"ece_{kind}"] == pytest.approx(error, abs=1e-4)
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert f"{metrics['accuracy']:.2%}  (95 % interval {metrics['accuracy_low']:.2%}" in done.stdout
+    assert done.stdout.startswith("run: 40 tiles of the test split\n")
+    assert done.stderr == ""
+
+    report = (tmp_path / "out" / "report.txt").read_text(encoding="utf-8")
+    assert report.startswith(done.stdout.partition("\nPictures")[0])
+    mistakes = report.partition("the most confident first\n\n")[2].splitlines()
+    confidences = [float(line.split()[1].rstrip("%")) for line in mistakes]
+    assert confidences == sorted(confidences, reverse=True)
+    named = {line.split()[0]: line.rpartition(" it is ")[2] for line in mistakes}
+    wrong = positions[predicted != labels]
+    assert named == {
+        dataset.names[position]: land_cover(dataset.class_names[dataset.labels[position]]).title
+        for position in wrong
+    }
+
+    for name in FILES - {"metrics.json", "report.txt"}:
+        with Image.open(tmp_path / "out" / name) as picture:
+            picture.load()
+            assert 700 <= picture.width <= 3000
+            assert 700 <= picture.height <= 3000
+            colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
+            assert len(colours) > 50
+
+
+def test_a_model_file_finds_the_same_test_tiles_by_its_provenance(
+    small_models: Path, small_run: Path, dataset: Dataset, evaluated: Callable[..., Any]
+):
+    path = small_models / "cnn-int8.tflite"
+    _, metrics = evaluated(path)
+    positions = dataset.positions(RunFolder(small_run).read_split().test)
+    answers = Classifier(path).classify_batch(dataset.tiles[positions])
+    labels = dataset.labels[positions]
+    metadata = read_model_file(path).metadata
+    assert metadata is not None
+    assert metrics["part"] == "test"
+    assert metrics["confusion"] == [
+        [int(((labels == row) & (answers.argmax(axis=1) == column)).sum()) for column in range(10)]
+        for row in range(10)
+    ]
+    assert metrics["ece"] == pytest.approx(metadata.accuracy["calibration"]["test"]["ece_after"])
+    assert metrics["calibration"]["temperature"] == metadata.temperature
+    assert metrics["calibration"]["coverage"] == pytest.approx(
+        (answers.max(axis=1) >= metadata.unsure_below).mean()
+    )
+
+
+def test_the_keras_file_of_a_run_counts_as_the_run_and_a_lone_one_is_judged_on_everything(
+    small_run: Path, tmp_path: Path, evaluated: Callable[..., Any]
+):
+    _, of_run = evaluated(small_run / "model.keras", "--split", "validation")
+    recorded = json.loads((small_run / "metrics.json").read_text(encoding="utf-8"))
+    assert of_run["accuracy"] == recorded["validation"]["accuracy"]
+    lone = tmp_path / "lone.keras"
+    shutil.copyfile(small_run / "model.keras", lone)
+    done, metrics = evaluated(lone)
+    assert (metrics["part"], metrics["tiles"]) == ("all", 400)
+    assert metrics["calibration"] is None
+    assert "no temperature is recorded" in done.stdout
+    assert f"{lone} records no split" in done.stderr
+
+
+def test_a_lone_keras_file_has_no_split_to_ask_for(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    lone = tmp_path / "lone.keras"
+    shutil.copyfile(small_run / "model.keras", lone)
+    done = command_here("eurosat-evaluate", lone, "--data", small_archive, "--split", "test")
+    assert_refused(done, "lone.keras records no split", "leave --split out")
+
+
+def test_all_tiles_are_named_as_what_they_are(
+    small_models: Path, other_tiles: Path, evaluated: Callable[..., Any], command_here: Command
+):
+    path = small_models / "cnn-int8.tflite"
+    done, metrics = evaluated(path, "--split", "all")
+    assert metrics["tiles"] == 400
+    assert "Most of these tiles served to train" in done.stderr
+    done = command_here("eurosat-evaluate", path, "--data", other_tiles)
+    assert done.returncode == 0, done.stderr
+    assert "is not what" in done.stderr
+    assert done.stdout.startswith("cnn-int8: all 40 tiles of the data\n")
+    assert "Pictures and figures: evaluations/cnn-int8-all\n" in done.stdout
+
+
+def test_other_data_have_no_test_split(
+    small_run: Path, small_models: Path, other_tiles: Path, command_here: Command
+):
+    for model in (small_run, small_models / "cnn-int8.tflite"):
+        done = command_here("eurosat-evaluate", model, "--data", other_tiles, "--split", "test")
+        assert_refused(done, str(other_tiles), str(model), "it has no test tiles")
+
+
+def test_other_classes_are_refused_by_name(
+    small_run: Path, small_models: Path, other_classes: Path, tmp_path: Path, command_here: Command
+):
+    for model in (small_run, small_models / "cnn-int8.tflite"):
+        done = command_here("eurosat-evaluate", model, "--data", other_classes)
+        assert_refused(done, "only the data has Canal; only the model has River")
+    assert not (tmp_path / "evaluations").exists()
+
+
+def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, command_here: Command):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.keras").write_text("no model")
+    (tmp_path / "text.tflite").write_text("no model, but some text")
+    for name, part in (
+        ("empty", "is not the folder of a training run"),
+        ("runs/none", "does not exist"),
+        ("text.keras", "is damaged or is no Keras model"),
+        ("none.keras", "does not exist"),
+        ("text.tflite", "is not a TFLite model"),
+    ):
+        done = command_here("eurosat-evaluate", name, "--data", small_archive)
+        assert_refused(done, name, part)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    small_models: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "file").write_text("in the way")
+    done = command_here(
+        "eurosat-evaluate",
+        *(small_models / "cnn-int8.tflite", "--data", small_archive),
+        *("--out", tmp_path / "file" / "out"),
+    )
+    assert_refused(done, "file/out cannot be written to", "--out")
+
+
+def test_a_shipped_model_without_a_mistake_gets_no_sheet_of_them(
+    dataset: Dataset, tmp_path: Path, command_here: Command
+):
+    answers = Classifier.shipped("cnn-int8").classify_batch(dataset.tiles).argmax(axis=1)
+    for position in np.flatnonzero(answers == dataset.labels)[::5]:
+        tile = tmp_path / "easy" / f"{dataset.names[position]}.png"
+        tile.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(dataset.tiles[position]).save(tile)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mistakes.png").write_bytes(b"of an evaluation before")
+    done = command_here("eurosat-evaluate", "cnn-int8", "--data", tmp_path / "easy", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy           100.00%" in done.stdout
+    assert {path.name for path in out.iterdir()} == FILES - {"mistakes.png"}
+    assert (out / "report.txt").read_text(encoding="utf-8").endswith("first\n\nNone.\n")

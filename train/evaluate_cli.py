@@ -1,0 +1,97 @@
+"""`eurosat-evaluate`: how good a model is, in figures and pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eurosat.console import notes, output, progress_bar, run
+from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.model_file import find_model, read_model_file
+from eurosat.run_folder import RunFolder
+from eurosat.split import Part
+from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
+
+if TYPE_CHECKING:
+    from .trained_model import TrainedModel
+
+EVALUATIONS = Path("evaluations")
+"""Where reports go that were given no folder."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def evaluate_model(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL_OR_RUN",
+            help="A run folder, a .keras or .tflite file, or the name of a shipped model.",
+        ),
+    ],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
+            "itself, downloaded once."
+        ),
+    ] = None,
+    split: Annotated[
+        Part | None,
+        typer.Option(
+            help="Which tiles. Without it: the test split that the model records, or all tiles of "
+            "data that it was not trained on."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report; evaluations/MODEL-SPLIT without it.")
+    ] = None,
+) -> None:
+    """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
+    require_tensorflow()
+    if not model.is_dir():
+        model = find_model(str(model))
+    # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
+    if model.is_dir():
+        RunFolder(model).read_config()
+    elif model.suffix != ".keras":
+        read_model_file(model)
+    with progress_bar("Reading tiles") as progress:
+        dataset = load_dataset(find_dataset(data), progress)
+    start_tensorflow()
+    from .judgement import judge, report_text, write_report
+    from .trained_model import choose_tiles, open_model
+
+    opened = open_model(model)
+    part, positions = choose_tiles(opened, dataset, split)
+    if part is Part.ALL:
+        notes.print(_warning(opened, dataset), markup=False, soft_wrap=True)
+    with notes.status(f"Asking {opened.name} about {len(positions):,} tiles"):
+        judgement = judge(opened, dataset, part, positions)
+    out = out or EVALUATIONS / f"{opened.name}-{part}"
+    with notes.status("Drawing"):
+        write_report(judgement, dataset, out)
+    output.print(report_text(judgement), markup=False, soft_wrap=True)
+    output.print(f"Pictures and figures: {out}", markup=False, soft_wrap=True)
+
+
+def _warning(model: "TrainedModel", dataset: Dataset) -> str:
+    """Say what figures on all tiles of a data set are worth."""
+    from .trained_model import recorded_fingerprint
+
+    trained_on = recorded_fingerprint(model)
+    if trained_on is None:
+        return (
+            f"{model.source} records no split: it is judged on all tiles, and the figures flatter "
+            "it if it was trained on some of them."
+        )
+    if trained_on == dataset.fingerprint:
+        return f"Most of these tiles served to train {model.source}: the figures flatter it."
+    return f"{dataset.source} is not what {model.source} was trained on: all tiles are new to it."
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)

@@ -1,0 +1,212 @@
+"""A trained model in any of its forms: a run folder, a `.keras` file, a `.tflite` file."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from eurosat.calibration import Calibration
+from eurosat.classifier import Classifier
+from eurosat.dataset import TILE_SIZE, Dataset
+from eurosat.errors import DatasetError, ModelFileError, RunFolderError
+from eurosat.model_file import ModelMetadata
+from eurosat.run_folder import RunFolder
+from eurosat.split import Part, Split, split_dataset
+from eurosat.tensorflow_start import native_messages_hidden
+
+from .evaluate import predict
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that can be asked, with what is known about it.
+
+    Attributes:
+        name: A short name for tables: that of the run folder or file.
+        source: Where it was read from.
+        predict: From tiles, uint8 RGB `[n, 64, 64, 3]`, to the model's own probabilities, float32
+            `[n, classes]`.
+        class_names: Names in label order; None for a lone Keras file, which does not say.
+        class_count: Number of classes.
+        calibration: Temperature and threshold, where both are recorded.
+        split: The split that the run recorded; None for a lone file.
+        metadata: What a model file says about itself.
+    """
+
+    name: str
+    source: Path
+    predict: Callable[[np.ndarray], np.ndarray]
+    class_names: tuple[str, ...] | None
+    class_count: int
+    calibration: Calibration | None
+    split: Split | None
+    metadata: ModelMetadata | None = None
+
+
+def open_model(path: Path) -> TrainedModel:
+    """Open a run folder, a Keras model or a model file.
+
+    Raises:
+        RunFolderError: The folder is no finished run, or is damaged.
+        ModelFileError: The file is damaged, or no image classifier that takes pixels.
+    """
+    if path.is_dir():
+        folder = RunFolder(path)
+        folder.read_config()
+        if not folder.model.exists():
+            raise RunFolderError(
+                f"{path} has no {folder.model.name} yet: finish its training with "
+                f"eurosat-train --resume --out {path}."
+            )
+        return _open_keras(folder.model, path.resolve().name, folder)
+    if path.suffix == ".keras":
+        folder = RunFolder(path.parent)
+        is_of_a_run = path.name == folder.model.name and folder.split.exists()
+        return _open_keras(path, path.stem, folder if is_of_a_run else None)
+    # LiteRT's first start in a process writes a line that says nothing to a person.
+    with native_messages_hidden():
+        classifier = Classifier(path, is_calibrated=False)
+    metadata = classifier.metadata
+    known = metadata is not None and metadata.temperature and metadata.unsure_below
+    return TrainedModel(
+        name=path.stem,
+        source=path,
+        predict=classifier.classify_batch,
+        class_names=classifier.class_names,
+        class_count=len(classifier.class_names),
+        calibration=Calibration(metadata.temperature, metadata.unsure_below) if known else None,
+        split=None,
+        metadata=metadata,
+    )
+
+
+def recorded_fingerprint(model: TrainedModel) -> str | None:
+    """Return the fingerprint of the data that a model was trained on, where it is known."""
+    if model.split:
+        return model.split.fingerprint
+    return model.metadata.provenance.get("data_fingerprint") if model.metadata else None
+
+
+def choose_tiles(
+    model: TrainedModel, dataset: Dataset, part: Part | None
+) -> tuple[Part, np.ndarray]:
+    """Return which part of a data set to judge a model on, and the positions of its tiles.
+
+    Without a wish: the test split where the model records one of this very data set, and else all
+    tiles. A split is read from the run; a lone model file names the seed it was made with.
+
+    Args:
+        model: Whom to judge.
+        dataset: Where the tiles are.
+        part: What was asked for.
+
+    Raises:
+        DatasetError: The data set has other classes than the model, or is not the one whose split
+            was asked for.
+        ModelFileError: A split was asked for, but the model records none.
+    """
+    _check_classes(model, dataset)
+    if part is Part.ALL:
+        return part, np.arange(len(dataset.names))
+    fingerprint = recorded_fingerprint(model)
+    if part is None and fingerprint != dataset.fingerprint:
+        return Part.ALL, np.arange(len(dataset.names))
+    if fingerprint is None:
+        raise ModelFileError(
+            f"{model.source} records no split, so it has no {part} tiles: leave --split out."
+        )
+    if fingerprint != dataset.fingerprint:
+        raise DatasetError(
+            f"The data set {dataset.source} is not the one that {model.source} was trained on, so "
+            f"it has no {part} tiles: leave --split out to judge it on all of them."
+        )
+    split = model.split or _split_of_provenance(model, dataset)
+    part = part or Part.TEST
+    return part, dataset.positions(split.test if part is Part.TEST else split.validation)
+
+
+def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:
+    split = folder.read_split() if folder else None
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelFileError(
+            f"{path} does not exist, is damaged or is no Keras model: train again, or restore it."
+        ) from error
+    takes, gives = model.input_shape, model.output_shape
+    is_ours = takes == (None, TILE_SIZE, TILE_SIZE, 3) and len(gives) == 2 and gives[1]
+    if not is_ours or (split and gives[1] != len(split.class_names)):
+        raise ModelFileError(
+            f"{path} is not one of ours: it takes {takes} and gives {gives} instead of tiles "
+            f"{(None, TILE_SIZE, TILE_SIZE, 3)} and one probability for each class."
+        )
+    return TrainedModel(
+        name=name,
+        source=path if folder is None else folder.path,
+        predict=lambda tiles: predict(model, tiles),
+        class_names=split.class_names if split else None,
+        class_count=gives[1],
+        calibration=_recorded_calibration(folder) if folder else None,
+        split=split,
+    )
+
+
+def _recorded_calibration(folder: RunFolder) -> Calibration | None:
+    """Return what the run fitted; None for a run from before calibration, or an unfinished one."""
+    try:
+        record = json.loads(folder.metrics.read_text(encoding="utf-8"))["calibration"]
+        return Calibration(float(record["temperature"]), float(record["unsure_below"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_classes(model: TrainedModel, dataset: Dataset) -> None:
+    if model.class_names is None:
+        if model.class_count != len(dataset.class_names):
+            raise DatasetError(
+                f"{dataset.source} has {len(dataset.class_names)} classes, but {model.source} "
+                f"knows {model.class_count}."
+            )
+        return
+    ours, theirs = set(model.class_names), set(dataset.class_names)
+    if ours != theirs:
+        differences = [
+            f"only {where} has {', '.join(sorted(names))}"
+            for where, names in (("the data", theirs - ours), ("the model", ours - theirs))
+            if names
+        ]
+        raise DatasetError(
+            f"{dataset.source} has other classes than {model.source}: {'; '.join(differences)}."
+        )
+
+
+def _split_of_provenance(model: TrainedModel, dataset: Dataset) -> Split:
+    """Split the data set as the run did that a model file comes from.
+
+    Raises:
+        ModelFileError: The file does not say how, or the outcome is another one.
+    """
+    provenance = model.metadata.provenance if model.metadata else {}
+    try:
+        recorded, training = provenance["split"], provenance["training"]
+        split = split_dataset(
+            dataset,
+            seed=recorded["seed"],
+            validation_fraction=training["validation_fraction"],
+            test_fraction=training["test_fraction"],
+        )
+        sizes = {"validation": len(split.validation), "test": len(split.test)}
+        is_same = all(recorded[part] == size for part, size in sizes.items())
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{model.source} does not say how its data was split: name its run folder instead."
+        ) from error
+    if not is_same:
+        raise ModelFileError(
+            f"The split of {model.source} cannot be made again here: name its run folder instead."
+        )
+    return split

@@ -1,0 +1,190 @@
+"""`eurosat-tune`: which values train the best model, found by many short trainings."""
+
+import shlex
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eurosat.console import notes, output, progress_bar, run
+from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError, MissingPackageError
+from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
+
+from .configuration import DEFAULTS, Architecture, TrainingConfiguration
+from .study_folder import StudyFolder, StudySettings
+
+if TYPE_CHECKING:
+    from .fit import Step
+    from .tune import Trial
+
+STUDIES = Path("studies")
+"""Where studies go that were given no folder."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def tune(
+    architecture: Annotated[
+        Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
+    ],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
+            "itself, downloaded once."
+        ),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(help="Finished trials that the study is to have, earlier ones included.")
+    ] = 12,
+    timeout: Annotated[
+        float | None, typer.Option(help="Begin no trial after so many seconds.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over its training tiles in a trial; 3 without it.")
+    ] = None,
+    fraction: Annotated[
+        float | None,
+        typer.Option(help="Share of the training split that trials train on; 0.2 without it."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split, draws and trainings.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Study folder; studies/ARCHITECTURE without it.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a database for the trials, such as postgresql://user:password@host/name, "
+            "which several machines can share; a file in the study folder without it."
+        ),
+    ] = None,
+) -> None:
+    """Find the values that train the best model. Start it again, and it goes on where it was."""
+    given = {
+        name: value
+        for name, value in (("epochs", epochs), ("fraction", fraction), ("seed", seed))
+        if value is not None
+    }
+    if trials < 1:
+        raise EurosatError(f"--trials must be at least 1, not {trials}.")
+    if timeout is not None and not timeout > 0:
+        raise EurosatError(f"--timeout must be above 0, not {timeout}.")
+    StudySettings(architecture, **given)
+    require_tensorflow()
+    if find_spec("optuna") is None:
+        raise MissingPackageError("This command needs Optuna: pip install 'eurosat-edge[train]'.")
+    folder = StudyFolder(out or STUDIES / architecture)
+
+    with progress_bar("Reading tiles") as progress:
+        dataset = load_dataset(find_dataset(data), progress)
+    start_tensorflow()
+    from .study_progress import StudyProgress, values_text
+    from .study_report import draw_history, draw_importances
+    from .tune import best_trial, importances, open_study, run_trials
+
+    study = open_study(folder, dataset, architecture, given, storage)
+    settings = study.settings
+    notes.print(
+        f"{trials} trials of {settings.epochs} epochs on {len(study.split.train):,} tiles, judged "
+        f"on {len(study.split.validation):,} for validation; study folder {folder.path}\n",
+        markup=False,
+        soft_wrap=True,
+    )
+    try:
+        with StudyProgress(notes, settings, trials) as watch, _interrupts_heeded() as heed:
+
+            def follow(news: "Step | Sequence[Trial]") -> None:
+                heed()
+                watch(news)
+
+            run_trials(study, dataset, count=trials, seconds=timeout, watch=follow)
+    except KeyboardInterrupt:
+        notes.print("\nThe same command goes on with the study.")
+        raise
+
+    tried = study.trials()
+    best = best_trial(tried)
+    if best is None:
+        output.print("No trial is complete. The same command goes on with the study.")
+        return
+    default = next(
+        (
+            f"trial {trial.number}, {trial.accuracy:.2%}"
+            for trial in tried
+            if trial.accuracy and study.configuration(trial.values) == settings.base
+        ),
+        "not tried",
+    )
+    draw_history(folder.history, tried)
+    output.print(
+        f"\nTrial {best.number} is the best of {len(tried)}: {best.accuracy:.2%} on validation.\n"
+        f"{values_text(best.values)}\n"
+        f"The default configuration: {default}.",
+        markup=False,
+        soft_wrap=True,
+    )
+    shares = importances(study)
+    if shares:
+        draw_importances(folder.importances, shares, tried)
+        output.print("\nShare of the differences between complete trials that each value explains")
+        for name, share in shares.items():
+            output.print(f"  {name.replace('_', ' '):<15} {share:>4.0%}")
+    where = ["--data", str(data)] if data else []
+    output.print(
+        f"\nTrain it in full:\n"
+        f"  {shlex.join(['eurosat-train', architecture, '--from-study', str(folder.path), *where])}"
+        f"\nThe same without the study folder:\n"
+        f"  {shlex.join([*training_command(study.configuration(best.values)), *where])}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def training_command(configuration: TrainingConfiguration) -> list[str]:
+    """Return the command line that trains a configuration; options are those not as by default."""
+    default = DEFAULTS[configuration.architecture]
+    words = ["eurosat-train", str(configuration.architecture)]
+    for field in fields(TrainingConfiguration):
+        value = getattr(configuration, field.name)
+        if value != getattr(default, field.name):
+            words += ["--" + field.name.replace("_", "-"), str(value)]
+    return words
+
+
+@contextmanager
+def _interrupts_heeded() -> Iterator[Callable[[], None]]:
+    """Remember Ctrl-C: Python drops the error that it raises where that meets a finalizer.
+
+    Yields:
+        A function that raises it again if there was one.
+    """
+    seen = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen = True
+        signal.default_int_handler(number, frame)
+
+    def heed() -> None:
+        if seen:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def main() -> None:
+    """Run the command."""
+    run(app)
