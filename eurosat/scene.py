@@ -15,7 +15,7 @@ import numpy as np
 from eurosat.errors import MissingPackageError, SceneError
 from eurosat.model_file import printable
 from eurosat.scene_ground import Ground, find_ground
-from eurosat.scene_input import InputKind, Scaling, choose_scaling, unlike_eurosat
+from eurosat.scene_input import InputKind, Scaling, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -161,14 +161,14 @@ def open_scene(
             names=" ".join([str(path.absolute()), str(dataset.tags())]),
             band_names=_names(dataset),
         )
-        unlike = unlike_eurosat(scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist())
+        means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
         yield Scene(
             path,
             ground,
             chosen,
             scaling,
             (band_note, input_note, ground.note),
-            (unlike,) if unlike else (),
+            tuple(warnings_of(scaling.kind, means)),
             stack.enter_context(_warped(dataset, ground)) if ground.is_resampled else dataset,
             nodata,
         )

@@ -96,18 +96,37 @@ def test_l1c_is_scaled_as_gdal_scaled_eurosat(tmp_path: Path):
     assert np.array_equal(pixels_of(path, kind=InputKind.L1C, offset=0), expected)
 
 
+def all_bands(values: list[int], dtype: type) -> np.ndarray:
+    return np.array([values] * 3, dtype)
+
+
 def test_the_ends_of_the_scale_are_exact():
-    numbers = np.array([-5, 0, 1, 2750, 9000], np.int16)
-    assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [1, 1, 1, 255, 255]
-    shifted = numbers.clip(0).astype(np.uint16) + np.uint16(1000)
-    assert Scaling(InputKind.L2A, -1000).to_pixels(shifted).tolist() == [1, 1, 1, 255, 255]
+    numbers = all_bands([-5, 0, 1, 2750, 9000], np.int16)
+    assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
+    numbers = all_bands([995, 1000, 1001, 3750, 65535], np.uint16)
+    assert Scaling(InputKind.L1C, -1000).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
 
 
-def test_the_true_colour_images_of_esa_are_scaled_by_their_brightest_value():
-    values = np.array([0, 100, 197, 255], np.uint8)
-    # 255 stands for 3558 in L1C and for 2000 in L2A; EuroSAT shows 2750 as 255.
-    assert Scaling(InputKind.L1C_TCI).to_pixels(values).tolist() == [1, 130, 255, 255]
-    assert Scaling(InputKind.L2A_TCI).to_pixels(values).tolist() == [1, 73, 144, 186]
+def test_the_true_colour_image_of_l1c_is_scaled_by_its_brightest_value():
+    values = all_bands([0, 100, 197, 255], np.uint8)
+    # 255 stands for 3558; EuroSAT shows 2750 as 255.
+    assert Scaling(InputKind.L1C_TCI).to_pixels(values).tolist() == [[1, 130, 255, 255]] * 3
+
+
+def test_l2a_gets_back_what_a_clear_sky_adds():
+    numbers = all_bands([0, 500, 1000, 2750], np.uint16)
+    red, green, blue = Scaling(InputKind.L2A).to_pixels(numbers).astype(int)
+    # Blue is scattered most: 6 % of reflectance where the ground is black.
+    assert (red[0], green[0], blue[0]) == (17, 33, 56)
+    # Air lets less of the ground pass: contrasts grow weaker, those of blue most.
+    contrasts = [band[2] - band[0] for band in (red, green, blue)]
+    assert 92 > contrasts[0] > contrasts[1] > contrasts[2] > 70
+    # The true-colour image shows 2000 as 255; its steps are coarser.
+    values = all_bands([0, 64, 128], np.uint8)
+    shown = Scaling(InputKind.L2A_TCI).to_pixels(values).astype(int)
+    assert np.abs(shown - np.stack([red, green, blue])[:, :3]).max() <= 1
+    shifted = Scaling(InputKind.L2A, -1000).to_pixels(numbers + np.uint16(1000))
+    assert shifted.tolist() == [red.tolist(), green.tolist(), blue.tolist()]
 
 
 def test_reflectance_from_0_to_1_is_known_as_such(tmp_path: Path):
@@ -299,7 +318,9 @@ def test_the_real_l2a_scene_is_known_as_such():
     with open_scene(real_scene("demmin_sentinel2_fields.tif")) as scene:
         assert scene.scaling == Scaling(InputKind.L2A)
         assert scene.bands == (1, 2, 3)
-        assert len(scene.warnings) == 1
+        assert "clear sky" in said(scene)
+        (warning,) = scene.warnings  # With the sky, its colours are usual.
+        assert "simulated" in warning
 
 
 # What is no scene
