@@ -78,7 +78,7 @@ def clear_sky(sun: float) -> tuple[np.ndarray, np.ndarray]:
     scattered once reaches the satellite, and half of what is scattered misses the ground.
 
     Models that know L1C only need it: of validation tiles from which such a sky was taken away
-    under suns 25° to 60° from the zenith, the int8 CNN names 34 %, and 97 % with this sky of 40°
+    under suns 25° to 60° from the zenith, the int8 CNN names 32 %, and 98 % with this sky of 40°
     (`benchmarks/scene_pixels.py`).
 
     Args:
