@@ -269,18 +269,17 @@ def _kind_of_reflectance(
 
 def _level(names: str) -> str | None:
     """Return "L1C" or "L2A" if the names of the scene tell, and tell only one."""
-    found = set(re.findall(r"(?<![A-Za-z0-9])(?:MSI|Level-?)?(L?1C|L?2A)(?![A-Za-z0-9])", names))
-    levels = {f"L{level[-2:]}" for level in found}
-    return levels.pop() if len(levels) == 1 else None
+    found = re.findall(r"(?<![A-Za-z0-9])(?:MSI)?(?:L|Level-)(1C|2A)(?![A-Za-z0-9])", names)
+    return f"L{found[0]}" if len(set(found)) == 1 else None
 
 
 def _offset(numbers: np.ndarray, names: str) -> tuple[int, str]:
     """Return what is to be added to digital numbers, and why."""
-    baseline = re.search(r"_N(\d{2})(\d{2})_", names)
+    baseline = re.search(r"_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})", names)
     if baseline:
-        told = f"{baseline[1]}.{baseline[2]}"
-        offset = _BASELINE_OFFSET if baseline[1] >= "04" else 0
-        return offset, f"because the names say processing baseline {told}"
+        told = ".".join(filter(None, baseline.groups()))
+        offset = _BASELINE_OFFSET if told >= "04.00" else 0
+        return offset, f"because it says that its processing baseline is {told}"
     if not numbers.size:
         return 0, "because it has no data"
     darkest = min(np.nanpercentile(band, _DARKEST_PERCENT) for band in numbers)

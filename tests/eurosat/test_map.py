@@ -336,6 +336,9 @@ def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_he
     assert [file.name for file in sorted((tmp_path / "maps").iterdir())] == ["good", "good-2"]
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert "bad.tif" in error
+    done = command_here("eurosat-map", again, "--out", "maps", *SMALL)
+    assert "was mapped before" in done.stdout
+    assert "good-2" in done.stdout, "a map of another scene is not written over"
     done = command_here("eurosat-map", bad, bad, "--out", "maps", *SMALL)
     assert done.returncode == 2
 
@@ -391,6 +394,8 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
     assert "Unsure" not in third.stdout
     assert "was mapped before" not in command_here(*line).stdout
     assert "was mapped before" in command_here(*line).stdout
+    (record.parent / "classes.tif").unlink()
+    assert "was mapped before" not in command_here(*line).stdout
     write_rgb(path, texture(128, 128, seed=5))
     assert "was mapped before" not in command_here(*line).stdout
 

@@ -150,6 +150,15 @@ def test_the_baseline_in_the_name_tells_the_offset(tmp_path: Path, name: str, of
         assert "baseline" in said(scene)
 
 
+def test_the_tags_of_the_file_tell_too(tmp_path: Path):
+    path = write_scene(tmp_path / "field_2A.tif", reflectance(low=100) + np.uint16(1000))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(PROCESSING_LEVEL="Level-1C", PROCESSING_BASELINE="05.09")
+    with open_scene(path) as scene:
+        assert scene.scaling == Scaling(InputKind.L1C, -1000)
+        assert "05.09" in said(scene)
+
+
 def test_auto_tells_haze_from_none_and_sees_the_offset(tmp_path: Path):
     clear = reflectance(low=100)
     hazy = clear + np.array([400, 600, 800], np.uint16)[:, None, None]
@@ -205,6 +214,14 @@ def test_a_pixel_is_empty_if_all_its_bands_are(tmp_path: Path):
     for path, empty in ((plain, [[3, 4]]), (tagged, [[3, 4], [7, 8]])):
         with open_scene(path) as scene:
             assert np.argwhere(~read_all(scene)[1]).tolist() == empty
+
+
+def test_jpeg_2000_is_read(tmp_path: Path):
+    pixels = texture(150, 120)
+    options = {"driver": "JP2OpenJPEG", "quality": 100, "reversible": "YES"}
+    with open_scene(write_rgb(tmp_path / "s.jp2", pixels, **options)) as scene:
+        assert scene.ground.transform == grid_at()
+        assert np.array_equal(read_all(scene)[0], pixels)
 
 
 def test_an_alpha_band_says_what_is_empty(tmp_path: Path):
