@@ -76,7 +76,8 @@ def draw_map(
         "RGB", (sheet_width, footer_top + len(lines) * (_SMALL + 7) + _MARGIN), "white"
     )
     draw = ImageDraw.Draw(sheet)
-    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=_font(_TITLE))
+    font = _fitting_font(title, _TITLE, sheet_width - 2 * _MARGIN)
+    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=font)
     for index, (panel, caption) in enumerate(zip(panels, ("Scene", "Land cover"), strict=True)):
         x, y = _MARGIN + index * step[0], top + index * step[1]
         draw.text((x, y), caption, fill=_PALE, font=_font(_SMALL))
@@ -163,7 +164,8 @@ def _draw_legend(
         ink = _INK if area.pixels else _LINE
         box = (x, y, x + _SWATCH, y + _SWATCH)
         draw.rectangle(box, fill=area.colour, outline=_PALE)
-        draw.text((at.title, y), area.title, fill=ink, font=_font(_TEXT))
+        font = _fitting_font(area.title, _TEXT, at.bar - at.title - 12)
+        draw.text((at.title, y), area.title, fill=ink, font=font)
         end = at.bar + round((at.bar_end - at.bar) * area.m2 / largest)
         if area.pixels:
             bar = (at.bar, y + 3, max(end, at.bar + 1), y + _SWATCH - 3)
@@ -193,6 +195,12 @@ def _wrapped(text: str, width: int) -> list[str]:
         else:
             lines[-1] = longer
     return lines
+
+
+def _fitting_font(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font in which a text fits, of this size or smaller."""
+    needed = _font(size).getlength(text)
+    return _font(size if needed <= width else max(1, int(size * width / needed)))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -265,6 +265,15 @@ def test_the_picture_shows_the_map_in_its_colours(gaps: tuple[Path, np.ndarray])
         assert share > 0.1 * (classes == value).mean()
 
 
+def test_nothing_of_a_long_name_is_cut_off(tmp_path: Path):
+    for name in ("short", "S2B_MSIL1C_" + "20230111T121649_" * 8 + "end"):
+        path = write_rgb(tmp_path / f"{name}.tif", texture(64, 64))
+        picture = np.asarray(Image.open(make_map(path, tmp_path / name) / "map.png").convert("L"))
+        # Around everything is a white margin.
+        inside = picture[30:-30, 30:-30]
+        assert (picture < 255).sum() == (inside < 255).sum(), name
+
+
 class Links(HTMLParser):
     """Collects what a page would fetch."""
 
