@@ -19,7 +19,7 @@ from eurosat.map_areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.map_cells import NODATA, CellMap, label_cells
 from eurosat.map_picture import draw_map
 from eurosat.map_polygons import POLYGONS_FILE, write_polygons
-from eurosat.map_raster import CLASSES_FILE, write_rasters
+from eurosat.map_raster import CLASSES_FILE, CONFIDENCE_FILE, write_rasters
 from eurosat.map_report import REPORT_FILE, write_report
 from eurosat.model_file import printable
 from eurosat.scene import Bands, Scene, open_scene
@@ -149,6 +149,13 @@ def map_scene(
             ) from error
 
 
+def is_of_another_scene(folder: Path, path: Path) -> bool:
+    """Tell whether a folder has a map, finished or not, of another scene than `path`."""
+    plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / _PLAN_FILE)
+    found = [plan["scene"] for plan in map(_read_json, plans) if plan and "scene" in plan]
+    return any(scene != str(path.absolute()) for scene in found)
+
+
 def _make(
     scene: Scene,
     folder: Path,
@@ -274,6 +281,11 @@ def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     """Return the map that is there already, if it was made of the same."""
     record = _read_json(folder / RECORD_FILE)
     if record is None or {name: record.get(name) for name in plan} != plan:
+        return None
+    files = [CLASSES_FILE, CONFIDENCE_FILE, AREAS_FILE, PICTURE_FILE, REPORT_FILE]
+    if record["crs"] is not None:
+        files.append(POLYGONS_FILE)
+    if not all((folder / name).exists() for name in files):
         return None
     areas = tuple(Area(**area) for area in record["areas"])
     return LandMap(folder, areas, record["pixel_size"], was_there=True)

@@ -11,7 +11,7 @@ from eurosat.classifier import Classifier
 from eurosat.cli import BAR_WIDTH
 from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
 from eurosat.errors import EurosatError, SceneError
-from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene
+from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
 from eurosat.model_file import find_model
 from eurosat.scene import Bands
 from eurosat.scene_input import InputKind
@@ -59,11 +59,12 @@ def map_scenes(
 ) -> None:
     """Map the land cover of whole scenes, offline.
 
-    Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv, classes.geojson,
-    map.png and report.html. What is less sure than the model file asks for, or than
-    --unsure-below, is mapped as unsure. After Ctrl-C, the same command goes on where it was.
+    Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv,
+    classes.geojson, map.png and report.html. Unsure is what is less sure than
+    the model file asks for, or than --unsure-below. After Ctrl-C, the same
+    command goes on where it was.
 
-    Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none could.
+    Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none.
     """
     if stride not in STRIDES:
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
@@ -107,7 +108,7 @@ def _folders(scenes: list[Path], out: Path) -> list[Path]:
     for scene in scenes:
         folder = out / (scene.stem or "scene")
         number = 2
-        while folder in folders:
+        while folder in folders or is_of_another_scene(folder, scene):
             folder = out / f"{scene.stem}-{number}"
             number += 1
         folders.append(folder)

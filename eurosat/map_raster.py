@@ -78,6 +78,7 @@ def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
     from rasterio.shutil import copy
 
     ground = scene.ground
+    work.mkdir(parents=True, exist_ok=True)
     plain = work / path.name
     place = {} if ground.crs is None else {"crs": ground.crs, "transform": ground.transform}
     with rasterio.open(

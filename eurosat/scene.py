@@ -15,7 +15,7 @@ import numpy as np
 from eurosat.errors import MissingPackageError, SceneError
 from eurosat.model_file import printable
 from eurosat.scene_ground import Ground, find_ground
-from eurosat.scene_input import InputKind, Scaling, choose_scaling, unlike_eurosat
+from eurosat.scene_input import InputKind, Scaling, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -161,14 +161,14 @@ def open_scene(
             names=" ".join([str(path.absolute()), str(dataset.tags())]),
             band_names=_names(dataset),
         )
-        unlike = unlike_eurosat(scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist())
+        means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
         yield Scene(
             path,
             ground,
             chosen,
             scaling,
             (band_note, input_note, ground.note),
-            (unlike,) if unlike else (),
+            tuple(warnings_of(scaling.kind, means)),
             stack.enter_context(_warped(dataset, ground)) if ground.is_resampled else dataset,
             nodata,
         )
@@ -243,11 +243,10 @@ def _warped(dataset: "DatasetReader", ground: Ground) -> Any:
     from rasterio.vrt import WarpedVRT
 
     flags = dataset.mask_flag_enums[0]
-    has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-    # Without a nodata value, what lies beside a turned scene would count as data.
-    empty = {} if MaskFlags.per_dataset in flags else {"nodata": _nodata_or_0(dataset)}
-    if empty:
-        empty["src_nodata"] = empty["nodata"]
+    options: dict[str, Any] = {"add_alpha": MaskFlags.alpha not in flags}
+    if MaskFlags.per_dataset not in flags:
+        # Without such a value, empty pixels would be mixed into those beside them.
+        options = dict.fromkeys(("nodata", "src_nodata"), dataset.nodata or 0)
     return WarpedVRT(
         dataset,
         src_crs=dataset.crs or dataset.gcps[1],
@@ -256,15 +255,10 @@ def _warped(dataset: "DatasetReader", ground: Ground) -> Any:
         height=ground.height,
         width=ground.width,
         resampling=Resampling.bilinear,
-        add_alpha=has_mask,
         # A pixel is empty only if all its bands are.
         UNIFIED_SRC_NODATA="YES",
-        **empty,
+        **options,
     )
-
-
-def _nodata_or_0(dataset: "DatasetReader") -> float:
-    return 0 if dataset.nodata is None else dataset.nodata
 
 
 def _read(

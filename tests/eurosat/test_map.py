@@ -20,6 +20,10 @@ from PIL import Image
 
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
+from eurosat.map_cells import label_cells
+from eurosat.map_raster import write_rasters
+from eurosat.scene import open_scene
+from eurosat.scene_windows import WindowGrid
 
 from .scene_fixtures import (
     grid_at,
@@ -161,10 +165,21 @@ def test_the_rasters_are_valid_cogs_in_the_right_place_and_colours(tmp_path: Pat
             assert "#{:02X}{:02X}{:02X}".format(*colours[value][:3]) == cover.colour
             assert file.tags()[f"CLASS_{value}"] == cover.name
         assert file.tags()["CLASS_10"] == "unsure"
-        # Overviews by mode hold classes, not means of their numbers.
-        small = file.read(1, out_shape=(300, 550))
-        assert set(np.unique(small)) <= set(np.unique(file.read(1)))
     assert "<Category>Annual crop</Category>" in (folder / "classes.tif.aux.xml").read_text()
+
+
+def test_overviews_hold_classes_and_no_means_of_their_numbers(tmp_path: Path):
+    path = write_rgb(tmp_path / "scene.tif", texture(64, 8200))
+    grid = WindowGrid(64, 8200, 8)
+    averages = np.zeros((*grid.cells, 10), np.float32)
+    dice = np.random.default_rng(0).choice([2, 8], grid.cells)
+    np.put_along_axis(averages, dice[..., np.newaxis], 1, axis=2)
+    names = tuple(cover.name for cover in EUROSAT_CLASSES)
+    with open_scene(path) as scene:
+        write_rasters(tmp_path, tmp_path / "work", scene, label_cells(averages, grid, names, 0), {})
+    with rasterio.open(tmp_path / "classes.tif") as file:
+        assert 16 in file.overviews(1), "which mixes cells"
+        assert np.unique(file.read(1, out_shape=(4, 8200 // 16))).tolist() == [2, 8]
 
 
 def test_the_polygons_are_the_classes_in_the_right_place(gaps: tuple[Path, np.ndarray]):
@@ -209,6 +224,22 @@ def test_the_polygons_follow_rfc_7946(gaps: tuple[Path, np.ndarray]):
             assert (area > 0) == (number == 0), "outer rings run counter-clockwise, holes do not"
             rings += number
     assert rings > 0, "the scene has holes"
+
+
+def test_a_polygon_tells_the_confidence_of_its_cells(tmp_path: Path):
+    from rasterio.features import geometry_mask
+    from rasterio.warp import transform_geom
+
+    path = write_rgb(tmp_path / "scene.tif", texture(192, 256))
+    folder = make_map(path, tmp_path / "map", stride=32, unsure_below=0)
+    percent = values_in(folder / "confidence.tif")
+    features = features_in(folder)
+    assert len(features) > 1
+    for feature in features:
+        shape = transform_geom("EPSG:4326", "EPSG:32630", feature["geometry"])
+        inside = geometry_mask([shape], percent.shape, grid_at(), invert=True)
+        expected = percent[inside].mean() / 100
+        assert feature["properties"]["confidence"] == pytest.approx(expected, abs=0.006)
 
 
 def test_long_edges_follow_the_ground(tmp_path: Path):
@@ -305,6 +336,9 @@ def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_he
     assert [file.name for file in sorted((tmp_path / "maps").iterdir())] == ["good", "good-2"]
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert "bad.tif" in error
+    done = command_here("eurosat-map", again, "--out", "maps", *SMALL)
+    assert "was mapped before" in done.stdout
+    assert "good-2" in done.stdout, "a map of another scene is not written over"
     done = command_here("eurosat-map", bad, bad, "--out", "maps", *SMALL)
     assert done.returncode == 2
 
@@ -358,6 +392,10 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
     third = command_here(*line, "--unsure-below", 0)
     assert record.stat().st_mtime_ns > made
     assert "Unsure" not in third.stdout
+    assert "was mapped before" not in command_here(*line).stdout
+    assert "was mapped before" in command_here(*line).stdout
+    (record.parent / "classes.tif").unlink()
+    assert "was mapped before" not in command_here(*line).stdout
     write_rgb(path, texture(128, 128, seed=5))
     assert "was mapped before" not in command_here(*line).stdout
 

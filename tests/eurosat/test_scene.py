@@ -96,18 +96,37 @@ def test_l1c_is_scaled_as_gdal_scaled_eurosat(tmp_path: Path):
     assert np.array_equal(pixels_of(path, kind=InputKind.L1C, offset=0), expected)
 
 
+def all_bands(values: list[int], dtype: type) -> np.ndarray:
+    return np.array([values] * 3, dtype)
+
+
 def test_the_ends_of_the_scale_are_exact():
-    numbers = np.array([-5, 0, 1, 2750, 9000], np.int16)
-    assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [1, 1, 1, 255, 255]
-    shifted = numbers.clip(0).astype(np.uint16) + np.uint16(1000)
-    assert Scaling(InputKind.L2A, -1000).to_pixels(shifted).tolist() == [1, 1, 1, 255, 255]
+    numbers = all_bands([-5, 0, 1, 2750, 9000], np.int16)
+    assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
+    numbers = all_bands([995, 1000, 1001, 3750, 65535], np.uint16)
+    assert Scaling(InputKind.L1C, -1000).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
 
 
-def test_the_true_colour_images_of_esa_are_scaled_by_their_brightest_value():
-    values = np.array([0, 100, 197, 255], np.uint8)
-    # 255 stands for 3558 in L1C and for 2000 in L2A; EuroSAT shows 2750 as 255.
-    assert Scaling(InputKind.L1C_TCI).to_pixels(values).tolist() == [1, 130, 255, 255]
-    assert Scaling(InputKind.L2A_TCI).to_pixels(values).tolist() == [1, 73, 144, 186]
+def test_the_true_colour_image_of_l1c_is_scaled_by_its_brightest_value():
+    values = all_bands([0, 100, 197, 255], np.uint8)
+    # 255 stands for 3558; EuroSAT shows 2750 as 255.
+    assert Scaling(InputKind.L1C_TCI).to_pixels(values).tolist() == [[1, 130, 255, 255]] * 3
+
+
+def test_l2a_gets_back_what_a_clear_sky_adds():
+    numbers = all_bands([0, 500, 1000, 2750], np.uint16)
+    red, green, blue = Scaling(InputKind.L2A).to_pixels(numbers).astype(int)
+    # Blue is scattered most: 6 % of reflectance where the ground is black.
+    assert (red[0], green[0], blue[0]) == (17, 33, 56)
+    # Air lets less of the ground pass: contrasts grow weaker, those of blue most.
+    contrasts = [band[2] - band[0] for band in (red, green, blue)]
+    assert 92 > contrasts[0] > contrasts[1] > contrasts[2] > 70
+    # The true-colour image shows 2000 as 255; its steps are coarser.
+    values = all_bands([0, 64, 128], np.uint8)
+    shown = Scaling(InputKind.L2A_TCI).to_pixels(values).astype(int)
+    assert np.abs(shown - np.stack([red, green, blue])[:, :3]).max() <= 1
+    shifted = Scaling(InputKind.L2A, -1000).to_pixels(numbers + np.uint16(1000))
+    assert shifted.tolist() == [red.tolist(), green.tolist(), blue.tolist()]
 
 
 def test_reflectance_from_0_to_1_is_known_as_such(tmp_path: Path):
@@ -129,6 +148,15 @@ def test_the_baseline_in_the_name_tells_the_offset(tmp_path: Path, name: str, of
     with open_scene(write_scene(tmp_path / name, reflectance(low=1001))) as scene:
         assert scene.scaling == Scaling(InputKind.L1C, offset)
         assert "baseline" in said(scene)
+
+
+def test_the_tags_of_the_file_tell_too(tmp_path: Path):
+    path = write_scene(tmp_path / "field_2A.tif", reflectance(low=100) + np.uint16(1000))
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(PROCESSING_LEVEL="Level-1C", PROCESSING_BASELINE="05.09")
+    with open_scene(path) as scene:
+        assert scene.scaling == Scaling(InputKind.L1C, -1000)
+        assert "05.09" in said(scene)
 
 
 def test_auto_tells_haze_from_none_and_sees_the_offset(tmp_path: Path):
@@ -188,6 +216,14 @@ def test_a_pixel_is_empty_if_all_its_bands_are(tmp_path: Path):
             assert np.argwhere(~read_all(scene)[1]).tolist() == empty
 
 
+def test_jpeg_2000_is_read(tmp_path: Path):
+    pixels = texture(150, 120)
+    options = {"driver": "JP2OpenJPEG", "quality": 100, "reversible": "YES"}
+    with open_scene(write_rgb(tmp_path / "s.jp2", pixels, **options)) as scene:
+        assert scene.ground.transform == grid_at()
+        assert np.array_equal(read_all(scene)[0], pixels)
+
+
 def test_an_alpha_band_says_what_is_empty(tmp_path: Path):
     pixels = np.dstack([texture(30, 40), np.full((30, 40), 255, np.uint8)])
     pixels[:10, :, 3] = 0
@@ -211,18 +247,20 @@ def square_scene(path: Path, crs: str, transform: object, size: tuple[int, int])
 
 
 @pytest.mark.parametrize(
-    ("crs", "transform", "code"),
+    ("crs", "transform", "code", "reason"),
     [
-        ("EPSG:4326", rasterio.Affine(8.98e-5, 0, -0.79, 0, -8.98e-5, 38.13), 32630),
-        ("EPSG:4326", rasterio.Affine(1.2e-4, 0, 151.1, 0, -9e-5, -33.8), 32756),
-        ("EPSG:3857", rasterio.Affine(12.7, 0, -88_000, 0, -12.7, 4_600_000), 32630),
-        ("EPSG:32630", rasterio.Affine(8, 6, 694_000, 6, -8, 4_220_000), 32630),  # Turned.
-        ("EPSG:32630", rasterio.Affine(10, 0, 694_000, 0, 10, 4_215_000), 32630),  # South up.
-        ("EPSG:32630", rasterio.Affine(20, 0, 694_000, 0, -20, 4_220_000), 32630),
-        ("EPSG:2230", rasterio.Affine(33, 0, 6_300_000, 0, -33, 1_900_000), 32611),  # Feet.
+        ("EPSG:4326", rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13), 32630, "degrees"),
+        ("EPSG:4326", rasterio.Affine(1.2e-4, 0, 151.1, 0, -9e-5, -33.8), 32756, "degrees"),
+        ("EPSG:3857", rasterio.Affine(12.7, 0, -88e3, 0, -12.7, 46e5), 32630, "stretches"),
+        ("EPSG:32630", rasterio.Affine(8, 6, 694e3, 6, -8, 422e4), 32630, "not north up"),
+        ("EPSG:32630", rasterio.Affine(10, 0, 694e3, 0, 10, 4215e3), 32630, "not north up"),
+        ("EPSG:32630", rasterio.Affine(20, 0, 694e3, 0, -20, 422e4), 32630, "20 m × 20 m"),
+        ("EPSG:2230", rasterio.Affine(33, 0, 63e5, 0, -33, 19e5), 32611, "stretches"),  # Feet.
     ],
 )
-def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: object, code: int):
+def test_other_grids_are_resampled_to_utm(
+    tmp_path: Path, crs: str, transform: object, code: int, reason: str
+):
     pyproj = pytest.importorskip("pyproj")
     place = square_scene(tmp_path / "s.tif", crs, transform, (160, 200))
     with open_scene(tmp_path / "s.tif") as scene:
@@ -230,6 +268,7 @@ def test_other_grids_are_resampled_to_utm(tmp_path: Path, crs: str, transform: o
         assert scene.ground.crs_name == f"EPSG:{code}"
         assert scene.ground.pixel_size == (10, 10)
         assert "Resampled" in said(scene)
+        assert reason in said(scene)
         pixels, has_data = read_all(scene)
         rows, columns = np.nonzero(pixels[..., 0] > 170)
         x, y = scene.ground.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
@@ -258,6 +297,23 @@ def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
         assert "10 m to a pixel are assumed" in said(scene)
 
 
+def test_resampling_darkens_nothing_beside_what_is_empty(tmp_path: Path):
+    pixels = np.full((160, 200, 3), 90, np.uint8)
+    pixels[:, :50] = 0
+    pixels[60:100, 120:160, 0] = 0  # A lake without red light is not empty.
+    degrees = rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13)
+    for name, options in (("plain", {}), ("tagged", {"nodata": 0})):
+        path = write_rgb(
+            tmp_path / f"{name}.tif", pixels, crs="EPSG:4326", transform=degrees, **options
+        )
+        with open_scene(path) as scene:
+            found, has_data = read_all(scene)
+        assert np.unique(found[has_data][:, 1:]).tolist() == [90]
+        red = found[has_data][:, 0]
+        assert red.min() <= 1
+        assert ((red > 10) & (red < 80)).any(), "the shore is smooth"
+
+
 # Real scenes
 
 
@@ -279,7 +335,9 @@ def test_the_real_l2a_scene_is_known_as_such():
     with open_scene(real_scene("demmin_sentinel2_fields.tif")) as scene:
         assert scene.scaling == Scaling(InputKind.L2A)
         assert scene.bands == (1, 2, 3)
-        assert len(scene.warnings) == 1
+        assert "clear sky" in said(scene)
+        (warning,) = scene.warnings  # With the sky, its colours are usual.
+        assert "simulated" in warning
 
 
 # What is no scene
