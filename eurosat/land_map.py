@@ -249,6 +249,7 @@ def _write_pages(
         title,
         picture,
         areas,
+        scene.ground.pixel_name,
         facts,
         (*notes, labels, unsure, "Confidence is relative to the classes that the model knows."),
         scene.warnings,

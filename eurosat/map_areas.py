@@ -57,6 +57,15 @@ class Area:
         return self.m2 / 10_000
 
 
+def area_title(pixel_name: str) -> str:
+    """Return the heading of a column of areas: it says if the size of a pixel is a guess.
+
+    Args:
+        pixel_name: As `Ground.pixel_name` says it.
+    """
+    return f"Area, {pixel_name}" if pixel_name.endswith("assumed") else "Area"
+
+
 def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[Area, ...]:
     """Count what each class covers.
 

@@ -12,6 +12,7 @@ from eurosat.cli import BAR_WIDTH
 from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
 from eurosat.errors import EurosatError, SceneError
 from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
+from eurosat.map_areas import area_title
 from eurosat.model_file import find_model
 from eurosat.scene import Bands
 from eurosat.scene_input import InputKind
@@ -143,7 +144,7 @@ def _print_map(scene: Path, made: LandMap) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("Class", no_wrap=True)
     table.add_column("Share of what is sure", no_wrap=True)
-    for name in ("Area", "Confidence"):
+    for name in (area_title(made.pixel_name), "Confidence"):
         table.add_column(name, justify="right", no_wrap=True)
     for area in made.areas:
         if not area.pixels:

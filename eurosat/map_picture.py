@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from eurosat.map_areas import Area
+from eurosat.map_areas import Area, area_title
 from eurosat.map_cells import NODATA, CellMap
 from eurosat.scene import Scene
 
@@ -85,7 +85,8 @@ def draw_map(
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline=_LINE)
     under = (_MARGIN + step[0], top + _ROW + step[1] + height)
     _draw_scale(draw, scene, under, width)
-    _draw_legend(draw, areas, (_MARGIN, legend_top), sheet_width - _MARGIN)
+    heading = area_title(scene.ground.pixel_name)
+    _draw_legend(draw, areas, heading, (_MARGIN, legend_top), sheet_width - _MARGIN)
     for index, line in enumerate(lines):
         place = (_MARGIN, footer_top + index * (_SMALL + 7))
         draw.text(place, line, fill=_PALE, font=_font(_SMALL))
@@ -134,7 +135,11 @@ def _draw_scale(
 
 
 def _draw_legend(
-    draw: ImageDraw.ImageDraw, areas: tuple[Area, ...], place: tuple[int, int], right: int
+    draw: ImageDraw.ImageDraw,
+    areas: tuple[Area, ...],
+    heading: str,
+    place: tuple[int, int],
+    right: int,
 ) -> None:
     """Draw a row for each class: colour, title, bar, area, share and confidence."""
     x, y = place
@@ -147,7 +152,7 @@ def _draw_legend(
         confidence=right,
     )
     for column, name in (
-        (at.hectares, "Area"),
+        (at.hectares, heading),
         (at.share, "Share"),
         (at.confidence, "Confidence"),
     ):

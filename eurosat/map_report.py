@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from eurosat.atomic import write_text
-from eurosat.map_areas import Area
+from eurosat.map_areas import Area, area_title
 
 REPORT_FILE: Final = "report.html"
 
@@ -24,7 +24,7 @@ th:first-child, td:first-child { text-align: left; }
 dt { color: #6b6b6b; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 """
 
-_HEADERS: Final = ("Class", "Cells", "Area in ha", "Area in km²", "Share", "Mean confidence")
+_HEADERS: Final = ("Class", "Cells", "{area}, ha", "{area}, km²", "Share", "Mean confidence")
 
 
 def write_report(
@@ -32,6 +32,7 @@ def write_report(
     title: str,
     picture: bytes,
     areas: tuple[Area, ...],
+    pixel_name: str,
     facts: Mapping[str, str],
     notes: tuple[str, ...],
     warnings: tuple[str, ...],
@@ -43,6 +44,7 @@ def write_report(
         title: The heading.
         picture: The map as a PNG file.
         areas: What each class covers.
+        pixel_name: The size of a pixel, as `Ground.pixel_name` says it.
         facts: Names and values: model, window size and so on.
         notes: Sentences about how the map was made.
         warnings: Sentences about what may make it wrong.
@@ -51,7 +53,8 @@ def write_report(
         OSError: The file cannot be written.
     """
     image = base64.b64encode(picture).decode()
-    header = "".join(f"<th>{name}</th>" for name in _HEADERS)
+    heading = area_title(pixel_name)
+    header = "".join(f"<th>{name.format(area=heading)}</th>" for name in _HEADERS)
     rows = "\n".join(map(_row, areas))
     alarms = "".join(f'<p class="warning">{escape(text)}</p>\n' for text in warnings)
     remarks = "".join(f"<li>{escape(text)}</li>\n" for text in notes)

@@ -134,12 +134,12 @@ def open_scene(
             "Whole scenes need rasterio: install it with `pip install 'eurosat-edge[scene]'`."
         ) from error
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+    # The map says it in words of its own.
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = stack.enter_context(rasterio.open(path))
+            dataset = stack.enter_context(rasterio.open(path))
         except RasterioError as error:
             raise SceneError(
                 f"{name} is no raster file that can be read, or is damaged: name a GeoTIFF, JPEG"

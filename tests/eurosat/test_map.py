@@ -288,17 +288,20 @@ def test_the_report_needs_no_other_file(gaps: tuple[Path, np.ndarray]):
 
 
 def test_without_a_coordinate_system_sizes_are_assumed_and_polygons_left_out(
-    tmp_path: Path, command_here: Command
+    tmp_path: Path, command: Command
 ):
     path = write_rgb(tmp_path / "bare.png", texture(201, 201), crs=None, driver="PNG")
-    done = command_here("eurosat-map", path, "--out", "maps", *SMALL)
+    done = command("eurosat-map", path, "--out", "maps", *SMALL)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "maps" / "bare"
     assert {file.name for file in folder.iterdir()} == FILES - {"classes.geojson"}
     assert {row["pixel_size"] for row in areas_in(folder).values()} == {"10 m assumed"}
-    assert "10 m assumed" in done.stdout
+    assert "Area, 10 m assumed" in done.stdout
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("Area, 10 m assumed") == 2
+    assert "nobody knows where" in page
     assert "10 m to a pixel are assumed" in done.stderr
-    assert "nobody knows where" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "NotGeoreferenced" not in done.stderr
     with rasterio.open(folder / "classes.tif") as file:
         assert (file.crs, file.shape) == (None, (201, 201))
 

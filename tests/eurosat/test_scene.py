@@ -233,6 +233,25 @@ def test_an_alpha_band_says_what_is_empty(tmp_path: Path):
         assert read_all(scene)[1].sum(axis=1).tolist() == [0] * 10 + [40] * 20
 
 
+def test_a_mask_inside_the_file_says_what_is_empty_after_resampling_too(tmp_path: Path):
+    pixels = texture(60, 80)
+    degrees = rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13)
+    for name, crs, grid in (("plain", "EPSG:32630", grid_at()), ("warped", "EPSG:4326", degrees)):
+        path = write_rgb(tmp_path / f"{name}.tif", pixels, crs=crs, transform=grid)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+            file.write_mask(np.repeat(np.arange(60) < 30, 80).reshape(60, 80))
+        with open_scene(path) as scene:
+            has_data = read_all(scene)[1]
+        assert has_data.sum() * 100 == pytest.approx(2400 * abs(grid_area(path)), rel=0.05)
+        assert not has_data[40:].any()
+
+
+def grid_area(path: Path) -> float:
+    """Square metres of a pixel at 38.13° north."""
+    with rasterio.open(path) as file:
+        return 100 if file.crs.is_projected else 7.89 * 9.99
+
+
 # Ground
 
 
