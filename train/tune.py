@@ -14,7 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -140,6 +140,12 @@ class Study:
     split: Split
     optuna: optuna.Study
     database: str
+
+    @property
+    def widths_left_out(self) -> list[float]:
+        """Widths of MobileNet that are not tried, as there were no ImageNet weights for them."""
+        all_of_them = _widths(SEARCH[self.settings.architecture])
+        return [width for width in all_of_them if width not in _widths(self.space)]
 
     def trials(self) -> list[Trial]:
         """Return all trials but those that were broken off, by their numbers."""
@@ -439,13 +445,18 @@ def _widths_with_weights(widths: BaseDistribution) -> CategoricalDistribution:
     found, missing = [], []
     for width in widths.choices:
         try:
-            find_weights("imagenet", float(width))
+            with redirect_stdout(io.StringIO()):  # Keras prints what it downloads.
+                find_weights("imagenet", float(width))
             found.append(width)
         except EurosatError as error:
             missing.append(error)
     if not found:
         raise missing[-1]
     return CategoricalDistribution(found)
+
+
+def _widths(space: SearchSpace) -> Sequence[Any]:
+    return getattr(space.get("width"), "choices", ())
 
 
 def _subset(names: Sequence[str], dataset: Dataset, settings: StudySettings) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def tune(
     start_tensorflow()
     from .study_progress import StudyProgress, values_text
     from .study_report import draw_history, draw_importances
-    from .tune import best_trial, importances, open_study, run_trials
+    from .tune import State, best_trial, importances, open_study, run_trials
 
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
@@ -99,6 +99,12 @@ def tune(
         markup=False,
         soft_wrap=True,
     )
+    if study.widths_left_out:
+        notes.print(
+            f"Without ImageNet weights, here or to download, widths are left out: "
+            f"{', '.join(map(str, study.widths_left_out))}.\n",
+            soft_wrap=True,
+        )
     try:
         with StudyProgress(notes, settings, trials) as watch, _interrupts_heeded() as heed:
 
@@ -111,7 +117,7 @@ def tune(
         notes.print("\nThe same command goes on with the study.")
         raise
 
-    tried = study.trials()
+    tried = [trial for trial in study.trials() if trial.state is not State.RUNNING]
     best = best_trial(tried)
     if best is None:
         output.print("No trial is complete. The same command goes on with the study.")

@@ -108,7 +108,7 @@ def test_a_file_takes_raw_tiles_and_gives_the_probabilities_of_keras(
 
     tiles = np.array(dataset.tiles)
     expected = np.asarray(cnn.predict(tiles, verbose=0))
-    answers = Classifier(path).classify_batch(tiles)
+    answers = Classifier(path, is_calibrated=False).classify_batch(tiles)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     agreement = (answers.argmax(axis=1) == expected.argmax(axis=1)).mean()
     worst, least = {

