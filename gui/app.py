@@ -18,6 +18,7 @@ from .theme import apply_theme
 _LOG = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_COLLECTIONS = 10
+_SECONDS_OF_A_TURN = 0.001
 
 
 class ErrorRelay(QObject):
@@ -74,6 +75,9 @@ def start(arguments: list[str], settings: Settings) -> QApplication:
         arguments: The command line, for Qt's own options.
         settings: What was chosen.
     """
+    # The window asks for Python's lock hundreds of times while it paints a table; at the usual 5 ms
+    # for each turn of another thread, it would be deaf for tenths of a second.
+    sys.setswitchinterval(_SECONDS_OF_A_TURN)
     app = QApplication(arguments)
     app.setOrganizationName(ORGANISATION)
     app.setApplicationName(APPLICATION)

@@ -1,11 +1,12 @@
 """What the window works with: the workspace, the model and the threads, joined by signals."""
 
+from collections import deque
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QObject, QThreadPool, Signal
+from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier, Prediction
@@ -21,6 +22,9 @@ from .workspace import Item, Outcome, Pace, Workspace
 # A folder is listed in portions: so many files, or what was found in this time in seconds.
 _FILES_AT_A_TIME: Final = 500
 _SECONDS_AT_A_TIME: Final = 0.1
+
+# So many of them are opened before the window gets its turn.
+_OPENED_AT_A_TIME: Final = 200
 
 
 class Session(QObject):
@@ -65,6 +69,11 @@ class Session(QObject):
         self._tasks: list[Task] = []
         self._cancellable: list[Task] = []
         self._loading: Task | None = None
+        # What was found, and a timer that opens it bit by bit. Searching is much faster than
+        # opening, and would leave the window no time for anything else.
+        self._found: deque[Path] = deque()
+        self._opening = QTimer(self)
+        self._opening.timeout.connect(self._open_some)
         self._classification = ClassificationThread()
         self._classification.answered.connect(self._record)
         self.pixels = PixelThread(device_pixel_ratio)
@@ -80,7 +89,7 @@ class Session(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether there is something to cancel."""
-        return self.is_running or bool(self._cancellable)
+        return self.is_running or bool(self._cancellable) or bool(self._found)
 
     @property
     def model_title(self) -> str:
@@ -142,7 +151,8 @@ class Session(QObject):
 
         def add(found: list[Path]) -> None:
             if not task.is_cancelled:  # Since it was reported.
-                self._add(self.workspace.add_paths(found))
+                self._found.extend(found)
+                self._opening.start()
 
         task = Task(search, self)
         task.reported.connect(add)
@@ -173,6 +183,8 @@ class Session(QObject):
         """Stop searching and classifying; what is answered stays."""
         for task in self._cancellable:
             task.cancel()
+        self._found.clear()
+        self._opening.stop()
         self._classification.drop(self.workspace.begin_generation())
         self._awaited.clear()
         self.progressed.emit()
@@ -240,6 +252,13 @@ class Session(QObject):
         self.model_changed.emit()
         self.removed.emit()
         self._order(list(self.workspace.items))
+
+    def _open_some(self) -> None:
+        count = min(len(self._found), _OPENED_AT_A_TIME)
+        self._add(self.workspace.add_paths([self._found.popleft() for _ in range(count)]))
+        if not self._found:
+            self._opening.stop()
+            self.progressed.emit()
 
     def _add(self, items: list[Item]) -> None:
         if items:
