@@ -184,7 +184,9 @@ def _interrupts_heeded() -> Iterator[Callable[[], None]]:
         if seen:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, remember)
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # A job in the background may be deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, remember)
     try:
         yield heed
     finally:

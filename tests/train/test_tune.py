@@ -527,6 +527,7 @@ def test_a_study_that_was_broken_off_and_killed_goes_on(
     wait_for(again, "trial 0")
     study = open_study(folder, dataset, Architecture.CNN, {})
     while len(study.trials()[-1].values) < len(study.space) or len(study.trials()) < 2:
+        assert again.poll() is None
         time.sleep(0.01)
     again.send_signal(signal.SIGKILL)
     assert again.wait() == -signal.SIGKILL
