@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QPainter, QPalette, QPen, QPixmap
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -184,6 +184,10 @@ class ClassBars(QTableView):
     def bars(self) -> Sequence[Bar]:
         """The bars that are shown."""
         return self._model.bars
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint with Python's lock held throughout, as the table of results does. Called by Qt."""
+        super().paintEvent(event)
 
     def _report_choice(self, index: QModelIndex) -> None:
         self.chosen.emit(self._model.bars[index.row()].cover)

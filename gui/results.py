@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QImage, QKeyEvent, QPixmap
+from PySide6.QtGui import QImage, QKeyEvent, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from eurosat.labels import LandCover
@@ -307,6 +307,14 @@ class ResultsTable(QTableView):
         """Put rows in order whose answers have come since the order was chosen."""
         header = self.horizontalHeader()
         self._proxy.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint with Python's lock held throughout. Called by Qt.
+
+        Otherwise each of the thousand questions for a cell's content would wait for the lock anew,
+        while other threads classify.
+        """
+        super().paintEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Close rows with the delete key. Called by Qt."""

@@ -2,14 +2,14 @@
 
 from collections import deque
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from eurosat.classifier import Classifier, Prediction
+from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
@@ -22,6 +22,14 @@ from .workspace import Item, Outcome, Pace, Workspace
 # A folder is listed in portions: so many files, or what was found in this time in seconds.
 _FILES_AT_A_TIME: Final = 500
 _SECONDS_AT_A_TIME: Final = 0.1
+
+# Searching is nothing but Python, which only one thread can run at a time: it makes room for the
+# window again and again, as it is much faster than all that follows.
+_FILES_AT_A_STRETCH: Final = 50
+_SECONDS_OF_REST: Final = 0.002
+
+# One core is left to the window.
+_THREADS: Final = max(1, usable_cores() - 1)
 
 # So many of them are opened before the window gets its turn.
 _OPENED_AT_A_TIME: Final = 200
@@ -110,12 +118,12 @@ class Session(QObject):
 
         def load(_: Task) -> Classifier:
             try:
-                return Classifier(path)
+                return Classifier(path, threads=_THREADS)
             except EurosatError as error:
                 if otherwise is None:
                     raise
                 refusals.append(str(error))
-                return Classifier(otherwise)
+                return Classifier(otherwise, threads=_THREADS)
 
         def use(classifier: Classifier) -> None:
             self._use_model(classifier)
@@ -140,6 +148,8 @@ class Session(QObject):
                     return count
                 found.append(path)
                 count += 1
+                if count % _FILES_AT_A_STRETCH == 0:
+                    sleep(_SECONDS_OF_REST)
                 if len(found) >= _FILES_AT_A_TIME or perf_counter() - told > _SECONDS_AT_A_TIME:
                     task.report(found)
                     found, told = [], perf_counter()
