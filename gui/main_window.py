@@ -118,6 +118,8 @@ class MainWindow(QMainWindow):
         self._right = QSplitter(Qt.Orientation.Vertical, self)
         self._right.addWidget(self.answer)
         self._right.addWidget(below)
+        # A long class name, some of its bar, and the number.
+        self._right.setMinimumWidth(56 * self.fontMetrics().averageCharWidth())
         self._columns = QSplitter(self)
         for widget in (left, self.image, self._right):
             self._columns.addWidget(widget)
