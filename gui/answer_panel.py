@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBox
 from eurosat.classifier import Prediction
 
 from .class_bars import Bar, ClassBars
+from .class_texts import description_of, title_of
 from .workspace import Item, Status, class_of
 
 _HEADLINE_SCALE = 1.9
@@ -77,7 +78,7 @@ class AnswerPanel(QWidget):
         elif item.cover is None:
             description = self.tr("Waiting for its turn.")
         else:
-            title, description = item.cover.title, item.cover.description
+            title, description = title_of(item.cover), description_of(item.cover)
             confidence = f"{item.confidence:.1%}"
             if item.status is Status.UNSURE:
                 title = self.tr("Unsure: {title}").format(title=title.lower())

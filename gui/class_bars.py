@@ -28,6 +28,8 @@ from PySide6.QtWidgets import (
 
 from eurosat.labels import LandCover
 
+from .class_texts import description_of, title_of
+
 Index = QModelIndex | QPersistentModelIndex
 
 _ROOT: Final = QModelIndex()
@@ -85,13 +87,13 @@ class _BarModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         bar, column = self.bars[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole and column != _Column.BAR:
-            return bar.cover.title if column == _Column.TITLE else bar.text
+            return title_of(bar.cover) if column == _Column.TITLE else bar.text
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{bar.cover.title} {bar.text}"
+            return f"{title_of(bar.cover)} {bar.text}"
         if role == Qt.ItemDataRole.DecorationRole and column == _Column.TITLE:
             return self._swatches[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return bar.cover.description or bar.cover.title
+            return description_of(bar.cover) or title_of(bar.cover)
         if role == Qt.ItemDataRole.TextAlignmentRole and column == _Column.TEXT:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from eurosat.labels import LandCover
 
 from .class_bars import swatch
+from .class_texts import title_of
 from .workspace import Filter, Status
 
 
@@ -64,7 +65,7 @@ class FilterBar(QWidget):
         self._class.clear()
         self._class.addItem(self.tr("All classes"), Filter())
         for cover in covers:
-            self._class.addItem(swatch(cover), cover.title, Filter(class_name=cover.name))
+            self._class.addItem(swatch(cover), title_of(cover), Filter(class_name=cover.name))
         self._class.insertSeparator(self._class.count())
         for title, status in (
             (self.tr("Unsure"), Status.UNSURE),
@@ -79,7 +80,7 @@ class FilterBar(QWidget):
 
     def choose_class(self, cover: LandCover) -> None:
         """Show one class; or all again, if that one is shown already."""
-        index = self._class.findText(cover.title)
+        index = self._class.findText(title_of(cover))
         self._class.setCurrentIndex(0 if index == self._class.currentIndex() else index)
 
     def clear(self) -> None:

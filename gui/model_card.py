@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayo
 from eurosat.classifier import Classifier
 from eurosat.labels import land_cover
 
+from .class_texts import title_of
+
 
 class ModelCard(QDialog):
     """A window with the card of one model."""
@@ -55,7 +57,7 @@ def card_html(classifier: Classifier) -> str:
             test = _object(_object(metadata.accuracy, "calibration"), "test")
             parts.append(_confidence(metadata.unsure_below, test))
     facts.append(("SHA-256", file.sha256))
-    classes = ", ".join(land_cover(name).title for name in classifier.class_names)
+    classes = ", ".join(title_of(land_cover(name)) for name in classifier.class_names)
     facts.append((_tr("Classes"), classes))
     return "".join([f"<h2>{escape(title)}</h2>", *parts, _table(facts)])
 
@@ -91,7 +93,7 @@ def _accuracy(test: dict[str, Any]) -> str:
     ]
     recalls = _object(before, "recalls")
     for name, recall in _object(after, "recalls").items():
-        title = _tr("Recall {title}").format(title=land_cover(name).title.lower())
+        title = _tr("Recall {title}").format(title=title_of(land_cover(name)).lower())
         rows.append((title, recalls.get(name), recall))
     heading = _paragraph(
         _tr("Measured on {count} test tiles that neither training nor any choice had seen:").format(

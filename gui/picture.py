@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 
 from .answer_panel import bars_of
 from .class_bars import draw_bar
+from .class_texts import description_of, title_of
 from .workspace import Item, Prediction
 
 # All in pixels of the layout, which has half as many pixels across as the picture.
@@ -50,7 +51,9 @@ def draw_report(picture: QImage, item: Item, model_title: str) -> QImage:
     font.setBold(True)
     painter.setFont(font)
     painter.setPen(_INK)
-    _write(painter, QRect(column.left(), column.top(), column.width() - 110, 34), item.cover.title)
+    _write(
+        painter, QRect(column.left(), column.top(), column.width() - 110, 34), title_of(item.cover)
+    )
     _write(
         painter,
         QRect(column.right() - 110, column.top(), 111, 34),
@@ -62,14 +65,18 @@ def draw_report(picture: QImage, item: Item, model_title: str) -> QImage:
     painter.setFont(font)
     painter.setPen(_FAINT_INK)
     _write(
-        painter, QRect(column.left(), column.top() + 40, column.width(), 20), item.cover.description
+        painter,
+        QRect(column.left(), column.top() + 40, column.width(), 20),
+        description_of(item.cover),
     )
 
     top = column.top() + 76
     for row, bar in enumerate(bars):
         line = QRect(column.left(), top + row * _ROW_HEIGHT, column.width(), _ROW_HEIGHT)
         painter.setPen(_INK)
-        _write(painter, QRect(line.left(), line.top(), _TITLE_WIDTH, _ROW_HEIGHT), bar.cover.title)
+        _write(
+            painter, QRect(line.left(), line.top(), _TITLE_WIDTH, _ROW_HEIGHT), title_of(bar.cover)
+        )
         longest = line.width() - _TITLE_WIDTH - _NUMBER_WIDTH
         place = QRect(
             line.left() + _TITLE_WIDTH, 0, max(2, round(longest * bar.share)), _BAR_HEIGHT

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from eurosat.labels import LandCover
 
 from .class_bars import swatch
+from .class_texts import title_of
 from .pixels import THUMBNAIL_SIDE, ThumbnailCache
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
 
@@ -169,11 +170,11 @@ class ResultsModel(QAbstractTableModel):
                 return "⚠ " + self._statuses[item.status]
             return ""
         if column == Column.CLASS:
-            return item.cover.title + ("?" if item.status is Status.UNSURE else "")
+            return title_of(item.cover) + ("?" if item.status is Status.UNSURE else "")
         if column == Column.CONFIDENCE:
             return f"{item.confidence:.1%}"
         if column == Column.RUNNER_UP:
-            return f"{item.runner_up.title} {item.runner_up_confidence:.1%}"
+            return f"{title_of(item.runner_up)} {item.runner_up_confidence:.1%}"
         height, width = item.image_size or (0, 0)
         return f"{width} × {height}"
 
