@@ -53,10 +53,10 @@ def _measure_all(models: list[str]) -> list[dict[str, str | float | None]]:
     rows: list[dict[str, str | float | None]] = []
     for name in models:
         path = find_model(name)
+        notes.print(f"Measuring {name}", markup=False)
+        seconds, memory = measure_first_answer(path)
         for threads in range(1, usable_cores() + 1):
-            notes.print(f"Measuring {name}, threads: {threads}", markup=False)
             speed = measure_speed(Classifier(path, threads=threads))
-            seconds, memory = measure_first_answer(path)
             rows.append(
                 {
                     "model": name,

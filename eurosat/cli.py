@@ -96,11 +96,10 @@ def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]
 
     from eurosat.explain import draw_explanation
 
-    predictions = [answer for answer in answers if isinstance(answer[1], Prediction)]
+    predictions = [(image, found) for image, found in answers if isinstance(found, Prediction)]
     drawn = [
         draw_explanation(classifier, read_image(image), prediction)
         for image, prediction in predictions[:MOST_EXPLAINED]
-        if isinstance(prediction, Prediction)
     ]
     if not drawn:
         return

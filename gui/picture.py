@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 from .answer_panel import bars_of
 from .class_bars import draw_bar
 from .class_texts import description_of, title_of
-from .workspace import Item, Prediction
+from .workspace import Item, Prediction, Status
 
 # All in pixels of the layout, which has half as many pixels across as the picture.
 _SCALE: Final = 2
@@ -47,13 +47,12 @@ def draw_report(picture: QImage, item: Item, model_title: str) -> QImage:
 
     column = QRect(2 * _MARGIN + _IMAGE_SIDE, _MARGIN, _TEXT_WIDTH, height - 2 * _MARGIN)
     font = QFont(painter.font())
-    font.setPixelSize(26)
+    font.setPixelSize(22)  # The longest class name of EuroSAT fits.
     font.setBold(True)
     painter.setFont(font)
     painter.setPen(_INK)
-    _write(
-        painter, QRect(column.left(), column.top(), column.width() - 110, 34), title_of(item.cover)
-    )
+    title = title_of(item.cover) + ("?" if item.status is Status.UNSURE else "")
+    _write(painter, QRect(column.left(), column.top(), column.width() - 110, 34), title)
     _write(
         painter,
         QRect(column.right() - 110, column.top(), 111, 34),

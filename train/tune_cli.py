@@ -94,8 +94,9 @@ def tune(
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
     notes.print(
-        f"{trials} trials of {settings.epochs} epochs on {len(study.split.train):,} tiles, judged "
-        f"on {len(study.split.validation):,} for validation; study folder {folder.path}\n",
+        f"{trials} trial{'s' * (trials != 1)} of {settings.epochs} epochs on "
+        f"{len(study.split.train):,} tiles, judged on "
+        f"{len(study.split.validation):,} for validation; study folder {folder.path}\n",
         markup=False,
         soft_wrap=True,
     )
