@@ -69,6 +69,10 @@ def train(
     image_size: Annotated[
         int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
     ] = None,
+    growing_epochs: Annotated[
+        int | None,
+        typer.Option(help="How many of the epochs see half, then three quarters, of these pixels."),
+    ] = None,
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
     filters: Annotated[
         int | None, typer.Option(help="Filters of the CNN's first convolution.")

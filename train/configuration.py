@@ -52,6 +52,9 @@ class TrainingConfiguration:
         shift: Largest shift of an augmented tile, in pixels.
         jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
             below 1.
+        growing_epochs: How many of the epochs see fewer pixels: the first half of them half of
+            `image_size`, the others three quarters. Training costs what its pixels cost, and most
+            is learnt from few (Howard's progressive resizing; Tan and Le 2021).
     """
 
     architecture: Architecture
@@ -77,6 +80,7 @@ class TrainingConfiguration:
     filters: int = 16
     shift: int = 4
     jitter: float = 0.0
+    growing_epochs: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -97,8 +101,20 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at most {highest}, not {getattr(self, name)}."
                 )
+        if self.growing_epochs and self.growing_epochs >= self.epochs:
+            raise EurosatError(
+                f"--growing-epochs must be below --epochs, {self.epochs}, not "
+                f"{self.growing_epochs}: the last epochs see all pixels."
+            )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
+
+    def image_size_of(self, epoch: int) -> int:
+        """Return height and width, in pixels, that tiles are resized to in an epoch, from 0."""
+        if epoch >= self.growing_epochs:
+            return self.image_size
+        quarters = 2 if 2 * epoch < self.growing_epochs else 3
+        return self.image_size * quarters // 4
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as JSON takes them."""
@@ -140,6 +156,7 @@ _LOWEST = {
     "filters": 1,
     "shift": 0,
     "jitter": 0,
+    "growing_epochs": 0,
 }
 
 _HIGHEST = {

@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from eurosat.atomic import replacing, write_text
-from eurosat.dataset import Dataset
+from eurosat.dataset import TILE_SIZE, Dataset
 from eurosat.errors import EurosatError, RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
@@ -67,6 +67,7 @@ class Epoch:
         validation_loss: Cross-entropy of the validation tiles after the epoch.
         validation_accuracy: Their accuracy, 0 to 1.
         seconds: Wall time of the epoch.
+        image_size: Height and width in pixels that the tiles were resized to inside the model.
     """
 
     epoch: int
@@ -75,11 +76,16 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     seconds: float
+    # Runs that were recorded before sizes grew had one, whichever it was.
+    image_size: int = TILE_SIZE
 
     @property
-    def merit(self) -> tuple[float, float]:
-        """What makes an epoch the best: its validation accuracy, among equals its loss."""
-        return self.validation_accuracy, -self.validation_loss
+    def merit(self) -> tuple[int, float, float]:
+        """What makes an epoch the best: its validation accuracy, among equals its loss.
+
+        Only epochs of the size that the model is to have compete.
+        """
+        return self.image_size, self.validation_accuracy, -self.validation_loss
 
 
 Watcher = Callable[[Step | Epoch], None]
@@ -141,10 +147,18 @@ def fit(
 
     state = _read_checkpoint(folder.checkpoint, model)
     taken_up_at = len(state.history)
+    built_for = configuration.image_size
     for number in range(taken_up_at, configuration.epochs):
-        if _is_patience_over(state.history, configuration.patience):
+        if _is_patience_over(state.history, configuration):
             break
-        if number in (taken_up_at, configuration.head_epochs):
+        image_size = configuration.image_size_of(number)
+        if image_size != built_for:
+            # Convolutions take any size: the same weights serve a model of more pixels.
+            sized = replace(configuration, image_size=image_size)
+            model = build_model(sized, len(dataset.class_names))
+            _assign(model.variables, state.weights)
+        if number in (taken_up_at, configuration.head_epochs) or image_size != built_for:
+            built_for = image_size
             steps = training.batch_count(configuration.batch_size)
             _compile(model, configuration, number, steps)
             if number not in (0, configuration.head_epochs):
@@ -280,6 +294,7 @@ def _fit_one_epoch(
         validation_loss=float(validated["cross_entropy"]),
         validation_accuracy=float(validated["accuracy"]),
         seconds=perf_counter() - started,
+        image_size=configuration.image_size_of(number),
     )
 
 
@@ -290,10 +305,10 @@ def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> D
     )
 
 
-def _is_patience_over(history: list[Epoch], patience: int) -> bool:
-    if not history:
+def _is_patience_over(history: list[Epoch], configuration: TrainingConfiguration) -> bool:
+    if len(history) <= configuration.growing_epochs:
         return False
-    return len(history) - best_epoch(history).epoch >= patience
+    return len(history) - best_epoch(history).epoch >= configuration.patience
 
 
 def best_epoch(history: list[Epoch]) -> Epoch:
@@ -310,7 +325,10 @@ def read_history(path: Path) -> list[Epoch]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [
-                Epoch(**{name: float(value) for name, value in row.items()} | {"epoch": number})
+                Epoch(
+                    **{name: float(value) for name, value in row.items()}
+                    | {"epoch": number, "image_size": int(row.get("image_size", TILE_SIZE))}
+                )
                 for number, row in enumerate(csv.DictReader(file), start=1)
             ]
     except (OSError, ValueError, TypeError) as error:

@@ -22,7 +22,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
 from eurosat.train.evaluate import predict
-from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit
+from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit, read_history
 
 Command = Callable[..., CompletedProcess[str]]
 Start = Callable[..., "Popen[str]"]
@@ -378,6 +378,46 @@ def test_the_head_is_fitted_alone_before_the_whole_model(
     assert head | trunk <= changed_layers(broken, fresh)
     assert without_seconds(after_a_break) == without_seconds(fit(asked, dataset, split, whole))
     assert_same_weights(broken.path, whole.path)
+
+
+def test_a_model_grows_to_its_size_and_only_what_it_did_there_counts(
+    dataset: Dataset, split: Split, tmp_path: Path
+):
+    class BrokenOffError(Exception):
+        pass
+
+    asked = configuration(epochs=4, growing_epochs=3, image_size=64, patience=1)
+    broken, whole = RunFolder(tmp_path / "broken"), RunFolder(tmp_path / "whole")
+    history = fit(asked, dataset, split, whole)
+    assert [epoch.image_size for epoch in history] == [32, 32, 48, 64], "patience ended its growth"
+    assert best_epoch(history).epoch == 4
+    assert read_history(whole.history) == history
+    # What is saved takes tiles as they are, and answers like the last epoch.
+    positions = dataset.positions(split.validation)
+    model = keras.saving.load_model(whole.model, compile=False)
+    answers = predict(model, dataset.tiles[positions]).argmax(axis=1)
+    right = float((answers == dataset.labels[positions]).mean())
+    assert right == pytest.approx(history[-1].validation_accuracy)
+    assert not any(isinstance(layer, keras.layers.Resizing) for layer in model.layers)
+
+    # A break at any place, where sizes meet too, changes nothing.
+    for last in range(1, 4):
+
+        def break_off(news: Step | Epoch, last: int = last) -> None:
+            if isinstance(news, Epoch) and news.epoch == last:
+                raise BrokenOffError
+
+        with pytest.raises(BrokenOffError):
+            fit(asked, dataset, split, broken, break_off)
+    after_breaks = fit(asked, dataset, split, broken)
+    assert without_seconds(after_breaks) == without_seconds(history)
+    assert_same_weights(broken.path, whole.path)
+
+
+def test_a_history_of_before_models_grew_is_read(tmp_path: Path):
+    old = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,0.5,0.8,0.4,0.9,2.0\n"
+    (tmp_path / "history.csv").write_text(old)
+    assert [epoch.validation_accuracy for epoch in read_history(tmp_path / "history.csv")] == [0.9]
 
 
 @pytest.mark.slow
