@@ -84,6 +84,13 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="First weights of MobileNet: imagenet, none, or a file.")
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn from this model's answers too: a run folder, a .keras or .tflite file, or "
+            "the name of a shipped model."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of the tiles for choices.")

@@ -55,6 +55,8 @@ class TrainingConfiguration:
         growing_epochs: How many of the epochs see fewer pixels: the first half of them half of
             `image_size`, the others three quarters. Training costs what its pixels cost, and most
             is learnt from few (Howard's progressive resizing; Tan and Le 2021).
+        teacher: A trained model that the model learns from too: a run folder, a `.keras` or
+            `.tflite` file, or the name of a shipped one; empty for none.
     """
 
     architecture: Architecture
@@ -81,6 +83,7 @@ class TrainingConfiguration:
     shift: int = 4
     jitter: float = 0.0
     growing_epochs: int = 0
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.

@@ -22,7 +22,8 @@ from eurosat.split import Split
 
 from .architectures import build_cnn, build_mobilenet, head_layers
 from .configuration import Architecture, Optimizer, TrainingConfiguration
-from .pipeline import TrainingTiles
+from .pipeline import TrainingTiles, untuned
+from .teacher import open_teacher
 
 WEIGHT_DECAY = 0.05
 """AdamW's decay of kernels; biases and batch normalisation are left alone."""
@@ -62,7 +63,8 @@ class Epoch:
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        loss: Mean cross-entropy of the augmented training tiles, as they passed.
+        loss: Mean cross-entropy of the augmented training tiles, as they passed; with a teacher,
+            against the labels that it had a share in.
         accuracy: Their accuracy, 0 to 1.
         validation_loss: Cross-entropy of the validation tiles after the epoch.
         validation_accuracy: Their accuracy, 0 to 1.
@@ -128,6 +130,7 @@ def fit(
         DivergedError: The loss or a weight is no longer a finite number.
         EurosatError: The first weights cannot be found, downloaded or used.
         RunFolderError: The checkpoint is damaged.
+        ModelFileError: The teacher is damaged.
     """
     # Before the first operation: the same seed must give the same digits on the same machine.
     tf.config.experimental.enable_op_determinism()
@@ -140,10 +143,14 @@ def fit(
         augment=configuration.augment,
         shift=configuration.shift,
         jitter=configuration.jitter,
+        teacher=open_teacher(configuration.teacher, dataset, split)
+        if configuration.teacher
+        else None,
     )
     tiles, labels = _tiles_and_labels(dataset, split.validation)
     one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
     validation = tf.data.Dataset.from_tensor_slices((tiles, one_hot)).batch(VALIDATION_BATCH_SIZE)
+    validation = validation.with_options(untuned())
 
     state = _read_checkpoint(folder.checkpoint, model)
     taken_up_at = len(state.history)

@@ -20,6 +20,7 @@ from .configuration import TrainingConfiguration
 from .evaluate import Evaluation, evaluate, predict
 from .fit import Epoch, best_epoch
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
+from .teacher import open_teacher
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
@@ -40,6 +41,7 @@ def start_run(
 
     Raises:
         DatasetError: The data set cannot be split.
+        EurosatError: The teacher cannot be opened, or may know the tiles for the exam.
         RunFolderError: The folder cannot be written to.
     """
     split = split or split_dataset(
@@ -48,6 +50,9 @@ def start_run(
         validation_fraction=configuration.validation_fraction,
         test_fraction=configuration.test_fraction,
     )
+    if configuration.teacher:
+        # One that cannot teach is refused before anything is written.
+        open_teacher(configuration.teacher, dataset, split)
     record: dict[str, Any] = {
         "training": configuration.to_json(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

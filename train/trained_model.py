@@ -112,21 +112,31 @@ def choose_tiles(
     _check_classes(model, dataset)
     if part is Part.ALL:
         return part, np.arange(len(dataset.names))
-    fingerprint = recorded_fingerprint(model)
-    if part is None and fingerprint != dataset.fingerprint:
+    if part is None and recorded_fingerprint(model) != dataset.fingerprint:
         return Part.ALL, np.arange(len(dataset.names))
+    split = recorded_split(model, dataset, "leave --split out to judge it on all tiles")
+    part = part or Part.TEST
+    return part, dataset.positions(split.test if part is Part.TEST else split.validation)
+
+
+def recorded_split(model: TrainedModel, dataset: Dataset, advice: str) -> Split:
+    """Return the split of a data set that a model was trained with, or refuse with an advice.
+
+    Raises:
+        DatasetError: The model was trained on another data set.
+        ModelFileError: The model does not say with which split.
+    """
+    fingerprint = recorded_fingerprint(model)
     if fingerprint is None:
         raise ModelFileError(
-            f"{model.source} records no split, so it has no {part} tiles: leave --split out."
+            f"{model.source} records no split, so nobody knows which tiles are new to it: {advice}."
         )
     if fingerprint != dataset.fingerprint:
         raise DatasetError(
             f"The data set {dataset.source} is not the one that {model.source} was trained on, so "
-            f"it has no {part} tiles: leave --split out to judge it on all of them."
+            f"no split of it is recorded: {advice}."
         )
-    split = model.split or _split_of_provenance(model, dataset)
-    part = part or Part.TEST
-    return part, dataset.positions(split.test if part is Part.TEST else split.validation)
+    return model.split or _split_of_provenance(model, dataset)
 
 
 def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:

@@ -1,0 +1,134 @@
+"""A teacher: what it says of the very tiles that the student sees becomes half of their labels."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from eurosat.dataset import Dataset, load_dataset
+from eurosat.errors import EurosatError
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+from eurosat.train.configuration import DEFAULTS, Architecture
+from eurosat.train.fit import fit
+from eurosat.train.pipeline import TEACHER_SHARE, TrainingTiles
+from eurosat.train.teacher import open_teacher
+from eurosat.train.trained_model import open_model
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def dataset(small_archive: Path) -> Dataset:
+    return load_dataset(small_archive)
+
+
+@pytest.fixture(scope="module")
+def split(small_run: Path) -> Split:
+    return RunFolder(small_run).read_split()
+
+
+def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(
+    small_run: Path, dataset: Dataset, split: Split
+):
+    positions = dataset.positions(split.train)[:40]
+    tiles, labels = dataset.tiles[positions], dataset.labels[positions]
+    training = TrainingTiles(
+        tiles,
+        labels,
+        10,
+        seed=0,
+        augment=True,
+        shift=4,
+        jitter=0.0,
+        teacher=open_teacher(str(small_run), dataset, split),
+    )
+    own = open_model(small_run).predict
+    for changed, mixed in training.epoch(0, 16):
+        answers = own(changed.numpy())
+        truth = (mixed.numpy() - TEACHER_SHARE * answers) / (1 - TEACHER_SHARE)
+        np.testing.assert_allclose(truth, truth.round(), atol=1e-5)
+        np.testing.assert_allclose(truth.sum(axis=1), 1, atol=1e-5)
+        # Whatever the teacher says, accuracy is counted against the truth.
+        np.testing.assert_array_equal(mixed.numpy().argmax(axis=1), truth.argmax(axis=1))
+
+
+def test_all_forms_of_a_teacher_say_the_same(
+    small_run: Path, small_models: Path, dataset: Dataset, split: Split
+):
+    tiles = dataset.tiles[:8]
+    of_run = open_teacher(str(small_run), dataset, split)(tiles)
+    assert of_run.dtype == np.float32
+    of_file = open_teacher(str(small_models / "cnn-float32.tflite"), dataset, split)(tiles)
+    np.testing.assert_allclose(of_file, of_run, atol=1e-3)
+
+
+def test_a_teacher_of_another_order_of_classes_is_understood(
+    small_run: Path, dataset: Dataset, split: Split
+):
+    names = dataset.class_names
+    reversed_set = replace(dataset, class_names=names[::-1], labels=len(names) - 1 - dataset.labels)
+    tiles = dataset.tiles[:8]
+    np.testing.assert_array_equal(
+        open_teacher(str(small_run), reversed_set, split)(tiles)[:, ::-1],
+        open_teacher(str(small_run), dataset, split)(tiles),
+    )
+
+
+def test_a_teacher_that_may_know_the_tiles_of_the_exam_is_refused(
+    small_run: Path, dataset: Dataset, split: Split, tmp_path: Path
+):
+    swapped = replace(split, train=split.validation, validation=split.train)
+    with pytest.raises(EurosatError, match="was trained on other tiles than this run"):
+        open_teacher(str(small_run), dataset, swapped)
+    lone = tmp_path / "lone.keras"
+    shutil.copyfile(small_run / "model.keras", lone)
+    with pytest.raises(EurosatError, match="records no split, so nobody knows"):
+        open_teacher(str(lone), dataset, split)
+
+
+@pytest.mark.slow
+def test_a_student_goes_on_with_its_teacher_after_a_break_to_the_same_digits(
+    small_run: Path, dataset: Dataset, split: Split, tmp_path: Path
+):
+    class BrokenOffError(Exception):
+        pass
+
+    def break_off(news: object) -> None:
+        if getattr(news, "validation_loss", None) is not None:
+            raise BrokenOffError
+
+    few = replace(split, train=split.train[::4], validation=split.validation[::2])
+    asked = replace(
+        DEFAULTS[Architecture.CNN], epochs=2, batch_size=16, image_size=32, teacher=str(small_run)
+    )
+    teacher_of_few = RunFolder(tmp_path / "teacher")
+    shutil.copytree(small_run, teacher_of_few.path)
+    few.write(teacher_of_few.split)
+    asked = replace(asked, teacher=str(teacher_of_few.path))
+    broken = RunFolder(tmp_path / "broken")
+    with pytest.raises(BrokenOffError):
+        fit(asked, dataset, few, broken, break_off)
+    after_a_break = fit(asked, dataset, few, broken)
+    whole = fit(asked, dataset, few, RunFolder(tmp_path / "whole"))
+    alone = fit(replace(asked, teacher=""), dataset, few, RunFolder(tmp_path / "alone"))
+    losses = [[epoch.validation_loss for epoch in run] for run in (after_a_break, whole, alone)]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2], "the teacher taught nothing"
+
+
+def test_teachers_that_are_none_are_refused_before_anything_is_written(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    for teacher in ("no-such-model", "absent.tflite", str(tmp_path)):
+        done = command_here(
+            "eurosat-train", "cnn", "--teacher", teacher, "--data", small_archive, "--out", "run"
+        )
+        assert done.returncode == 2, done.stderr
+        assert teacher in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "run").exists()

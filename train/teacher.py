@@ -1,0 +1,47 @@
+"""A teacher: a trained model whose answers about each augmented tile a student learns from too.
+
+Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; that teacher and
+student see the same view of a tile is from Beyer et al., "Knowledge distillation: A good teacher is
+patient and consistent", 2022.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from eurosat.dataset import Dataset
+from eurosat.errors import EurosatError
+from eurosat.model_file import find_model
+from eurosat.split import Split
+
+from .trained_model import open_model, recorded_split
+
+Teacher = Callable[[np.ndarray], np.ndarray]
+"""From tiles, uint8 RGB `[n, h, w, 3]`, to probabilities, float32 `[n, classes]`."""
+
+
+def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
+    """Return what a trained model says, in the label order of a data set.
+
+    Args:
+        source: A run folder, a `.keras` or `.tflite` file, or the name of a shipped model.
+        dataset: What the student learns from.
+        split: Which tiles the student does.
+
+    Raises:
+        RunFolderError: The folder is no finished run, or is damaged.
+        ModelFileError: The file is damaged, or no image classifier that takes pixels.
+        EurosatError: The teacher may have seen tiles that the student is judged on.
+    """
+    path = Path(source)
+    teacher = open_model(path if path.is_dir() else find_model(source))
+    theirs = recorded_split(teacher, dataset, "name another teacher")
+    if (set(theirs.validation), set(theirs.test)) != (set(split.validation), set(split.test)):
+        raise EurosatError(
+            f"The teacher {source} was trained on other tiles than this run, and may know those "
+            f"that the model is judged on: train both with the same --seed and the same fractions."
+        )
+    names = teacher.class_names or dataset.class_names
+    order = [names.index(name) for name in dataset.class_names]
+    return lambda tiles: teacher.predict(tiles)[:, order]
