@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import RunDataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
@@ -40,9 +40,7 @@ def convert_run(
     c_array: Annotated[
         bool, typer.Option("--c-array", help="Write the int8 model as C source too.")
     ] = False,
-    data: Annotated[
-        Path | None, typer.Option(help="The data set of the run, if not found by itself.")
-    ] = None,
+    data: RunDataOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN without it.")] = None,
     calibration: Annotated[
         int, typer.Option(help="Training tiles that ranges of activations are measured on.")
@@ -139,6 +137,14 @@ def _print_conversion(conversion: "Conversion") -> None:
         f"{comparison.only_exported_right}, McNemar p = {comparison.mcnemar_p:.2g}.",
         soft_wrap=True,
     )
+    if conversion.candidates:
+        kept, *others = conversion.candidates
+        beaten = ", ".join(f"{other.recipe} {other.agreement:.2%}" for other in others)
+        output.print(
+            f"Weights {kept.recipe}: of {1 + len(others)} ways the closest to Keras on validation, "
+            f"with {kept.agreement:.2%} same answers ({beaten}).",
+            soft_wrap=True,
+        )
     on_test = conversion.confidence["test"]
     sure = "none" if on_test.sure_accuracy is None else f"{on_test.sure_accuracy:.2%}"
     output.print(

@@ -31,7 +31,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.tensorflow_start import native_messages_hidden
 
-from .export import Precision, export
+from .export import Precision, Recipe, export
 from .verify import Comparison, compare, failures
 
 EUROSAT_RESOLUTION_M = 10.0
@@ -57,6 +57,7 @@ class Original:
         tiles: uint8 RGB `[n, 64, 64, 3]`, the test split.
         labels: int64 `[n]`, its true classes.
         probabilities: float32 `[n, classes]`, what the Keras model says of it.
+        validation_probabilities: float32 `[n, classes]`, what it says of the validation split.
     """
 
     folder: RunFolder
@@ -69,11 +70,31 @@ class Original:
     tiles: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    validation_probabilities: np.ndarray
 
     @property
     def architecture(self) -> str:
         """Name of the architecture, such as `"mobilenet"`."""
         return str(self.config["training"]["architecture"])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to quantise, judged on the validation split.
+
+    Attributes:
+        recipe: What was done to the weights first.
+        accuracy: Accuracy of the file, 0 to 1.
+        agreement: Share of tiles that file and Keras model give the same class, 0 to 1.
+        divergence: Mean Kullback-Leibler divergence of the file's probabilities from those of the
+            Keras model, in nats: how far its answers are from the original's. It counts every
+            tile, so that the choice does not hang on the few that change sides.
+    """
+
+    recipe: Recipe
+    accuracy: float
+    agreement: float
+    divergence: float
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,8 @@ class Conversion:
         confidence: What they do, on `"validation"`, which they were fitted to, and on `"test"`.
         speeds: How fast it runs here: on one thread, and on two.
         failures: In sentences, what fell by more than it may.
+        candidates: The ways to quantise that were tried on validation, the kept one first; none
+            where there is only one way.
         set_aside: Where an older file of this name was moved to because this one failed.
     """
 
@@ -100,6 +123,7 @@ class Conversion:
     confidence: dict[str, CalibrationFigures]
     speeds: tuple[Speed, ...]
     failures: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = ()
     set_aside: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -110,6 +134,7 @@ class Conversion:
             "passed": not self.failures,
             "failures": self.failures,
             "size_bytes": self.size_bytes,
+            "candidates": [asdict(candidate) for candidate in self.candidates],
             "test": self.comparison.to_json(),
             "calibration": calibration_record(self.calibration, self.confidence),
             "speed": [asdict(speed) for speed in self.speeds],
@@ -153,11 +178,6 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
             f"{model.output_shape} instead of {expected[0]} and {expected[1]}."
         )
     validation, test = dataset.positions(split.validation), dataset.positions(split.test)
-    tiles = dataset.tiles[test]
-    batches = [
-        np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
-        for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
-    ]
     return Original(
         folder=folder,
         config=config,
@@ -166,9 +186,10 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
         calibration_tiles=_calibration_tiles(dataset, split, calibration_count),
         validation_tiles=dataset.tiles[validation],
         validation_labels=dataset.labels[validation],
-        tiles=tiles,
+        tiles=dataset.tiles[test],
         labels=dataset.labels[test],
-        probabilities=np.concatenate(batches),
+        probabilities=_predict(model, dataset.tiles[test]),
+        validation_probabilities=_predict(model, dataset.tiles[validation]),
     )
 
 
@@ -199,8 +220,11 @@ def convert(
         # In a folder of its own, so that a candidate that fails is never seen under its name.
         with tempfile.TemporaryDirectory(prefix=".candidate-", dir=out) as candidates:
             candidate = Path(candidates) / path.name
-            flatbuffer = export(original.model, precision, original.calibration_tiles)
             metadata = _metadata(original, precision, name)
+            flatbuffer, tried = _best_export(original, precision, candidate, metadata)
+            if tried:
+                provenance = {**metadata.provenance, "quantisation": tried[0].recipe}
+                metadata = replace(metadata, provenance=provenance)
             write_model_file(candidate, flatbuffer, metadata)
             # LiteRT's first start in a process writes a line that says nothing to a person.
             with native_messages_hidden():
@@ -239,6 +263,7 @@ def convert(
                     measure_speed(Classifier(candidate, threads=threads)) for threads in (1, 2)
                 ),
                 failures=tuple(found),
+                candidates=tried,
             )
             report = candidate.with_suffix(".json")
             report.write_text(json.dumps(conversion.to_json(), indent=2), encoding="utf-8")
@@ -254,6 +279,57 @@ def convert(
             f"{out} cannot be written to ({error.strerror}): name another folder with --out."
         ) from error
     return conversion
+
+
+def _best_export(
+    original: Original, precision: Precision, path: Path, metadata: ModelMetadata
+) -> tuple[bytes, tuple[Candidate, ...]]:
+    """Export in every way that there is, and return what is closest to the original on validation.
+
+    Args:
+        original: The trained model.
+        precision: What to convert to.
+        path: Where to put the files on trial.
+        metadata: What they say of themselves.
+
+    Returns:
+        The content of the file without metadata, and what was tried, the kept one first.
+    """
+    if precision is not Precision.INT8:
+        return export(original.model, precision, original.calibration_tiles), ()
+    tried: dict[Candidate, bytes] = {}
+    for recipe in Recipe:
+        flatbuffer = export(original.model, precision, original.calibration_tiles, recipe)
+        write_model_file(path, flatbuffer, metadata)
+        with native_messages_hidden():
+            answers = Classifier(path).classify_batch(original.validation_tiles)
+        expected = original.validation_probabilities
+        same = answers.argmax(axis=1) == expected.argmax(axis=1)
+        candidate = Candidate(
+            recipe=recipe,
+            accuracy=float((answers.argmax(axis=1) == original.validation_labels).mean()),
+            agreement=float(same.mean()),
+            divergence=_divergence(expected, answers),
+        )
+        tried[candidate] = flatbuffer
+    ranked = sorted(tried, key=lambda candidate: candidate.divergence)
+    return tried[ranked[0]], tuple(ranked)
+
+
+def _divergence(expected: np.ndarray, answers: np.ndarray) -> float:
+    """Return the mean Kullback-Leibler divergence of rows of probabilities, in nats."""
+    least = np.finfo(np.float32).tiny
+    ratio = np.log(np.maximum(expected, least)) - np.log(np.maximum(answers, least))
+    return float((expected * ratio).sum(axis=1).mean())
+
+
+def _predict(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [
+            np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
+            for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
+        ]
+    )
 
 
 def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray:

@@ -38,6 +38,14 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
 
 
+class Recipe(StrEnum):
+    """What is done to the weights of a full-integer model, so that rounding hurts less."""
+
+    PLAIN = "plain"
+    EQUALISED = "equalised"
+    ROUNDED = "equalised and rounded"
+
+
 CALIBRATED = frozenset({Precision.INT8, Precision.INT16X8})
 """Precisions whose activations are integers with measured ranges."""
 
@@ -47,7 +55,12 @@ _OPERATORS = {
 }
 
 
-def export(model: keras.Model, precision: Precision, calibration: np.ndarray) -> bytes:
+def export(
+    model: keras.Model,
+    precision: Precision,
+    calibration: np.ndarray,
+    recipe: Recipe = Recipe.ROUNDED,
+) -> bytes:
     """Convert a model.
 
     Args:
@@ -55,6 +68,7 @@ def export(model: keras.Model, precision: Precision, calibration: np.ndarray) ->
         precision: What to convert to.
         calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes, on which the
             ranges of activations are measured.
+        recipe: What is done to the weights first; counts for int8 alone.
 
     Returns:
         The content of a TFLite file, without metadata.
@@ -65,8 +79,10 @@ def export(model: keras.Model, precision: Precision, calibration: np.ndarray) ->
     logits = _logits(model)
     if precision is Precision.INT8:
         logits, calibration = _centred(logits), _centred_pixels(calibration)
-        equalise(logits, calibration)
-        round_kernels(logits, calibration)
+        if recipe is not Recipe.PLAIN:
+            equalise(logits, calibration)
+        if recipe is Recipe.ROUNDED:
+            round_kernels(logits, calibration)
     elif precision is Precision.INT16X8:
         # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
         logits, calibration = _copy(logits), calibration.astype(np.float32)

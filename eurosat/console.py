@@ -1,10 +1,14 @@
-"""What all commands share: how an error is told, how progress is shown, which logs are heard."""
+"""What all commands share: how an error is told, how progress is shown, which logs are heard.
+
+And the options that several of them have.
+"""
 
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,6 +27,21 @@ EXIT_INTERRUPTED = 130
 
 PIPE_WIDTH = 10_000
 """In a pipe or a file there is no margin: a long path stays on one line."""
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
+        "itself, downloaded once.",
+    ),
+]
+"""A data set to learn from or to judge on."""
+
+RunDataOption = Annotated[
+    Path | None, typer.Option("--data", help="The data set of the runs, if not found by itself.")
+]
+"""The data set that runs were made with."""
 
 output = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 """Results go here: standard output."""

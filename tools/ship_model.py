@@ -8,7 +8,8 @@ Every figure of the card is read from the files that `eurosat-train` and `eurosa
 
 fits temperature and threshold of a shipped file anew, on the validation split that its provenance
 records and through the file itself, measures them on the test split, and renews the metadata, the
-card and the checksum. The FlatBuffer, and so every answer, stays as it is.
+card's sections on confidence and cost, and the checksum. The FlatBuffer, and so every answer, stays
+as it is.
 """
 
 import hashlib
@@ -20,13 +21,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eurosat.arithmetic import count_arithmetic
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
 from eurosat.classifier import Classifier
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.labels import land_cover
-from eurosat.model_file import read_model_file, write_model_file
+from eurosat.model_file import ModelMetadata, read_model_file, write_model_file
 from eurosat.split import split_dataset
+from eurosat.train.configuration import DEFAULTS, TrainingConfiguration
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -34,7 +37,7 @@ CARD = """# {title}
 
 {description} Input: the raw uint8 RGB tile `[n, 64, 64, 3]`, 10 m on the ground
 to a pixel. Output: float32 probabilities `[n, {class_count}]`. {size_bytes:,} bytes;
-{parameters:,} parameters before quantisation. How fast it is stands in `docs/benchmarks.md`.
+{parameters:,} parameters before quantisation.
 
 ## How good it is
 
@@ -49,10 +52,11 @@ The two give the same answer on {agreement:.2%} of the tiles. The accuracy drop 
 (95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}). On validation, which
 chose the epoch, the Keras model reached {validation:.2%}.
 
-{confidence}## How it was made
+{confidence_and_cost}## How it was made
 
 ```sh
-{commands}
+{training}
+{conversion}
 ```
 
 Trained for {epochs} epochs, {minutes:.0f} minutes on two cores that other work shared; epoch {kept}
@@ -75,6 +79,14 @@ expected calibration error falls from {before:.2%} to {after:.2%} on test. An an
 {unsure_below:.1%} confidence counts as unsure; this was chosen so that on validation 99.5 % of the
 sure answers are right. On test, {coverage:.2%} of the tiles get a sure answer, and {sure:.2%} of
 these are right.
+
+"""
+
+COST = """## What it costs
+
+One tile takes {multiplications:,} multiplications with {parameters:,} weights and biases, and
+{peak:,} bytes for the values between layers at most, whatever the device
+(`eurosat-benchmark {name} --arithmetic`). How fast that is stands in `docs/benchmarks.md`.
 
 """
 
@@ -101,7 +113,7 @@ def _ship(source: Path) -> None:
     metrics = json.loads((source.parent / "metrics.json").read_text(encoding="utf-8"))
     shutil.copyfile(source, MODELS / source.name)
     (MODELS / f"{source.stem}.md").write_text(
-        _card(metadata.title, metadata.description, report, metrics, dict(metadata.provenance)),
+        _card(source, metadata, report, metrics),
         encoding="utf-8",
     )
 
@@ -156,7 +168,8 @@ def _calibrate(path: Path) -> None:
     if renewed.flatbuffer != file.flatbuffer:
         sys.exit(f"The FlatBuffer of {path} has changed: restore the file.")
     text = re.sub(r"(?s)## How sure it is.*?(?=## How it was made)", "", text)
-    text = text.replace("## How it was made", _confidence(record) + "## How it was made")
+    sections = _confidence(record) + _cost(path)
+    text = text.replace("## How it was made", sections + "## How it was made")
     text = text.replace(f"{file.size_bytes:,} bytes", f"{renewed.size_bytes:,} bytes")
     write_text(card, text)
 
@@ -174,13 +187,33 @@ def _confidence(record: dict[str, Any]) -> str:
     )
 
 
+def _cost(path: Path) -> str:
+    """Return the section of the card on arithmetic."""
+    cost = count_arithmetic(read_model_file(path))
+    return COST.format(
+        multiplications=cost.multiplications,
+        parameters=cost.parameters,
+        peak=cost.peak_activation_bytes,
+        name=path.stem,
+    )
+
+
+def _training_command(training: dict[str, Any], run: str) -> str:
+    """Return the command that trains with this configuration: what is not the default is said."""
+    configuration = TrainingConfiguration.from_json(training)
+    defaults = DEFAULTS[configuration.architecture].to_json()
+    options = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in configuration.to_json().items()
+        if value != defaults[name]
+    ]
+    return " ".join(["eurosat-train", configuration.architecture, *options, "--out", run])
+
+
 def _card(
-    title: str,
-    description: str,
-    report: dict[str, Any],
-    metrics: dict[str, Any],
-    provenance: dict[str, Any],
+    source: Path, metadata: ModelMetadata, report: dict[str, Any], metrics: dict[str, Any]
 ) -> str:
+    provenance = dict(metadata.provenance)
     test = report["test"]
     original, exported = test["original"], test["exported"]
     pairs = [
@@ -193,10 +226,9 @@ def _card(
     ]
     training, split = provenance["training"], provenance["split"]
     run = f"runs/{training['architecture']}"
-    command = f"eurosat-train {training['architecture']} --epochs {training['epochs']} --out {run}"
     return CARD.format(
-        title=title,
-        description=description,
+        title=metadata.title,
+        description=metadata.description,
         class_count=len(original["recalls"]),
         size_bytes=report["size_bytes"],
         parameters=metrics["parameters"],
@@ -211,8 +243,9 @@ def _card(
         high=100 * test["drop_high"],
         p=test["mcnemar_p"],
         validation=metrics["validation"]["accuracy"],
-        confidence=_confidence(report["calibration"]),
-        commands=f"{command}\neurosat-convert {run} --{report['precision']}",
+        confidence_and_cost=_confidence(report["calibration"]) + _cost(source),
+        training=_training_command(training, run),
+        conversion=f"eurosat-convert {run} --{report['precision']}",
         epochs=metrics["epochs"],
         minutes=metrics["training_seconds"] / 60,
         kept=metrics["kept_epoch"],

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import MissingPackageError, RunFolderError
 from eurosat.run_folder import RunFolder
@@ -29,13 +29,7 @@ def train(
         Architecture | None, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
     ] = None,
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
-            "itself, downloaded once."
-        ),
-    ] = None,
+    data: DataOption = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training tiles.")] = None,
     head_epochs: Annotated[
         int | None,

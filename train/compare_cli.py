@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from eurosat.atomic import write_text
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import RunDataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, RunFolderError
 from eurosat.run_folder import RunFolder
@@ -25,12 +25,13 @@ def compare(
         list[Path], typer.Argument(metavar="RUN...", help="Folders of training runs of one split.")
     ],
     *,
-    data: Annotated[
-        Path | None, typer.Option(help="The data set of the runs, if not found by itself.")
-    ] = None,
+    data: RunDataOption = None,
     split: Annotated[
         Part,
-        typer.Option(help="Which tiles. To choose among runs, take validation: test comes last."),
+        typer.Option(
+            metavar="test|validation",
+            help="Which tiles. To choose among runs, take validation: test comes last.",
+        ),
     ] = Part.TEST,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The page to write.")] = Path(
         "comparison.html"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
@@ -31,13 +31,7 @@ def evaluate_model(
         ),
     ],
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
-            "itself, downloaded once."
-        ),
-    ] = None,
+    data: DataOption = None,
     split: Annotated[
         Part | None,
         typer.Option(

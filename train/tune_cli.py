@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import notes, output, progress_bar, run
+from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -36,13 +36,7 @@ def tune(
         Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
     ],
     *,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
-            "itself, downloaded once."
-        ),
-    ] = None,
+    data: DataOption = None,
     trials: Annotated[
         int, typer.Option(help="Finished trials that the study is to have, earlier ones included.")
     ] = 12,

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy.stats import entropy
 
 from eurosat.calibration import (
     choose_unsure_below,
@@ -20,6 +21,7 @@ from eurosat.calibration import (
     reliability_bins,
 )
 from eurosat.classifier import Classifier
+from eurosat.convert.export import Recipe
 from eurosat.dataset import load_dataset
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file
@@ -69,6 +71,38 @@ def test_every_precision_gets_a_file_and_a_report(
         assert f"cnn-{precision}: 40 test tiles" in small_conversion.stdout
         assert f"Accuracy holds: {path}\n" in small_conversion.stdout
         assert f"{path.stat().st_size:,} bytes. 1 thread: " in small_conversion.stdout
+
+
+def test_of_several_ways_to_quantise_the_closest_on_validation_is_kept(
+    small_conversion: CompletedProcess[str],
+    small_models: Path,
+    small_run: Path,
+    small_archive: Path,
+):
+    path = small_models / "cnn-int8.tflite"
+    tried = read_json(path.with_suffix(".json"))["candidates"]
+    assert {candidate["recipe"] for candidate in tried} == set(Recipe)
+    divergences = [candidate["divergence"] for candidate in tried]
+    assert divergences == sorted(divergences)
+    metadata = read_model_file(path).metadata
+    assert metadata is not None
+    assert metadata.provenance["quantisation"] == tried[0]["recipe"]
+    assert f"Weights {tried[0]['recipe']}: of 3 ways the closest" in small_conversion.stdout
+    assert read_json(small_models / "cnn-float32.json")["candidates"] == []
+
+    # The file that was kept is the one that was judged so.
+    dataset = load_dataset(small_archive)
+    positions = dataset.positions(RunFolder(small_run).read_split().validation)
+    tiles, labels = np.array(dataset.tiles[positions]), dataset.labels[positions]
+    model = keras.saving.load_model(RunFolder(small_run).model, compile=False)
+    before = predict(model, tiles)
+    after = Classifier(path, is_calibrated=False).classify_batch(tiles)
+    kept = tried[0]
+    assert kept["accuracy"] == pytest.approx((after.argmax(axis=1) == labels).mean())
+    assert kept["agreement"] == pytest.approx(
+        (after.argmax(axis=1) == before.argmax(axis=1)).mean()
+    )
+    assert kept["divergence"] == pytest.approx(entropy(before, after, axis=1).mean(), rel=1e-3)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
