@@ -58,7 +58,7 @@ def build_cnn(
 def build_mobilenet(
     class_count: int,
     *,
-    image_size: int = 96,
+    image_size: int = 128,
     width: float = 1.0,
     units: int = 128,
     dropout: float = 0.2,

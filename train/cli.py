@@ -63,9 +63,9 @@ def train(
     image_size: Annotated[
         int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
     ] = None,
-    growing_epochs: Annotated[
-        int | None,
-        typer.Option(help="How many of the epochs see half, then three quarters, of these pixels."),
+    growing: Annotated[
+        float | None,
+        typer.Option(help="Share of the epochs that see half, then three quarters of the pixels."),
     ] = None,
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
     filters: Annotated[

@@ -52,9 +52,9 @@ class TrainingConfiguration:
         shift: Largest shift of an augmented tile, in pixels.
         jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
             below 1.
-        growing_epochs: How many of the epochs see fewer pixels: the first half of them half of
-            `image_size`, the others three quarters. Training costs what its pixels cost, and most
-            is learnt from few (Howard's progressive resizing; Tan and Le 2021).
+        growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
+            half of `image_size`, the others three quarters. Training costs what its pixels cost,
+            and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
         teacher: A trained model that the model learns from too: a run folder, a `.keras` or
             `.tflite` file, or the name of a shipped one; empty for none.
     """
@@ -82,7 +82,7 @@ class TrainingConfiguration:
     filters: int = 16
     shift: int = 4
     jitter: float = 0.0
-    growing_epochs: int = 0
+    growing: float = 0.0
     teacher: str = ""
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at least {lowest}, not {getattr(self, name)}."
                 )
-        for name in ("dropout", "label_smoothing", "jitter"):
+        for name in ("dropout", "label_smoothing", "jitter", "growing"):
             if not getattr(self, name) < 1:
                 raise EurosatError(f"{_option(name)} must be below 1, not {getattr(self, name)}.")
         for name, highest in _HIGHEST.items():
@@ -104,13 +104,13 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at most {highest}, not {getattr(self, name)}."
                 )
-        if self.growing_epochs and self.growing_epochs >= self.epochs:
-            raise EurosatError(
-                f"--growing-epochs must be below --epochs, {self.epochs}, not "
-                f"{self.growing_epochs}: the last epochs see all pixels."
-            )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
+
+    @property
+    def growing_epochs(self) -> int:
+        """How many epochs see fewer pixels."""
+        return int(self.growing * self.epochs)
 
     def image_size_of(self, epoch: int) -> int:
         """Return height and width, in pixels, that tiles are resized to in an epoch, from 0."""
@@ -159,7 +159,7 @@ _LOWEST = {
     "filters": 1,
     "shift": 0,
     "jitter": 0,
-    "growing_epochs": 0,
+    "growing": 0,
 }
 
 _HIGHEST = {
@@ -199,11 +199,12 @@ DEFAULTS = {
     Architecture.MOBILENET: replace(
         _CNN,
         architecture=Architecture.MOBILENET,
-        epochs=20,
+        epochs=24,
         head_epochs=1,
         learning_rate=4e-4,
-        image_size=96,
+        image_size=128,
         weights="imagenet",
+        growing=0.5,
     ),
 }
 """Configurations that give a good model without any option."""

@@ -386,7 +386,7 @@ def test_a_model_grows_to_its_size_and_only_what_it_did_there_counts(
     class BrokenOffError(Exception):
         pass
 
-    asked = configuration(epochs=4, growing_epochs=3, image_size=64, patience=1)
+    asked = configuration(epochs=4, growing=0.75, image_size=64, patience=1)
     broken, whole = RunFolder(tmp_path / "broken"), RunFolder(tmp_path / "whole")
     history = fit(asked, dataset, split, whole)
     assert [epoch.image_size for epoch in history] == [32, 32, 48, 64], "patience ended its growth"

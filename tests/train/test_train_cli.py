@@ -150,11 +150,8 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--shift", "-1"], "--shift"),
         (["--jitter", "1"], "--jitter must be below 1, not 1.0."),
         (["--jitter", "nan"], "--jitter"),
-        (["--growing-epochs", "-1"], "--growing-epochs"),
-        (
-            ["--epochs", "5", "--growing-epochs", "5"],
-            "--growing-epochs must be below --epochs, 5, not 5",
-        ),
+        (["--growing", "-0.1"], "--growing"),
+        (["--growing", "1"], "--growing must be below 1, not 1.0."),
     ],
 )
 def test_values_that_cannot_be_trained_with_are_refused(
