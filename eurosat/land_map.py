@@ -29,6 +29,7 @@ from eurosat.scene_input import InputKind
 from eurosat.scene_windows import (
     STRIP,
     WINDOW,
+    Rows,
     RowsDone,
     WindowGrid,
     average_over_cells,
@@ -210,7 +211,7 @@ def _make(
         job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
         answer_strips = workers.answer_strips(job)
     else:
-        answer_strips = partial(dense.answer_strips, scene) if dense else None
+        answer_strips = partial(dense.answer_strips, Rows.of(scene)) if dense else None
     rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride if workers else 1
     probabilities = classify_windows(
         scene,

@@ -14,7 +14,6 @@ from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
 from eurosat.model_file import printable
 from eurosat.probe import OpenModel, open_model
-from eurosat.scene import Scene
 from eurosat.scene_twin import SceneTwin, make_twin
 from eurosat.scene_windows import (
     STRIP,
@@ -71,13 +70,12 @@ class DenseClassifier:
         for _ in range(classifier.threads):
             self._idle.put(None)
 
-    def answer_strips(self, scene: Scene, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
+    def answer_strips(self, rows: Rows, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
         """Classify strips of windows, of `rows_at_once` rows at most.
 
         Yields:
             float32 of shape [rows, windows across, classes]; NaN for windows that are skipped.
         """
-        rows = Rows(scene)
         with ThreadPoolExecutor(self._classifier.threads) as executor:
             for strip in strips:
                 yield self._answer(rows, strip, executor)

@@ -6,7 +6,7 @@ The answers go to a file row by row, so that a run that was stopped goes on wher
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def classify_windows(
     done = windows_done(answers, grid, shape[2]) // across
     strips = [(row, min(row + rows_at_once, down)) for row in range(done, down, rows_at_once)]
     if answer_strips is None:
-        answer_strips = one_by_one(scene, classifier, grid)
+        answer_strips = one_by_one(Rows.of(scene), classifier, grid)
     answers.parent.mkdir(parents=True, exist_ok=True)
     with answers.open("ab") as file:
         # A row that was cut short is made again.
@@ -125,9 +125,8 @@ def classify_windows(
     return np.memmap(answers, np.float32, "r", shape=shape)
 
 
-def one_by_one(scene: Scene, classifier: Classifier, grid: WindowGrid) -> AnswerStrips:
+def one_by_one(rows: "Rows", classifier: Classifier, grid: WindowGrid) -> AnswerStrips:
     """Return what answers strips by classifying each of their windows."""
-    rows = Rows(scene)
 
     def answer(strips: Iterable[Strip]) -> Iterator[np.ndarray]:
         for start, stop in strips:
@@ -269,12 +268,23 @@ def _mirror_along(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class Rows:
     """The rows of a scene, each read once as long as they are taken from top to bottom."""
 
-    def __init__(self, scene: Scene) -> None:
-        """Take a scene, of which nothing is read yet."""
-        self._scene = scene
+    def __init__(
+        self,
+        read_rows: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+        height: int,
+        width: int,
+    ) -> None:
+        """Take what reads rows, as `Scene.read_rows` does; nothing is read yet."""
+        self._read_rows = read_rows
+        self._height = height
         self._start = 0
-        self._pixels = np.empty((0, scene.ground.width, 3), np.uint8)
-        self._has_data = np.empty((0, scene.ground.width), bool)
+        self._pixels = np.empty((0, width, 3), np.uint8)
+        self._has_data = np.empty((0, width), bool)
+
+    @classmethod
+    def of(cls, scene: Scene) -> Self:
+        """Return the rows of a scene."""
+        return cls(scene.read_rows, scene.ground.height, scene.ground.width)
 
     def take(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the data mask of some rows."""
@@ -284,8 +294,8 @@ class Rows:
             self._start = stop = first
             self._pixels, self._has_data = self._pixels[:0], self._has_data[:0]
         if end > stop:
-            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._scene.ground.height)
-            pixels, has_data = self._scene.read_rows(stop, new_stop)
+            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._height)
+            pixels, has_data = self._read_rows(stop, new_stop)
             kept = first - self._start
             self._pixels = np.concatenate([self._pixels[kept:], pixels])
             self._has_data = np.concatenate([self._has_data[kept:], has_data])

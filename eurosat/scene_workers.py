@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +29,7 @@ from eurosat.model_file import (
 from eurosat.scene import Bands, open_scene
 from eurosat.scene_dense import DenseClassifier
 from eurosat.scene_input import InputKind
-from eurosat.scene_windows import AnswerStrips, Strip, WindowGrid, one_by_one
+from eurosat.scene_windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
 
 SECONDS_TO_CONNECT: Final = 15
 """How long a scheduler may take to answer, and its first worker to appear."""
@@ -220,9 +221,9 @@ def _open_job(job: SceneJob) -> None:
         classifier = Classifier(_find_model(job), threads=1)
         if job.is_dense:
             dense = DenseClassifier(classifier, job.grid)
-            _open.answer = lambda strips: dense.answer_strips(scene, strips)
+            _open.answer = partial(dense.answer_strips, Rows.of(scene))
         else:
-            _open.answer = one_by_one(scene, classifier, job.grid)
+            _open.answer = one_by_one(Rows.of(scene), classifier, job.grid)
         _open.job = job
         _open.stack = stack.pop_all()
 
