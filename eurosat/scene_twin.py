@@ -242,7 +242,8 @@ class _Rewriting:
             if last > 0:
                 new_end[axis + 1] = extent.window[axis] - cut
         ends = np.array(new_end, np.int32)
-        operator.inputs[2] = self._add_constant("ends", ends, self._schema.TensorType.INT32)
+        constant = self._add_constant("ends", ends, self._schema.TensorType.INT32)
+        operator.inputs = [*operator.inputs[:2], constant, *operator.inputs[3:]]
         return _Extent((tile[0], tile[1]), (window[0], window[1]), extent.jump, extent.reach)
 
     def _averaged(self, operator: Any, extent: _Extent) -> _Extent:
@@ -257,14 +258,11 @@ class _Rewriting:
             channels = int(source.shape[-1])
             scale = 1 / (rows * columns * _LARGEST_INT8)
             weights = np.full((1, rows, columns, channels), _LARGEST_INT8, np.int8)
-            kernel = self._add_constant("average", weights, schema.TensorType.INT8, scale)
-            bias = self._add_constant(
-                "no_bias",
-                np.zeros(channels, np.int32),
-                schema.TensorType.INT32,
-                float(source.quantization.scale[0]) * scale,
+            kernel = self._add_constant(
+                "average", weights, schema.TensorType.INT8, [scale] * channels
             )
-            operator.inputs = [operator.inputs[0], kernel, bias]
+            operator.inputs = [operator.inputs[0], kernel, -1]
+            self._add_bias(operator, channels)
             options = schema.DepthwiseConv2DOptionsT()
             options.depthMultiplier = options.dilationHFactor = options.dilationWFactor = 1
             self._become(operator, "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", options)
@@ -280,10 +278,24 @@ class _Rewriting:
         weights = self._graph.tensors[operator.inputs[1]]
         outputs, inputs = map(int, weights.shape)
         weights.shape = [outputs, 1, 1, inputs]
+        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            self._add_bias(operator, outputs)
         options = self._schema.Conv2DOptionsT()
         options.dilationHFactor = options.dilationWFactor = 1
         options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
         self._become(operator, "CONV_2D", "Conv2DOptions", options)
+
+    def _add_bias(self, operator: Any, channels: int) -> None:
+        """Give an operator the bias of zeros that a convolution must have."""
+        types = self._schema.TensorType
+        source, weights = (self._graph.tensors[operator.inputs[n]] for n in (0, 1))
+        if source.type == types.INT8:
+            scales = np.broadcast_to(np.array(weights.quantization.scale), channels)
+            scales = (scales * source.quantization.scale[0]).tolist()
+            bias = self._add_constant("no_bias", np.zeros(channels, np.int32), types.INT32, scales)
+        else:
+            bias = self._add_constant("no_bias", np.zeros(channels, np.float32), types.FLOAT32)
+        operator.inputs = [*operator.inputs[:2], bias]
 
     def _become(self, operator: Any, kind: str, options_kind: str, options: Any) -> None:
         """Turn an operator into one that steps from place to place without padding."""
@@ -304,9 +316,9 @@ class _Rewriting:
         return np.frombuffer(bytes(bytearray(data)), np.int32)
 
     def _add_constant(
-        self, name: str, values: np.ndarray, kind: int, scale: float | None = None
+        self, name: str, values: np.ndarray, kind: int, scales: list[float] | None = None
     ) -> int:
-        """Add a tensor of weights; with a scale, one for each entry of its last axis."""
+        """Add a constant tensor, with a scale for each entry of its last axis if it has scales."""
         schema = self._schema
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
@@ -316,9 +328,9 @@ class _Rewriting:
         tensor.type = kind
         tensor.shape = list(values.shape)
         tensor.buffer = len(self._model.buffers) - 1
-        if scale is not None:
+        if scales is not None:
             tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = [scale] * values.shape[-1]
+            tensor.quantization.scale = scales
             tensor.quantization.zeroPoint = [0] * values.shape[-1]
             tensor.quantization.quantizedDimension = values.ndim - 1
         self._graph.tensors.append(tensor)
