@@ -31,7 +31,7 @@ from eurosat.scene_dense import DenseClassifier
 from eurosat.scene_input import InputKind
 from eurosat.scene_windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
 
-SECONDS_TO_CONNECT: Final = 15
+SECONDS_TO_CONNECT: Final = 30
 """How long a scheduler may take to answer, and its first worker to appear."""
 
 _STRIPS_AHEAD: Final = 2

@@ -126,12 +126,12 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
     tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ):
-    address, processes = cluster
-    with dask_cluster(address) as workers:
-        from distributed import Client
+    from distributed import Client
 
-        with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=SECONDS)
+    address, processes = cluster
+    with Client(address, timeout=SECONDS, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=SECONDS)
+    with dask_cluster(address) as workers:
         done_at_death: list[int] = []
 
         def kill_one(done: int, total: int) -> None:
@@ -147,7 +147,7 @@ def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
             folder,
             small_classifier(),
             MapSettings(stride=32),
-            workers=Workers(2, workers.answer),
+            workers=workers,
             progress=kill_one,
         )
     assert done_at_death
