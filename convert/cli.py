@@ -16,6 +16,7 @@ from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 if TYPE_CHECKING:
     from .conversion import Conversion
+    from .scene import SceneExport
 
 EXIT_ACCURACY_LOST = 1
 
@@ -40,6 +41,12 @@ def convert_run(
     c_array: Annotated[
         bool, typer.Option("--c-array", help="Write the int8 model as C source too.")
     ] = False,
+    scene: Annotated[
+        bool,
+        typer.Option(
+            "--scene", help="Write the twin that answers for all tiles of a large window too."
+        ),
+    ] = False,
     data: RunDataOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN without it.")] = None,
     calibration: Annotated[
@@ -51,6 +58,12 @@ def convert_run(
     max_class_drop: Annotated[
         float, typer.Option(help="Points of recall that one class may lose.")
     ] = 2.0,
+    min_agreement: Annotated[
+        float,
+        typer.Option(
+            min=0, max=100, help="Per cent of cells that a scene twin must label as the model does."
+        ),
+    ] = 98.0,
 ) -> None:
     """Export a trained model to TFLite and check on the test split that accuracy holds.
 
@@ -71,6 +84,7 @@ def convert_run(
     from .c_array import write_c_array
     from .conversion import convert, load_original
     from .export import Precision
+    from .scene import export_scene
 
     chosen = [
         precision
@@ -101,6 +115,16 @@ def convert_run(
                 source, header = write_c_array(conversion.path, original.calibration_tiles)
             output.print(f"C source: {source} and {header.name}", markup=False, soft_wrap=True)
         has_failed = has_failed or bool(conversion.failures)
+        if scene and not conversion.failures:
+            with notes.status("Making the scene twin"):
+                twin = export_scene(
+                    conversion.path,
+                    original.validation_tiles,
+                    original.validation_labels,
+                    min_agreement / 100,
+                )
+            _print_scene(twin, min_agreement)
+            has_failed = has_failed or twin.is_refused
     if has_failed:
         raise typer.Exit(EXIT_ACCURACY_LOST)
 
@@ -170,6 +194,25 @@ def _print_conversion(conversion: "Conversion") -> None:
         notes.print(
             f"An older one was moved to {conversion.set_aside}.\n", markup=False, soft_wrap=True
         )
+
+
+def _print_scene(twin: "SceneExport", min_agreement: float) -> None:
+    sees = f", looking {twin.reach} pixels beyond each tile" if twin.reach else ""
+    output.print(
+        f"Scene twin: {twin.side} x {twin.side} pixels in, an answer every {twin.step} pixels"
+        f"{sees}. {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
+        " the label that single windows give them at stride 16.",
+        soft_wrap=True,
+    )
+    if twin.is_refused:
+        notes.print(
+            f"[bold red]Not the same:[/] less than {min_agreement:g} % of the cells, so"
+            f" {escape(str(twin.path))} was not written. Convolutions that pad see other things at"
+            " the rim of a tile than in a scene.",
+            soft_wrap=True,
+        )
+    else:
+        output.print(f"[green]Written:[/] {escape(str(twin.path))}\n", soft_wrap=True)
 
 
 def main() -> None:

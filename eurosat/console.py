@@ -85,10 +85,33 @@ def progress_bar(title: str) -> Iterator[Progress]:
     Yields:
         A function that takes the number done and the number of all.
     """
+    with progress_bars(title) as (progress,):
+        yield progress
+
+
+@contextmanager
+def progress_bars(*titles: str) -> Iterator[list[Progress]]:
+    """Show one bar after the other; each replaces the last when it is first told something.
+
+    Args:
+        titles: What is being done, step by step.
+
+    Yields:
+        A function for each title, as `progress_bar` yields it.
+    """
     bar = _bar()
-    task = bar.add_task(title, total=None)
+    tasks = [bar.add_task(title, total=None, visible=title == titles[0]) for title in titles]
+
+    def shown(number: int) -> Progress:
+        def progress(done: int, total: int) -> None:
+            for task in tasks:
+                bar.update(task, visible=task == tasks[number])
+            bar.update(tasks[number], completed=done, total=total)
+
+        return progress
+
     with bar:
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield [shown(number) for number in range(len(titles))]
 
 
 def _bar() -> "ProgressBar":

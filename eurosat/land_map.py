@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -14,24 +15,28 @@ import numpy as np
 
 from eurosat.atomic import write_bytes, write_text
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError, ModelFileError
+from eurosat.errors import EurosatError, MissingPackageError, ModelFileError
 from eurosat.map_areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.map_cells import NODATA, CellMap, label_cells
 from eurosat.map_picture import draw_map
 from eurosat.map_polygons import POLYGONS_FILE, write_polygons
-from eurosat.map_raster import CLASSES_FILE, CONFIDENCE_FILE, write_rasters
+from eurosat.map_raster import CLASSES_FILE, CONFIDENCE_FILE, RASTER_BLOCK, write_rasters
 from eurosat.map_report import REPORT_FILE, write_report
 from eurosat.model_file import printable
 from eurosat.scene import Bands, Scene, open_scene
+from eurosat.scene_dense import DenseClassifier
 from eurosat.scene_input import InputKind
 from eurosat.scene_windows import (
+    STRIP,
     WINDOW,
+    Rows,
     RowsDone,
     WindowGrid,
     average_over_cells,
     classify_windows,
     windows_done,
 )
+from eurosat.scene_workers import SceneJob, Workers
 
 PICTURE_FILE: Final = "map.png"
 
@@ -45,6 +50,14 @@ _ANSWERS_FILE: Final = "probabilities.float32"
 _PLAN_FILE: Final = "plan.json"
 _TIMED_TILES_PER_THREAD: Final = 8
 
+_STEPS_AFTER_THE_RASTERS: Final = 3
+"""Overviews and areas, polygons, picture and report."""
+
+DENSE_NOTE: Final = (
+    "Windows were classified together by the scene twin of the model, so the labels of some cells"
+    " differ from those of single windows."
+)
+
 
 @dataclass(frozen=True)
 class MapSettings:
@@ -57,6 +70,8 @@ class MapSettings:
         offset: What is added to values of 16 bits, or None to find it out.
         unsure_below: The confidence below which a cell is unsure, 0 to 1, or None for the one that
             the model file states.
+        is_dense: Whether the scene twin of the model answers even if its answers are not quite
+            those of the model. Where they are, it does so in any case.
     """
 
     stride: int = WINDOW
@@ -64,6 +79,7 @@ class MapSettings:
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
     unsure_below: float | None = None
+    is_dense: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +91,14 @@ class MapStart:
         grid: Its windows and cells.
         windows_done: How many windows an earlier run classified.
         seconds: About how long the rest takes here.
+        notes: What was decided about the work, in sentences.
     """
 
     scene: Scene
     grid: WindowGrid
     windows_done: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,8 @@ def map_scene(
     *,
     started: Callable[[MapStart], None] = lambda start: None,
     progress: RowsDone = lambda done, total: None,
+    writing: RowsDone = lambda done, total: None,
+    workers: Workers | None = None,
 ) -> LandMap:
     """Map a scene, or go on with a map that was stopped, or find that it is finished.
 
@@ -118,6 +138,8 @@ def map_scene(
         settings: What the user chose.
         started: Called once before the work begins.
         progress: Called with the number of windows done and of all.
+        writing: Called with the share of the files that is written, in steps done and of all.
+        workers: Other processes that classify; this one does it without them.
 
     Returns:
         What the map shows.
@@ -141,7 +163,9 @@ def map_scene(
             finished = _finished(folder, plan)
             if finished:
                 return finished
-            return _make(scene, folder, classifier, plan, started, progress)
+            return _make(
+                scene, folder, classifier, settings, plan, started, progress, writing, workers
+            )
         except OSError as error:
             reason = error.strerror or "the disk may be full"
             raise EurosatError(
@@ -160,9 +184,12 @@ def _make(
     scene: Scene,
     folder: Path,
     classifier: Classifier,
+    settings: MapSettings,
     plan: dict[str, Any],
     started: Callable[[MapStart], None],
     progress: RowsDone,
+    writing: RowsDone,
+    workers: Workers | None,
 ) -> LandMap:
     """Classify the windows, label the cells and write all files; the record comes last."""
     work = folder / UNFINISHED_FOLDER
@@ -172,10 +199,29 @@ def _make(
         write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
-    seconds = _seconds_per_tile(classifier) * (grid.window_count - done)
-    started(MapStart(scene, grid, done, seconds))
+    dense = _dense_classifier(classifier, grid, settings)
+    seconds_per_window = dense.time_block() if dense else _seconds_per_tile(classifier)
+    if workers:
+        seconds_per_window *= classifier.threads / workers.threads
+    seconds = seconds_per_window * (grid.window_count - done)
+    dense_notes = () if dense is None or dense.twin.is_exact else (DENSE_NOTE,)
+    started(MapStart(scene, grid, done, seconds, dense_notes))
 
-    probabilities = classify_windows(scene, classifier, grid, answers, progress)
+    if workers:
+        job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
+        answer_strips = workers.answer_strips(job)
+    else:
+        answer_strips = partial(dense.answer_strips, Rows.of(scene)) if dense else None
+    rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride if workers else 1
+    probabilities = classify_windows(
+        scene,
+        classifier,
+        grid,
+        answers,
+        progress,
+        answer_strips=answer_strips,
+        rows_at_once=rows_at_once,
+    )
     averages = average_over_cells(probabilities, grid)
     cells = label_cells(averages, grid, classifier.class_names, plan["unsure_below"])
     del probabilities, averages
@@ -183,16 +229,23 @@ def _make(
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
     software = f"EuroSAT Edge {_version()}"
     tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}
-    with_data = write_rasters(folder, work, scene, cells, tags)
+    blocks = -(-scene.ground.height // RASTER_BLOCK)
+    steps = blocks + _STEPS_AFTER_THE_RASTERS
+    with_data = write_rasters(
+        folder, work, scene, cells, tags, lambda rows, _: writing(rows // RASTER_BLOCK, steps)
+    )
+    writing(blocks + 1, steps)
     areas = measure_areas(scene, cells, with_data)
     write_areas(folder / AREAS_FILE, scene, areas)
-    notes = list(scene.notes)
+    notes = [*scene.notes, *dense_notes]
     if scene.ground.crs is None:
         (folder / POLYGONS_FILE).unlink(missing_ok=True)
         notes.append(f"No {POLYGONS_FILE}, as nobody knows where the scene lies.")
     else:
         write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)
+    writing(blocks + 2, steps)
     _write_pages(folder, scene, cells, areas, plan, tuple(notes))
+    writing(steps, steps)
     record = plan | {
         "pixel_size": scene.ground.pixel_name,
         "crs": scene.ground.crs_name,
@@ -273,6 +326,7 @@ def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,
+        "dense": settings.is_dense,
         "unsure_below": unsure_below,
         "version": _version(),
     }
@@ -290,6 +344,43 @@ def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
         return None
     areas = tuple(Area(**area) for area in record["areas"])
     return LandMap(folder, areas, record["pixel_size"], was_there=True)
+
+
+def _dense_classifier(
+    classifier: Classifier, grid: WindowGrid, settings: MapSettings
+) -> DenseClassifier | None:
+    """Return the scene twin where it is wanted or changes nothing but the time.
+
+    Raises:
+        ModelFileError: It is wanted, but there is none.
+    """
+    if grid.stride == WINDOW and not settings.is_dense:
+        return None  # No window shares a pixel with another.
+    try:
+        dense = DenseClassifier(classifier, grid)
+    except (ModelFileError, MissingPackageError):
+        if settings.is_dense:
+            raise
+        return None
+    return dense if settings.is_dense or dense.twin.is_exact else None
+
+
+def _job(
+    scene: Scene, classifier: Classifier, settings: MapSettings, grid: WindowGrid, *, is_dense: bool
+) -> SceneJob:
+    """Say what workers must know."""
+    return SceneJob(
+        scene=str(scene.path.absolute()),
+        scene_bytes=scene.path.stat().st_size,
+        bands=settings.bands,
+        kind=settings.kind,
+        offset=settings.offset,
+        grid=grid,
+        model=str(classifier.model_file.path.absolute()),
+        model_sha256=classifier.model_file.sha256,
+        is_dense=is_dense,
+        version=_version(),
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

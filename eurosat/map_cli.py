@@ -1,5 +1,6 @@
 """`eurosat-map`: what covers the land in whole scenes, in a shell."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from eurosat.classifier import Classifier
 from eurosat.cli import BAR_WIDTH
-from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bar, run
+from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bars, run
 from eurosat.errors import EurosatError, SceneError
 from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
 from eurosat.map_areas import area_title
@@ -17,6 +18,7 @@ from eurosat.model_file import find_model
 from eurosat.scene import Bands
 from eurosat.scene_input import InputKind
 from eurosat.scene_windows import STRIDES, WINDOW
+from eurosat.scene_workers import Workers, dask_cluster, process_pool
 
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2
@@ -57,6 +59,22 @@ def map_scenes(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
     ] = None,
+    dense: Annotated[
+        bool,
+        typer.Option(
+            "--dense",
+            help="Let windows share their work: faster at strides below 64, CNN only; labels may"
+            " differ a little.",
+        ),
+    ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Classify in so many processes; in threads of one without it."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Classify on the workers of this Dask scheduler."),
+    ] = None,
 ) -> None:
     """Map the land cover of whole scenes, offline.
 
@@ -69,14 +87,46 @@ def map_scenes(
     """
     if stride not in STRIDES:
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
-    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
+    if sum(choice is not None for choice in (threads, processes, scheduler)) > 1:
+        raise EurosatError("Choose one of --threads, --processes and --scheduler.")
+    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below, dense)
     classifier = Classifier(find_model(model), threads=threads)
+    with _workers(processes, scheduler) as workers:
+        failures = _map_all(scenes, out, classifier, settings, workers)
+    if failures:
+        all_failed = failures == len(scenes)
+        raise typer.Exit(EXIT_ALL_FAILED if all_failed else EXIT_SOME_FAILED)
+
+
+def _workers(
+    processes: int | None, scheduler: str | None
+) -> AbstractContextManager[Workers | None]:
+    if scheduler is not None:
+        return dask_cluster(scheduler)
+    return nullcontext() if processes is None else process_pool(processes)
+
+
+def _map_all(
+    scenes: list[Path],
+    out: Path,
+    classifier: Classifier,
+    settings: MapSettings,
+    workers: Workers | None,
+) -> int:
+    """Map one scene after the other; return how many could not be."""
     failures = 0
     for scene, folder in zip(scenes, _folders(scenes, out), strict=True):
         try:
-            with progress_bar("Mapping") as progress:
+            with progress_bars("Mapping", "Writing") as (progress, writing):
                 made = map_scene(
-                    scene, folder, classifier, settings, started=_tell_start, progress=progress
+                    scene,
+                    folder,
+                    classifier,
+                    settings,
+                    started=_tell_start,
+                    progress=progress,
+                    writing=writing,
+                    workers=workers,
                 )
         except SceneError as error:
             failures += 1
@@ -86,9 +136,7 @@ def map_scenes(
             notes.print("Stopped. What is done is kept: the same command goes on from there.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         _print_map(scene, made)
-    if failures:
-        all_failed = failures == len(scenes)
-        raise typer.Exit(EXIT_ALL_FAILED if all_failed else EXIT_SOME_FAILED)
+    return failures
 
 
 def _parsed(bands: str | None) -> Bands | None:
@@ -126,7 +174,7 @@ def _tell_start(start: MapStart) -> None:
     )
     if start.windows_done:
         notes.print(f"  Goes on after {start.windows_done:,} windows.")
-    for note in scene.notes:
+    for note in (*scene.notes, *start.notes):
         notes.print(f"  {escape(note)}", soft_wrap=True)
     for warning in scene.warnings:
         notes.print(f"  [yellow]Warning:[/] {escape(warning)}", soft_wrap=True)

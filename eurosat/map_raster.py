@@ -11,15 +11,22 @@ import numpy as np
 from eurosat.atomic import replacing, write_text
 from eurosat.map_cells import NODATA, CellMap
 from eurosat.scene import Scene
+from eurosat.scene_windows import RowsDone
 
 CLASSES_FILE: Final = "classes.tif"
 CONFIDENCE_FILE: Final = "confidence.tif"
 
-_BLOCK: Final = 512  # A multiple of every stride.
+RASTER_BLOCK: Final = 512  # A multiple of every stride.
+"""The rows that are written at once, and the side of a tile in the files."""
 
 
 def write_rasters(
-    folder: Path, work: Path, scene: Scene, cells: CellMap, tags: Mapping[str, str]
+    folder: Path,
+    work: Path,
+    scene: Scene,
+    cells: CellMap,
+    tags: Mapping[str, str],
+    progress: RowsDone = lambda done, total: None,
 ) -> np.ndarray:
     """Write `classes.tif` and `confidence.tif` on the grid of the scene.
 
@@ -33,6 +40,7 @@ def write_rasters(
         scene: The scene, which is read once more for where it has data.
         cells: Its labels.
         tags: What else to say in both files.
+        progress: Called with the number of rows written and of all.
 
     Returns:
         How many pixels with data each cell has: int64 of shape [cells down, cells across].
@@ -56,8 +64,8 @@ def write_rasters(
         classes_file.set_band_description(1, "land cover")
         percent_file.update_tags(**tags)
         percent_file.set_band_description(1, "confidence in per cent")
-        for start in range(0, grid.height, _BLOCK):
-            stop = min(start + _BLOCK, grid.height)
+        for start in range(0, grid.height, RASTER_BLOCK):
+            stop = min(start + RASTER_BLOCK, grid.height)
             _, has_data = scene.read_rows(start, stop)
             window = ((start, stop), (0, grid.width))
             for file, values in ((classes_file, cells.labels), (percent_file, percent)):
@@ -67,6 +75,7 @@ def write_rasters(
             starts = np.arange(0, stop - start, grid.stride)
             first = start // grid.stride
             with_data[first : first + len(starts)] = np.add.reduceat(per_row, starts, axis=0)
+            progress(stop, grid.height)
     write_text(folder / f"{CLASSES_FILE}.aux.xml", _category_names(cells))
     return with_data
 
@@ -91,8 +100,8 @@ def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
         width=ground.width,
         nodata=NODATA,
         tiled=True,
-        blockxsize=_BLOCK,
-        blockysize=_BLOCK,
+        blockxsize=RASTER_BLOCK,
+        blockysize=RASTER_BLOCK,
         compress="deflate",
         **place,
     ) as file:
@@ -103,7 +112,7 @@ def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
             temporary,
             driver="COG",
             compress="DEFLATE",
-            blocksize=_BLOCK,
+            blocksize=RASTER_BLOCK,
             overview_resampling=overviews,
         )
     plain.unlink()

@@ -40,6 +40,9 @@ _MAX_CLASSES: Final = 100_000
 # The second is the name of the same runtime until 2023, on boards that have no newer one.
 _RUNTIMES: Final = ("ai_edge_litert", "tflite_runtime")
 
+SCENE_SIGNATURE: Final = "scene"
+"""What marks a file that holds a scene twin, see `eurosat.scene_twin`."""
+
 CHILD_OPTION: Final = "--try-model"
 """In a bundle, the first argument of the child process; the second names the model."""
 
@@ -109,12 +112,13 @@ def runtime_version() -> str:
     return f"{runtime.__name__} {getattr(runtime, '__version__', 'of unknown version')}"
 
 
-def open_model(flatbuffer: bytes, name: str) -> OpenModel:
+def open_model(flatbuffer: bytes, name: str, *, is_scene: bool = False) -> OpenModel:
     """Load a model into this process and check that it is an image classifier.
 
     Args:
         flatbuffer: The model, as in `ModelFile.flatbuffer`.
         name: How messages name it.
+        is_scene: Whether the model gives a grid of answers, see `eurosat.scene_twin`.
 
     Returns:
         The model, ready to run.
@@ -140,9 +144,14 @@ def open_model(flatbuffer: bytes, name: str) -> OpenModel:
         raise
     except Exception as error:
         raise _cannot_run(name, error) from error
-    is_row = answer.shape[:-1] == (1,)
+    if not is_scene and SCENE_SIGNATURE in interpreter.get_signature_list():
+        raise ModelFileError(
+            f"{name} answers for a grid of tiles and not for one: choose the model that it was made"
+            " of, which `eurosat-map --dense` maps scenes with."
+        )
+    is_row = len(answer.shape) == (4 if is_scene else 2) and answer.shape[0] == 1
     has_meaning = answer.dtype == np.float32 or answer.scale != 0
-    if not is_row or not 1 < answer.shape[1] <= _MAX_CLASSES or not has_meaning:
+    if not is_row or not 1 < answer.shape[-1] <= _MAX_CLASSES or not has_meaning:
         raise _not_a_classifier(name)
     return OpenModel(name, interpreter, pixels, answer)
 

@@ -3,10 +3,10 @@
 The answers go to a file row by row, so that a run that was stopped goes on where it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -22,12 +22,21 @@ STRIDES: Final = (64, 32, 16, 8)
 LEAST_DATA: Final = 0.5
 """A window with a smaller share of pixels with data is skipped."""
 
+STRIP: Final = 512
+"""The rows of pixels that are worked on at once where windows are not worked on one by one."""
+
 _ROWS_READ_AT_ONCE: Final = 256
 
 _BYTES: Final = np.dtype(np.float32).itemsize
 
 RowsDone = Callable[[int, int], None]
 """Takes the number of windows done and that of all."""
+
+Strip = tuple[int, int]
+"""Some rows of windows: the first one, and the one after the last one."""
+
+AnswerStrips = Callable[[list[Strip]], Iterator[np.ndarray]]
+"""Answers strips in their order, each as float32 of shape [rows, windows across, classes]."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,9 @@ def classify_windows(
     grid: WindowGrid,
     answers: Path,
     progress: RowsDone = lambda done, total: None,
+    *,
+    answer_strips: AnswerStrips | None = None,
+    rows_at_once: int = 1,
 ) -> np.ndarray:
     """Classify all windows of a scene, or those that an earlier call has not.
 
@@ -81,7 +93,9 @@ def classify_windows(
         classifier: The model.
         grid: Where the windows are.
         answers: The file of float32 probabilities that is continued, row by row of windows.
-        progress: Called after each row of windows.
+        progress: Called after each strip.
+        answer_strips: Who answers instead of the classifier.
+        rows_at_once: Rows of windows in a strip.
 
     Returns:
         Probabilities of shape [windows down, windows across, classes]; those of skipped windows
@@ -95,17 +109,32 @@ def classify_windows(
     down, across = grid.windows
     shape = (down, across, len(classifier.class_names))
     done = windows_done(answers, grid, shape[2]) // across
+    strips = [(row, min(row + rows_at_once, down)) for row in range(done, down, rows_at_once)]
+    if answer_strips is None:
+        answer_strips = one_by_one(Rows.of(scene), classifier, grid)
     answers.parent.mkdir(parents=True, exist_ok=True)
     with answers.open("ab") as file:
         # A row that was cut short is made again.
         file.truncate(done * across * shape[2] * _BYTES)
-        rows = _Rows(scene)
         progress(done * across, grid.window_count)
-        for row in range(done, down):
-            file.write(_classify_row(rows, classifier, grid, row).tobytes())
+        found = answer_strips(strips)
+        for (_, stop), values in zip(strips, found, strict=True):
+            file.write(values.tobytes())
             file.flush()
-            progress((row + 1) * across, grid.window_count)
+            progress(stop * across, grid.window_count)
     return np.memmap(answers, np.float32, "r", shape=shape)
+
+
+def one_by_one(rows: "Rows", classifier: Classifier, grid: WindowGrid) -> AnswerStrips:
+    """Return what answers strips by classifying each of their windows."""
+
+    def answer(strips: Iterable[Strip]) -> Iterator[np.ndarray]:
+        for start, stop in strips:
+            yield np.stack(
+                [_classify_row(rows, classifier, grid, row) for row in range(start, stop)]
+            )
+
+    return answer
 
 
 def windows_done(answers: Path, grid: WindowGrid, classes: int) -> int:
@@ -142,22 +171,33 @@ def average_over_cells(probabilities: np.ndarray, grid: WindowGrid) -> np.ndarra
     return averages
 
 
-def _classify_row(rows: "_Rows", classifier: Classifier, grid: WindowGrid, row: int) -> np.ndarray:
+def _classify_row(rows: "Rows", classifier: Classifier, grid: WindowGrid, row: int) -> np.ndarray:
     """Return the probabilities of one row of windows: float32 of shape [windows, classes]."""
     across = grid.windows[1]
-    columns = _mirrored(0, (across - 1) * grid.stride + WINDOW, grid.width)
-    pixels, has_data = rows.take(_mirrored(row * grid.stride, WINDOW, grid.height))
-    tiles, with_data = (
-        _cut(pixels[:, columns], grid.stride),
-        _cut(has_data[:, columns], grid.stride),
+    columns = mirrored(0, (across - 1) * grid.stride + WINDOW, grid.width)
+    pixels, has_data = rows.take(mirrored(row * grid.stride, WINDOW, grid.height))
+    return classify_tiles(
+        _cut(pixels[:, columns], grid.stride), _cut(has_data[:, columns], grid.stride), classifier
     )
-    shares = with_data.mean(axis=(1, 2))
-    is_seen = shares >= LEAST_DATA
+
+
+def classify_tiles(tiles: np.ndarray, with_data: np.ndarray, classifier: Classifier) -> np.ndarray:
+    """Classify windows of which some may be empty in parts; those that are mostly so are skipped.
+
+    Args:
+        tiles: uint8 of shape [n, WINDOW, WINDOW, 3].
+        with_data: bool of shape [n, WINDOW, WINDOW].
+        classifier: The model.
+
+    Returns:
+        float32 of shape [n, classes], NaN for skipped windows.
+    """
+    is_seen = with_data.mean(axis=(1, 2)) >= LEAST_DATA
     tiles = tiles[is_seen]  # A copy, which may be changed.
     for tile, known in zip(tiles, with_data[is_seen], strict=True):
         if not known.all():
             fill_by_mirroring(tile, known)
-    answers = np.full((across, len(classifier.class_names)), np.nan, np.float32)
+    answers = np.full((len(is_seen), len(classifier.class_names)), np.nan, np.float32)
     answers[is_seen] = classifier.classify_batch(tiles)
     return answers
 
@@ -168,8 +208,8 @@ def _cut(strip: np.ndarray, stride: int) -> np.ndarray:
     return np.moveaxis(np.moveaxis(views, 1, 0), -1, 2)
 
 
-def _mirrored(start: int, count: int, length: int) -> np.ndarray:
-    """Return positions from `start` on; behind the end they run back, and so to and fro."""
+def mirrored(start: int, count: int, length: int) -> np.ndarray:
+    """Return positions from `start` on; beyond both ends they run back, and so to and fro."""
     period = max(1, 2 * (length - 1))
     positions = np.arange(start, start + count) % period
     return np.where(positions < length, positions, period - positions)
@@ -225,14 +265,26 @@ def _mirror_along(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mirror, np.where(has_image, np.abs(nearest - place), length)
 
 
-class _Rows:
+class Rows:
     """The rows of a scene, each read once as long as they are taken from top to bottom."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(
+        self,
+        read_rows: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+        height: int,
+        width: int,
+    ) -> None:
+        """Take what reads rows, as `Scene.read_rows` does; nothing is read yet."""
+        self._read_rows = read_rows
+        self._height = height
         self._start = 0
-        self._pixels = np.empty((0, scene.ground.width, 3), np.uint8)
-        self._has_data = np.empty((0, scene.ground.width), bool)
+        self._pixels = np.empty((0, width, 3), np.uint8)
+        self._has_data = np.empty((0, width), bool)
+
+    @classmethod
+    def of(cls, scene: Scene) -> Self:
+        """Return the rows of a scene."""
+        return cls(scene.read_rows, scene.ground.height, scene.ground.width)
 
     def take(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the pixels and the data mask of some rows."""
@@ -242,8 +294,8 @@ class _Rows:
             self._start = stop = first
             self._pixels, self._has_data = self._pixels[:0], self._has_data[:0]
         if end > stop:
-            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._scene.ground.height)
-            pixels, has_data = self._scene.read_rows(stop, new_stop)
+            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._height)
+            pixels, has_data = self._read_rows(stop, new_stop)
             kept = first - self._start
             self._pixels = np.concatenate([self._pixels[kept:], pixels])
             self._has_data = np.concatenate([self._has_data[kept:], has_data])

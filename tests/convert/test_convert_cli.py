@@ -435,3 +435,20 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         "--out.\n"
     )
     assert done.stdout.splitlines() == ["/mnt", "/mnt/out"]
+
+
+@pytest.mark.slow
+def test_a_scene_twin_is_written_beside_the_model_or_refused(
+    copied_run: RunFolder, command_here: Command, small_archive: Path
+):
+    options = (copied_run.path, "--data", small_archive, "--scene", *GENEROUS)
+    done = command_here("eurosat-convert", *options, "--min-agreement", 0)
+    assert done.returncode == 0, done.stderr
+    path = copied_run.path / "cnn-int8-scene.tflite"
+    assert path.exists()
+    assert re.search(r"Scene twin: 640 x 640 pixels in, .+ of [\d,]+ cells", done.stdout)
+    done = command_here("eurosat-convert", *options, "--min-agreement", 100)
+    assert done.returncode == 1
+    assert f"100 % of the cells, so {path} was not written." in done.stderr
+    assert not path.exists()
+    assert (copied_run.path / "cnn-int8.tflite").exists()

@@ -1,0 +1,185 @@
+"""What whole scenes cost: time and peak memory of eurosat-map, and single tiles in a loop.
+
+The scene is synthetic: a real one, or a texture without one, tiled by its mirror images.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from eurosat.classifier import Classifier
+from eurosat.map_cells import label_cells
+from eurosat.model_file import find_model
+from eurosat.scene import open_scene
+from eurosat.scene_dense import DenseClassifier
+from eurosat.scene_windows import WINDOW, Rows, WindowGrid, average_over_cells, one_by_one
+
+MAP = "from eurosat.map_cli import main; main()"
+
+
+def main() -> None:
+    """Make the scene, map it in all ways, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scene", nargs="?", type=Path, help="a real scene to tile and to compare")
+    parser.add_argument("--side", type=int, default=10_980, help="pixels along a side")
+    parser.add_argument("--model", default="cnn-int8")
+    parser.add_argument("--sample", type=int, default=2000, help="windows that are timed singly")
+    parser.add_argument("--no-fine", action="store_true", help="leave out single windows at 16")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "synthetic.tif")
+        block = _real(options.scene) if options.scene else _texture()
+        write_mirrored(path, block, options.side)
+        print(f"{options.side:,} x {options.side:,} pixels, {options.model}", flush=True)
+        grids = {stride: WindowGrid(options.side, options.side, stride) for stride in (64, 16)}
+        runs = [
+            ("stride 64", 64, []),
+            ("stride 64, processes", 64, ["--processes", options.processes]),
+            ("stride 16, dense", 16, ["--dense"]),
+            ("stride 16", 16, []),
+        ]
+        seconds = {}
+        for name, stride, more in runs[: 3 if options.no_fine else 4]:
+            out = Path(folder, name.replace(" ", "-"))
+            command = [path, "--out", out, "--model", options.model, "--stride", stride, *more]
+            seconds[name], peak = run_and_watch([sys.executable, "-c", MAP, *map(str, command)])
+            print(
+                f"{name:24}{grids[stride].window_count:>9,} windows {seconds[name]:7.1f} s"
+                f" {peak / 2**20:6.0f} MB",
+                flush=True,
+            )
+        print(f"dense at 16 / stride 64: {seconds['stride 16, dense'] / seconds['stride 64']:.2f}")
+        single = seconds_of_single_tiles(path, options.model, options.sample)
+        for stride, grid in grids.items():
+            whole = single * grid.window_count
+            done = [name for name in seconds if name.startswith(f"stride {stride}")]
+            ratios = ", ".join(f"{whole / seconds[name]:.2f} times {name}" for name in done)
+            print(
+                f"single-tile classify in a loop: {single * 1e3:.2f} ms a window, so {whole:.0f} s"
+                f" at stride {stride}: {ratios}"
+            )
+        print_classification_alone(path, options.model)
+    if options.scene:
+        print_agreement(options.scene, options.model)
+
+
+def write_mirrored(path: Path, block: np.ndarray, side: int) -> None:
+    """Write a square GeoTIFF of a block [height, width, 3] and its mirror images."""
+    profile = {"driver": "GTiff", "count": 3, "height": side, "width": side, "dtype": "uint8"}
+    place = {"crs": "EPSG:32630", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 4.3e6)}
+    tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+    height, width, _ = block.shape
+    columns = np.pad(np.arange(width), (0, side), "symmetric")[:side]
+    rows = np.pad(np.arange(height), (0, side), "symmetric")[:side]
+    with rasterio.open(path, "w", **profile, **place, **tiled) as file:
+        for start in range(0, side, 512):
+            pixels = block[rows[start : start + 512]][:, columns]
+            window = ((start, start + len(pixels)), (0, side))
+            file.write(np.moveaxis(pixels, 2, 0), window=window)
+
+
+def run_and_watch(command: list[str]) -> tuple[float, int]:
+    """Run a command; return its seconds and the peak memory of its process in bytes (Linux)."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss * 1024
+
+
+def seconds_of_single_tiles(path: Path, model: str, count: int) -> float:
+    """Return the mean time of one `classify` call, on windows from all over the scene."""
+    classifier = Classifier(find_model(model))
+    with open_scene(path) as scene:
+        across = scene.ground.width // WINDOW
+        pixels, _ = scene.read_rows(0, min(scene.ground.height, 8 * WINDOW))
+    places = np.random.default_rng(0).integers(0, (len(pixels) // WINDOW, across), (count, 2))
+    started = time.perf_counter()
+    for row, column in places * WINDOW:
+        classifier.classify(pixels[row : row + WINDOW, column : column + WINDOW])
+    return (time.perf_counter() - started) / count
+
+
+def print_classification_alone(path: Path, model: str) -> None:
+    """Time what is left when reading and writing files is taken away: 2,048 rows of pixels."""
+    classifier = Classifier(find_model(model))
+    with open_scene(path) as scene:
+        height = min(scene.ground.height, 2048)
+        grid = WindowGrid(height, scene.ground.width, WINDOW)
+        pixels, has_data = scene.read_rows(0, height)
+
+    def read(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        return pixels[start:stop], has_data[start:stop]
+
+    def timed(grid: WindowGrid, dense: DenseClassifier | None) -> float:
+        rows = Rows(read, grid.height, grid.width)
+        at_once = dense.rows_at_once if dense else 1
+        down = grid.windows[0]
+        strips = [(row, min(row + at_once, down)) for row in range(0, down, at_once)]
+        answer = one_by_one(rows, classifier, grid)
+        started = time.perf_counter()
+        for _ in dense.answer_strips(rows, strips) if dense else answer(strips):
+            pass
+        return time.perf_counter() - started
+
+    coarse = timed(grid, None)
+    fine = WindowGrid(height, grid.width, 16)
+    dense = timed(fine, DenseClassifier(classifier, fine))
+    print(
+        f"classification alone, {height:,} rows: stride 64 {coarse:.2f} s, dense at 16"
+        f" {dense:.2f} s, ratio {dense / coarse:.2f}"
+    )
+
+
+def print_agreement(scene_path: Path, model: str) -> None:
+    """Print how many cells of a real scene get the same label from the twin, at stride 16."""
+    classifier = Classifier(find_model(model))
+    metadata = classifier.metadata
+    with open_scene(scene_path) as scene:
+        grid = WindowGrid(scene.ground.height, scene.ground.width, 16)
+        dense = DenseClassifier(classifier, grid)
+        down = grid.windows[0]
+        at_once = dense.rows_at_once
+        strips = [(row, min(row + at_once, down)) for row in range(0, down, at_once)]
+        answers = (
+            one_by_one(Rows.of(scene), classifier, grid)(strips),
+            dense.answer_strips(Rows.of(scene), strips),
+        )
+        averages = [average_over_cells(np.concatenate(list(found)), grid) for found in answers]
+    names = classifier.class_names
+    for title, unsure_below in (
+        ("with unsure", metadata.unsure_below if metadata else None),
+        ("most probable class", None),
+    ):
+        one, other = (label_cells(a, grid, names, unsure_below).labels for a in averages)
+        print(f"{scene_path.name}: {(one == other).mean():.2%} of {one.size:,} cells, {title}")
+
+
+def _real(path: Path) -> np.ndarray:
+    """Return the largest centred part of a scene that has no empty pixel, of even sides."""
+    with open_scene(path) as scene:
+        pixels, has_data = scene.read_rows(0, scene.ground.height)
+    cut = 0
+    while not has_data[cut : len(has_data) - cut, cut : has_data.shape[1] - cut].all():
+        cut += 1
+    return pixels[cut : len(pixels) - cut, cut : pixels.shape[1] - cut]
+
+
+def _texture() -> np.ndarray:
+    dice = np.random.default_rng(0)
+    patches = dice.integers(1, 236, (32, 32, 3)).repeat(16, axis=0).repeat(16, axis=1)
+    return (patches + dice.integers(0, 20, patches.shape)).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The windows of a scene classified many at a time, with the scene twin of a model."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import LifoQueue
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from eurosat.calibration import apply_temperature
+from eurosat.classifier import Classifier
+from eurosat.errors import ModelFileError
+from eurosat.model_file import printable
+from eurosat.probe import OpenModel, open_model
+from eurosat.scene_twin import SceneTwin, make_twin
+from eurosat.scene_windows import (
+    STRIP,
+    WINDOW,
+    Rows,
+    Strip,
+    WindowGrid,
+    classify_tiles,
+    mirrored,
+)
+
+_COLUMNS: Final = 2 * STRIP
+"""The columns of pixels that a twin answers for at once. More would cost memory, fewer time."""
+
+
+class DenseClassifier:
+    """A model and its scene twin, ready for the windows of one grid.
+
+    Windows with empty pixels, in themselves or as far around them as the twin looks, are left to
+    the model itself. So each answer depends on the pixels around its window alone, and not on
+    which windows are answered with it.
+
+    Attributes:
+        twin: The scene twin.
+        rows_at_once: How many rows of windows it answers for at once.
+    """
+
+    def __init__(self, classifier: Classifier, grid: WindowGrid) -> None:
+        """Make the twin.
+
+        Raises:
+            ModelFileError: The model has none.
+            MissingPackageError: LiteRT's description of the format is not installed.
+        """
+        self._classifier = classifier
+        self._grid = grid
+        down, across = grid.windows
+        self.rows_at_once = min(down, STRIP // grid.stride)
+        self._columns_at_once = min(across, _COLUMNS // grid.stride)
+        tile = make_twin(classifier.model_file, 0, 0)
+        if (tile.height, tile.width) != (WINDOW, WINDOW) or grid.stride % tile.step:
+            raise ModelFileError(
+                f"{printable(classifier.model_file.path)} has no scene twin for windows of"
+                f" {WINDOW} pixels every {grid.stride}: map with single windows."
+            )
+        self._margin = -(-tile.reach // tile.step) * tile.step
+        height, width = (
+            (count - 1) * grid.stride + WINDOW + 2 * self._margin
+            for count in (self.rows_at_once, self._columns_at_once)
+        )
+        self.twin: SceneTwin = make_twin(classifier.model_file, height, width)
+        # As in `Classifier`: None stands for a model that is yet to be loaded.
+        self._idle: LifoQueue[OpenModel | None] = LifoQueue()
+        for _ in range(classifier.threads):
+            self._idle.put(None)
+
+    def answer_strips(self, rows: Rows, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
+        """Classify strips of windows, of `rows_at_once` rows at most.
+
+        Yields:
+            float32 of shape [rows, windows across, classes]; NaN for windows that are skipped.
+        """
+        with ThreadPoolExecutor(self._classifier.threads) as executor:
+            for strip in strips:
+                yield self._answer(rows, strip, executor)
+
+    def time_block(self) -> float:
+        """Return about how many seconds a window takes when all threads are at work."""
+        pixels = np.zeros((self.twin.height, self.twin.width, 3), np.uint8)
+        self._run(pixels)  # Loads the model.
+        started = perf_counter()
+        self._run(pixels)
+        windows = self.rows_at_once * self._columns_at_once
+        return (perf_counter() - started) / windows / self._classifier.threads
+
+    def _answer(self, rows: Rows, strip: Strip, executor: ThreadPoolExecutor) -> np.ndarray:
+        grid, margin, stride = self._grid, self._margin, self._grid.stride
+        start, stop = strip
+        across = grid.windows[1]
+        at_once = self._columns_at_once
+        blocks = range(0, across, at_once)
+        width = (len(blocks) * at_once - 1) * stride + WINDOW + 2 * margin
+        columns = mirrored(-margin, width, grid.width)
+        pixels, has_data = rows.take(
+            mirrored(start * stride - margin, self.twin.height, grid.height)
+        )
+        pixels, has_data = pixels[:, columns], has_data[:, columns]
+        is_whole = _are_whole(has_data, WINDOW + 2 * margin, stride)[: stop - start, :across]
+
+        def answer(first: int) -> np.ndarray | None:
+            if not is_whole[:, first : first + at_once].any():
+                return None
+            left = first * stride
+            return self._run(pixels[:, left : left + self.twin.width])
+
+        shape = (stop - start, across, len(self._classifier.class_names))
+        answers = np.full(shape, np.nan, np.float32)
+        for first, found in zip(blocks, executor.map(answer, blocks), strict=True):
+            if found is not None:
+                part = answers[:, first : first + at_once]
+                part[:] = found[: part.shape[0], : part.shape[1]]
+        self._classify_others(answers, ~is_whole, pixels, has_data)
+        return answers
+
+    def _run(self, pixels: np.ndarray) -> np.ndarray:
+        """Run the twin; return calibrated probabilities for the windows of a block."""
+        margin, step = self._margin // self.twin.step, self._grid.stride // self.twin.step
+        with self._borrowed() as model:
+            found = model.run(pixels[np.newaxis])[0]
+        ends = (side - margin for side in found.shape[:2])
+        rows, columns = (slice(margin, end, step) for end in ends)
+        values = found[rows, columns]
+        if not np.isfinite(values).all():
+            raise ModelFileError(
+                f"{printable(self._classifier.model_file.path)} answers with values that are no"
+                " numbers: convert or download it again."
+            )
+        metadata = self._classifier.metadata
+        temperature = metadata.temperature if metadata else None
+        return values if temperature is None else apply_temperature(values, temperature)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[OpenModel]:
+        """Lend a loaded twin to one thread."""
+        model = self._idle.get()
+        try:
+            if model is None:
+                name = printable(self._classifier.model_file.path)
+                model = open_model(self.twin.flatbuffer, name, is_scene=True)
+            yield model
+        finally:
+            self._idle.put(model)
+
+    def _classify_others(
+        self, answers: np.ndarray, chosen: np.ndarray, pixels: np.ndarray, has_data: np.ndarray
+    ) -> None:
+        """Fill in what the model itself says of the chosen windows."""
+        for row, columns in enumerate(map(np.flatnonzero, chosen)):
+            if not len(columns):
+                continue
+            corners = self._margin + columns * self._grid.stride
+            top = self._margin + row * self._grid.stride
+            tiles = np.stack([pixels[top : top + WINDOW, x : x + WINDOW] for x in corners])
+            known = np.stack([has_data[top : top + WINDOW, x : x + WINDOW] for x in corners])
+            answers[row, columns] = classify_tiles(tiles, known, self._classifier)
+
+
+def _are_whole(has_data: np.ndarray, side: int, stride: int) -> np.ndarray:
+    """Tell which squares of `side` pixels, one every `stride`, have no empty pixel."""
+    counts = np.zeros((has_data.shape[0] + 1, has_data.shape[1] + 1), np.int32)
+    counts[1:, 1:] = (~has_data).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
+    empty = counts[side:, side:] - counts[:-side, side:] - counts[side:, :-side]
+    return (empty + counts[:-side, :-side])[::stride, ::stride] == 0

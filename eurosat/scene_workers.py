@@ -1,0 +1,270 @@
+"""Windows of a scene classified by other processes: of this machine, or of a Dask cluster.
+
+A worker opens the scene and the model file itself, and answers strips of windows. What it says of a
+window does not depend on which worker is asked, so a strip that was lost with its worker is asked
+for again, and the map is the same to the last byte.
+"""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from eurosat.classifier import Classifier
+from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, SceneError
+from eurosat.model_file import (
+    printable,
+    read_model_file,
+    shipped_model_names,
+    shipped_model_path,
+)
+from eurosat.scene import Bands, open_scene
+from eurosat.scene_dense import DenseClassifier
+from eurosat.scene_input import InputKind
+from eurosat.scene_windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
+
+SECONDS_TO_CONNECT: Final = 30
+"""How long a scheduler may take to answer, and its first worker to appear."""
+
+_STRIPS_AHEAD: Final = 2
+"""Strips that are handed out for each thread of a worker; their answers wait in memory."""
+
+_RETRIES: Final = 3
+"""How often a strip is asked for again whose worker could not read the scene or write memory."""
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """All that a worker must know of a map.
+
+    Attributes:
+        scene: The absolute path of the scene, which must be the same for all workers.
+        scene_bytes: Its size.
+        bands: Red, green and blue, or None to find them by name.
+        kind: What its values are.
+        offset: What is added to values of 16 bits, or None to find it out.
+        grid: The windows.
+        model: The absolute path of the model file.
+        model_sha256: Its checksum.
+        is_dense: Whether the scene twin answers.
+        version: The version of EuroSAT Edge.
+    """
+
+    scene: str
+    scene_bytes: int
+    bands: Bands | None
+    kind: InputKind
+    offset: int | None
+    grid: WindowGrid
+    model: str
+    model_sha256: str
+    is_dense: bool
+    version: str
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that answer strips.
+
+    Attributes:
+        threads: How many strips they work on at once, all together.
+        answer: Takes a job and its strips, and yields the answers in the order of the strips.
+    """
+
+    threads: int
+    answer: Callable[[SceneJob, list[Strip]], Iterator[np.ndarray]]
+
+    def answer_strips(self, job: SceneJob) -> AnswerStrips:
+        """Return what answers the strips of one job."""
+
+        def answer(strips: list[Strip]) -> Iterator[np.ndarray]:
+            return self.answer(job, strips)
+
+        return answer
+
+
+@contextmanager
+def process_pool(count: int) -> Iterator[Workers]:
+    """Start processes on this machine; they end with the block.
+
+    Args:
+        count: How many, at least 1.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    def answer(job: SceneJob, strips: list[Strip]) -> Iterator[np.ndarray]:
+        def submit(strip: Strip) -> Any:
+            return executor.submit(answer_strip, job, strip)
+
+        try:
+            with closing(_in_order(submit, strips, count * _STRIPS_AHEAD)) as found:
+                yield from found
+        except BrokenProcessPool as error:
+            raise EurosatError(
+                "A process that was at work ended, perhaps for want of memory: the same command"
+                " goes on from there; try fewer `--processes`."
+            ) from error
+
+    # Forked ones would inherit the threads' locks.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as executor:
+        try:
+            yield Workers(count, answer)
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[Workers]:
+    """Connect to a scheduler of Dask; its workers go on running after the block.
+
+    Args:
+        address: Such as "tcp://10.0.0.1:8786".
+
+    Raises:
+        EurosatError: The scheduler does not answer or has no workers.
+        MissingPackageError: The extra `cluster` is not installed.
+    """
+    try:
+        from distributed import Client, Future, KilledWorker
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "A scheduler needs Dask: install it with `pip install 'eurosat-edge[cluster]'`."
+        ) from error
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(
+                Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+            )
+        except (OSError, ValueError, TimeoutError) as error:
+            raise EurosatError(
+                f"No Dask scheduler answers at {printable(address)}: start one with"
+                " `dask scheduler`, and name the address that it prints."
+            ) from error
+        try:
+            client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
+        except TimeoutError as error:
+            raise EurosatError(
+                f"The Dask scheduler at {printable(address)} has no workers: start some with"
+                f" `dask worker {printable(address)}`."
+            ) from error
+        threads = sum(client.nthreads().values())
+
+        def answer(job: SceneJob, strips: list[Strip]) -> Iterator[np.ndarray]:
+            def submit(strip: Strip) -> Future:
+                return client.submit(answer_strip, job, strip, pure=False, retries=_RETRIES)
+
+            try:
+                with closing(_in_order(submit, strips, threads * _STRIPS_AHEAD)) as found:
+                    yield from found
+            except KilledWorker as error:
+                raise EurosatError(
+                    "Several workers ended one after the other with the same strip, perhaps for"
+                    " want of memory: give them more; the same command goes on from there."
+                ) from error
+            except ModuleNotFoundError as error:
+                raise EurosatError(
+                    f"The workers at {printable(address)} lack {error.name}: install"
+                    " 'eurosat-edge[cluster]' for them, in this version."
+                ) from error
+
+        yield Workers(threads, answer)
+
+
+def answer_strip(job: SceneJob, strip: Strip) -> np.ndarray:
+    """Classify a strip of windows: what a worker does.
+
+    Returns:
+        float32 of shape [rows, windows across, classes].
+
+    Raises:
+        SceneError: The scene is missing here, or another one.
+        ModelFileError: The model file is missing here, or another one.
+        EurosatError: This is another version of EuroSAT Edge.
+    """
+    if getattr(_open, "job", None) != job:
+        _close()
+        _open_job(job)
+    return next(_open.answer([strip]))
+
+
+_open = threading.local()
+"""What each thread of a worker has open: neither GDAL's files nor LiteRT's models may be shared."""
+
+
+def _open_job(job: SceneJob) -> None:
+    installed = version("eurosat-edge")
+    if installed != job.version:
+        raise EurosatError(
+            f"A worker has EuroSAT Edge {installed} and not {job.version}: install the same."
+        )
+    path = Path(job.scene)
+    with ExitStack() as stack:
+        scene = stack.enter_context(
+            open_scene(path, bands=job.bands, kind=job.kind, offset=job.offset)
+        )
+        size = (scene.ground.height, scene.ground.width)
+        if path.stat().st_size != job.scene_bytes or size != (job.grid.height, job.grid.width):
+            raise SceneError(
+                f"{printable(path)} is another file for a worker: all must see the same one."
+            )
+        classifier = Classifier(_find_model(job), threads=1)
+        if job.is_dense:
+            dense = DenseClassifier(classifier, job.grid)
+            _open.answer = partial(dense.answer_strips, Rows.of(scene))
+        else:
+            _open.answer = one_by_one(Rows.of(scene), classifier, job.grid)
+        _open.job = job
+        _open.stack = stack.pop_all()
+
+
+def _close() -> None:
+    stack = getattr(_open, "stack", None)
+    _open.job = _open.stack = None
+    if stack is not None:
+        stack.close()
+
+
+def _find_model(job: SceneJob) -> Path:
+    """Return the model file, which may lie elsewhere here if it came with the installation."""
+    places = [Path(job.model), *map(shipped_model_path, shipped_model_names())]
+    for path in places:
+        with suppress(ModelFileError):
+            if read_model_file(path).sha256 == job.model_sha256:
+                return path
+    raise ModelFileError(
+        f"{printable(job.model)} is missing for a worker, or another file: all must see the same"
+        " one."
+    )
+
+
+def _in_order(
+    submit: Callable[[Strip], Any], strips: list[Strip], limit: int
+) -> Iterator[np.ndarray]:
+    """Hand out strips, at most `limit` at a time, and yield their answers in order."""
+    waiting: deque[Any] = deque()
+    try:
+        for strip in strips:
+            waiting.append(submit(strip))
+            if len(waiting) >= limit:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that handed out the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

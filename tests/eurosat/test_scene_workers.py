@@ -1,0 +1,221 @@
+"""Maps made by other processes: the same bytes, and nothing lost when one of them dies."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from eurosat.classifier import Classifier
+from eurosat.errors import EurosatError, ModelFileError, SceneError
+from eurosat.land_map import MapSettings, map_scene
+from eurosat.model_file import shipped_model_path
+from eurosat.scene_input import InputKind
+from eurosat.scene_windows import WindowGrid
+from eurosat.scene_workers import SceneJob, Workers, answer_strip, dask_cluster, process_pool
+
+from .scene_fixtures import small_classifier, texture, write_rgb
+
+Command = Callable[..., CompletedProcess[str]]
+
+MADE_ALIKE = ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png")
+SECONDS = 120.0
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    pixels = texture(2100, 330)
+    pixels[600:700, 100:140] = 0
+    return write_rgb(tmp_path / "scene.tif", pixels)
+
+
+def mapped(scene: Path, folder: Path, workers: Workers | None, **settings: bool) -> Path:
+    classifier = Classifier(shipped_model_path("cnn-int8"), threads=1)
+    map_scene(scene, folder, classifier, MapSettings(stride=32, **settings), workers=workers)
+    return folder
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    for name in MADE_ALIKE:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def job_for(scene: Path) -> SceneJob:
+    model = small_classifier().model_file
+    return SceneJob(
+        scene=str(scene),
+        scene_bytes=scene.stat().st_size,
+        bands=None,
+        kind=InputKind.AUTO,
+        offset=None,
+        grid=WindowGrid(2100, 330, 32),
+        model=str(model.path),
+        model_sha256=model.sha256,
+        is_dense=False,
+        version="0.1.0",
+    )
+
+
+@pytest.mark.slow
+def test_processes_make_the_same_map(tmp_path: Path, scene: Path):
+    with process_pool(2) as workers:
+        for name, is_dense in (("single", False), ("dense", True)):
+            assert_alike(
+                mapped(scene, tmp_path / name, None, is_dense=is_dense),
+                mapped(scene, tmp_path / f"{name}-processes", workers, is_dense=is_dense),
+            )
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_leaves_what_is_done(tmp_path: Path, scene: Path):
+    with process_pool(2) as workers:
+        killed: list[int] = []
+
+        def kill_one(done: int, total: int) -> None:
+            if done and not killed:
+                killed.append(_kill_a_child())
+
+        with pytest.raises(EurosatError, match=r"the same command goes on from there; .+\."):
+            map_scene(
+                scene,
+                tmp_path / "map",
+                small_classifier(),
+                MapSettings(stride=32),
+                workers=workers,
+                progress=kill_one,
+            )
+    answers = tmp_path / "map" / "unfinished" / "probabilities.float32"
+    assert answers.stat().st_size > 0
+    whole = mapped(scene, tmp_path / "whole", None)
+    assert_alike(whole, mapped(scene, tmp_path / "map", None))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two workers, each a process of its own: the address, and the workers."""
+    pytest.importorskip("distributed", reason="clusters need the extra cluster")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        log = (tmp_path / f"dask-{len(started)}.log").open("wb")
+        with log:
+            command = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
+            started.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path))
+        return started[-1]
+
+    try:
+        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        address = _address_in(tmp_path / "dask-0.log")
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
+        workers = [start("dask_worker", address, *options) for _ in range(2)]
+        yield address, workers
+    finally:
+        for process in reversed(started):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
+    tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+):
+    from distributed import Client
+
+    address, processes = cluster
+    with Client(address, timeout=SECONDS, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=SECONDS)
+    with dask_cluster(address) as workers:
+        done_at_death: list[int] = []
+
+        def kill_one(done: int, total: int) -> None:
+            if done and not done_at_death:
+                processes[0].send_signal(signal.SIGKILL)
+                processes[0].wait()
+                done_at_death.append(done)
+                assert done < total
+
+        folder = tmp_path / "cluster"
+        map_scene(
+            scene,
+            folder,
+            small_classifier(),
+            MapSettings(stride=32),
+            workers=workers,
+            progress=kill_one,
+        )
+    assert done_at_death
+    assert processes[1].poll() is None
+    assert_alike(mapped(scene, tmp_path / "single", None), folder)
+
+
+def test_a_scheduler_that_is_not_there_is_told(
+    tmp_path: Path, scene: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("distributed", reason="clusters need the extra cluster")
+    monkeypatch.setattr("eurosat.scene_workers.SECONDS_TO_CONNECT", 1)
+    with (
+        pytest.raises(EurosatError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1: .+"),
+        dask_cluster("tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_without_dask_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EurosatError, match=r"eurosat-edge\[cluster\]"), dask_cluster("tcp://a:1"):
+        pass
+
+
+def test_only_one_kind_of_workers_may_be_chosen(tmp_path: Path, scene: Path, command_here: Command):
+    done = command_here(
+        "eurosat-map", scene, "--out", tmp_path / "maps", "--threads", 1, "--processes", 2
+    )
+    assert done.returncode == 2
+    assert "Choose one of --threads, --processes and --scheduler." in done.stderr
+
+
+def test_a_worker_refuses_another_scene_model_or_program(scene: Path):
+    job = job_for(scene)
+    assert answer_strip(job, (0, 1)).shape == (1, 10, 10)
+    for change, error, part in (
+        ({"scene": str(scene.with_name("none.tif"))}, SceneError, "does not exist"),
+        ({"scene_bytes": 5}, SceneError, "is another file for a worker"),
+        ({"model_sha256": "0" * 64}, ModelFileError, "is missing for a worker, or another file"),
+        ({"version": "0.0.1"}, EurosatError, "and not 0.0.1"),
+    ):
+        with pytest.raises(error, match=re.escape(part)):
+            answer_strip(replace(job, **change), (0, 1))
+
+
+def test_a_worker_finds_a_shipped_model_elsewhere(scene: Path):
+    job = job_for(scene)
+    elsewhere = replace(job, model="/another/place/cnn-int8.tflite")
+    assert (answer_strip(elsewhere, (3, 4)) == answer_strip(job, (3, 4))).all()
+
+
+def _kill_a_child() -> int:
+    """Kill one of the processes that a pool started; return its number."""
+    from multiprocessing import active_children
+
+    number = active_children()[0].pid
+    assert number is not None
+    os.kill(number, signal.SIGKILL)
+    return number
+
+
+def _address_in(log: Path) -> str:
+    """Wait for a scheduler to say where it listens."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        found = re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text(encoding="utf-8"))
+        if found:
+            return found[1]
+        time.sleep(0.1)
+    raise AssertionError(log.read_text(encoding="utf-8"))
