@@ -75,12 +75,14 @@ class MapStart:
         grid: Its windows and cells.
         windows_done: How many windows an earlier run classified.
         seconds: About how long the rest takes here.
+        answers: The file to which `classify_windows` adds rows while `progress` is called.
     """
 
     scene: Scene
     grid: WindowGrid
     windows_done: int
     seconds: float
+    answers: Path
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,8 @@ def _make(
         write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
-    seconds = _seconds_per_tile(classifier) * (grid.window_count - done)
-    started(MapStart(scene, grid, done, seconds))
+    seconds = seconds_per_tile(classifier) * (grid.window_count - done)
+    started(MapStart(scene, grid, done, seconds, answers))
 
     probabilities = classify_windows(scene, classifier, grid, answers, progress)
     averages = average_over_cells(probabilities, grid)
@@ -299,7 +301,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _seconds_per_tile(classifier: Classifier) -> float:
+def seconds_per_tile(classifier: Classifier) -> float:
     """Time the model on tiles of random pixels; the time does not depend on what they show."""
     count = _TIMED_TILES_PER_THREAD * classifier.threads
     shape = (count, WINDOW, WINDOW, 3)

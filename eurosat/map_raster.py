@@ -9,8 +9,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
+from eurosat.errors import SceneError
 from eurosat.map_cells import NODATA, CellMap
+from eurosat.model_file import printable
 from eurosat.scene import Scene
+from eurosat.scene_windows import WindowGrid
 
 CLASSES_FILE: Final = "classes.tif"
 CONFIDENCE_FILE: Final = "confidence.tif"
@@ -69,6 +72,49 @@ def write_rasters(
             with_data[first : first + len(starts)] = np.add.reduceat(per_row, starts, axis=0)
     write_text(folder / f"{CLASSES_FILE}.aux.xml", _category_names(cells))
     return with_data
+
+
+def read_cells(folder: Path, grid: WindowGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Read back what `write_rasters` wrote.
+
+    Args:
+        folder: Where the files are.
+        grid: How the cells lie.
+
+    Returns:
+        For each cell the number of its class, `NODATA` where it has no data, as uint8 of shape
+        [cells down, cells across]; and its confidence, 0 to 1, as float32 of the same shape.
+
+    Raises:
+        SceneError: A file is missing, damaged, or of another scene.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    found: list[np.ndarray] = []
+    cell_columns = np.arange(0, grid.width, grid.stride)
+    for name in (CLASSES_FILE, CONFIDENCE_FILE):
+        cells = np.full(grid.cells, NODATA, np.uint8)
+        try:
+            with rasterio.open(folder / name) as file:
+                if file.shape != (grid.height, grid.width):
+                    raise SceneError(f"{printable(folder / name)} is the map of another scene.")
+                for start in range(0, grid.height, _BLOCK):
+                    stop = min(start + _BLOCK, grid.height)
+                    pixels = file.read(1, window=((start, stop), (0, grid.width)))
+                    # All pixels of a cell are the same, but for those without data: the largest.
+                    rows = np.minimum.reduceat(pixels, np.arange(0, stop - start, grid.stride))
+                    first = start // grid.stride
+                    cells[first : first + len(rows)] = np.minimum.reduceat(
+                        rows, cell_columns, axis=1
+                    )
+        except RasterioError as error:
+            raise SceneError(
+                f"{printable(folder / name)} is missing or damaged: map the scene again."
+            ) from error
+        found.append(cells)
+    labels, percent = found
+    return labels, np.where(labels == NODATA, 0, percent / np.float32(100)).astype(np.float32)
 
 
 @contextmanager

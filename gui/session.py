@@ -13,6 +13,7 @@ from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
+from eurosat.scene import is_scene
 
 from .classification import ClassificationThread
 from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha
@@ -44,6 +45,7 @@ class Session(QObject):
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
         model_changed: Signal: `classifier` is another one.
+        scenes_found: Signal with a list of paths that were to be opened and are scenes.
         explained: Signal with an image and its heat map as a picture, null if no place matters.
         refused: Signal with a sentence on what could not be done.
         failed: Signal with an exception that is a mistake of ours.
@@ -59,6 +61,7 @@ class Session(QObject):
     removed = Signal()
     progressed = Signal()
     model_changed = Signal()
+    scenes_found = Signal(list)
     explained = Signal(object, QImage)
     refused = Signal(str)
     failed = Signal(object)
@@ -137,13 +140,21 @@ class Session(QObject):
         self.start(self._loading)
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open files, and folders with all the images in them."""
+        """Open files, and folders with all the images in them; scenes are only told of."""
 
         def search(task: Task) -> int:
             found: list[Path] = []
             count = 0
             told = perf_counter()
-            for path in find_images([path.absolute() for path in paths]):
+            named: list[Path] = []
+            scenes: list[Path] = []
+            for path in paths:
+                (scenes if is_scene(path) else named).append(path.absolute())
+                if task.is_cancelled:
+                    return count
+            if scenes:
+                self.scenes_found.emit(scenes)
+            for path in find_images(named):
                 if task.is_cancelled:
                     return count
                 found.append(path)
@@ -154,8 +165,8 @@ class Session(QObject):
                     task.report(found)
                     found, told = [], perf_counter()
             task.report(found)
-            if not count:
-                names = ", ".join(str(path) for path in paths)
+            if named and not count:
+                names = ", ".join(str(path) for path in named)
                 raise ImageError(f"There are no images in {names}.")
             return count
 
