@@ -57,21 +57,22 @@ class Legend(QTableWidget):
         header.setSectionsClickable(False)
         header.setHighlightSections(False)
         self.set_assumed(is_assumed=False)
-        digits = ("1,000,000.0 ha", "100.0%", self.tr("Confidence"))
-        for column, widest in zip((_HECTARES, _SHARE, _CONFIDENCE), digits, strict=True):
-            self.setColumnWidth(column, self.fontMetrics().horizontalAdvance(widest) + 14)
         self.itemChanged.connect(self._on_item_changed)
         self.show_areas((), set())
 
     def set_assumed(self, *, is_assumed: bool) -> None:
         """Say in the heading whether the size of a pixel is a guess."""
-        area = self.tr("Area if 10 m") if is_assumed else self.tr("Area")
+        area = self.tr("Area, ha, if 10 m") if is_assumed else self.tr("Area, ha")
         titles = [self.tr("Class"), area, self.tr("Share"), self.tr("Confidence")]
         for column, title in enumerate(titles):
             item = QTableWidgetItem(title)
             side = Qt.AlignmentFlag.AlignLeft if column == _CLASS else Qt.AlignmentFlag.AlignRight
             item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
             self.setHorizontalHeaderItem(column, item)
+        for column, widest in ((_HECTARES, "1,000,000.0"), (_SHARE, "100.0%"), (_CONFIDENCE, "")):
+            texts = (titles[column], widest)
+            width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
+            self.setColumnWidth(column, width + 14)
 
     def show_areas(self, areas: tuple[Area, ...], hidden: set[int]) -> None:
         """Show what each class covers; classes of no area stay, without numbers."""
@@ -87,7 +88,7 @@ class Legend(QTableWidget):
             if area.pixels:
                 share = "" if area.share is None else f"{area.share:.1%}"
                 confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
-                texts = (f"{area.hectares:,.1f} ha", share, confidence)
+                texts = (f"{area.hectares:,.1f}", share, confidence)
             for column, text in enumerate(texts, _HECTARES):
                 self.item(row, column).setText(text)
             title = self.item(row, _CLASS)
@@ -99,7 +100,9 @@ class Legend(QTableWidget):
 
     def _make_row(self, row: int, area: Area) -> None:
         cover = _cover_of(area, row)
-        title = QTableWidgetItem(QIcon(swatch(cover)), title_of(cover))
+        title = QTableWidgetItem(title_of(cover))
+        if area.name != _NODATA:
+            title.setIcon(QIcon(swatch(cover)))
         title.setData(Qt.ItemDataRole.UserRole, area.name)
         title.setToolTip(description_of(cover) or title_of(cover))
         flags = Qt.ItemFlag.ItemIsEnabled

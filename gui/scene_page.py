@@ -150,7 +150,7 @@ class ScenePage(QWidget):
             east = self.tr("E") if longitude >= 0 else self.tr("W")
             texts.append(f"{abs(latitude):.5f}° {north}, {abs(longitude):.5f}° {east}")
         if facts is not None and facts.crs_name:
-            texts.append(f"{facts.crs_name} {found.x:,.0f}, {found.y:,.0f}")
+            texts.append(f"{facts.crs_name} {found.x:.0f}, {found.y:.0f}")
         texts.append(
             self.tr("column {column:,}, row {row:,}").format(column=found.column, row=found.row)
         )

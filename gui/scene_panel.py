@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSlider,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +31,7 @@ from .scene_work import SceneWork, Stage
 from .time_texts import duration, time_left
 
 _HEADLINE_SCALE: Final = 1.5
+_AS_THE_MODEL_ASKS: Final = -1
 
 
 class ScenePanel(QScrollArea):
@@ -108,7 +110,13 @@ class ScenePanel(QScrollArea):
         self._show_plan(work)
         is_running = stage in (Stage.MAPPING, Stage.WRITING)
         is_settled = not is_running and stage is not Stage.PREVIEWING
-        for choice in (self._kind, self._bands, self._stride, self._choose_folder):
+        for choice in (
+            self._kind,
+            self._bands,
+            self._stride,
+            self._unsure,
+            self._choose_folder,
+        ):
             choice.setEnabled(is_settled)
         self._folder.setText(str(work.maps))
         self._folder.setToolTip(str(work.maps))
@@ -157,13 +165,23 @@ class ScenePanel(QScrollArea):
         folder = QHBoxLayout()
         folder.addWidget(self._folder, 1)
         folder.addWidget(self._choose_folder)
-        self._plan = _label(parent)
+        self._unsure = QSpinBox(parent)
+        self._unsure.setRange(_AS_THE_MODEL_ASKS, 100)
+        self._unsure.setSuffix(" %")
+        self._unsure.setSpecialValueText(self.tr("as the model asks"))
+        self._unsure.setKeyboardTracking(False)
+        self._unsure.setToolTip(
+            self.tr("The confidence below which a label is unsure; 0 % gives every place a class")
+        )
+        self._unsure.valueChanged.connect(self._choose)
+        self._plan = QLabel(parent)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Values"), self._kind)
         form.addRow(self.tr("Bands"), self._bands)
         form.addRow(self.tr("Labels"), self._stride)
         form.addRow("", self._plan)
+        form.addRow(self.tr("Unsure below"), self._unsure)
         form.addRow(self.tr("Maps in"), folder)
         return form
 
@@ -217,11 +235,13 @@ class ScenePanel(QScrollArea):
         if bands is None and self._bands.text().strip():
             self._show_settings(self._settings)
             return
+        unsure = self._unsure.value()
         chosen = replace(
             self._settings,
             kind=self._kind.currentData(),
             stride=self._stride.currentData(),
             bands=bands,
+            unsure_below=None if unsure == _AS_THE_MODEL_ASKS else unsure / 100,
         )
         if chosen != self._settings:
             self.settings_chosen.emit(chosen)
@@ -230,6 +250,10 @@ class ScenePanel(QScrollArea):
         self._settings = settings
         self._kind.setCurrentIndex(self._kind.findData(settings.kind))
         self._stride.setCurrentIndex(self._stride.findData(settings.stride))
+        self._unsure.blockSignals(True)
+        below = settings.unsure_below
+        self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
+        self._unsure.blockSignals(False)
         if not self._bands.hasFocus():
             self._bands.setText(",".join(map(str, settings.bands or ())))
 
@@ -276,6 +300,8 @@ class ScenePanel(QScrollArea):
                 text += f", {time_left(work.seconds_left)}"
         elif work.finished is not None:
             text = self.tr("The map is in {path}.").format(path=work.finished.folder)
+            if work.finished.was_there:
+                text = self.tr("Mapped before: {text}").format(text=text)
         elif work.so_far is not None:
             text = self.tr("A preview; no file was written.")
         self._state.setText(text)

@@ -36,7 +36,7 @@ Tile = tuple[int, int, int]
 @dataclass(frozen=True, eq=False)
 class _Preview:
     classifier: Classifier
-    stride: int
+    settings: MapSettings
     window: tuple[int, int, int, int]
 
 
@@ -85,11 +85,11 @@ class SceneReader(QThread):
             self._changed.notify()
 
     def want_preview(
-        self, classifier: Classifier, stride: int, window: tuple[int, int, int, int]
+        self, classifier: Classifier, settings: MapSettings, window: tuple[int, int, int, int]
     ) -> None:
         """Ask for a preview, see `preview_map`; it goes before tiles."""
         with self._changed:
-            self._preview = _Preview(classifier, stride, window)
+            self._preview = _Preview(classifier, settings, window)
             self._changed.notify()
 
     def stop(self) -> None:
@@ -174,7 +174,7 @@ def _tile_of(scene: Scene, tile: Tile) -> QImage:
 def _previewed(scene: Scene, preview: _Preview) -> MapSoFar:
     with tempfile.TemporaryDirectory() as folder:
         answers = Path(folder) / "answers"
-        return preview_map(scene, preview.classifier, preview.stride, preview.window, answers)
+        return preview_map(scene, preview.classifier, preview.settings, preview.window, answers)
 
 
 def _picture(pixels: np.ndarray, has_data: np.ndarray) -> QImage:

@@ -135,7 +135,8 @@ class SceneSession(QObject):
         if work is None or (work.is_busy and work.stage is not Stage.OPENING):
             return
         old, work.settings = work.settings, settings
-        if replace(old, stride=settings.stride) != settings or work.facts is None:
+        same = replace(old, stride=settings.stride, unsure_below=settings.unsure_below)
+        if same != settings or work.facts is None:  # The scene is read in another way.
             self._open()
         elif old != settings:
             work.begin(Stage.READY)
@@ -170,7 +171,7 @@ class SceneSession(QObject):
         self.map_changed.emit()
         self.changed.emit()
         window = preview_window(work.grid, (seen.top(), seen.bottom(), seen.left(), seen.right()))
-        self._reader.want_preview(classifier, work.settings.stride, window)
+        self._reader.want_preview(classifier, work.settings, window)
 
     def map(self) -> None:
         """Map the whole scene, or go on where an earlier run of the same map was stopped."""
@@ -188,7 +189,7 @@ class SceneSession(QObject):
 
             def started(start: MapStart) -> None:
                 nonlocal growing
-                growing = GrowingMap(start, classifier)
+                growing = GrowingMap(start, classifier, settings)
                 task.report(_Started(folder, start.windows_done, start.seconds))
 
             def progress(done: int, total: int) -> None:
@@ -331,7 +332,6 @@ class SceneSession(QObject):
             work.stage, work.finished, work.so_far = Stage.FINISHED, news.made, news.so_far
             self._mapping = None
             self.map_changed.emit()
-            self.told.emit(self.tr("The map is in {path}.").format(path=news.made.folder))
         self.changed.emit()
 
     def _on_ended(self, task: Task) -> None:

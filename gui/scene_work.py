@@ -245,16 +245,17 @@ def map_folder(scene: Path, maps: Path) -> Path:
 class GrowingMap:
     """The cells of a map while its windows are classified."""
 
-    def __init__(self, start: MapStart, classifier: Classifier) -> None:
+    def __init__(self, start: MapStart, classifier: Classifier, settings: MapSettings) -> None:
         """Begin with none.
 
         Args:
             start: What is known of the run.
             classifier: The model.
+            settings: What the user chose.
         """
         self._start = start
         self._names = classifier.class_names
-        self._unsure_below = _unsure_below(classifier)
+        self._unsure_below = _unsure_below(classifier, settings)
         self._rows = 0
         self._cells = _empty_cells(start.grid, self._names)
 
@@ -287,7 +288,7 @@ class GrowingMap:
 def preview_map(
     scene: Scene,
     classifier: Classifier,
-    stride: int,
+    settings: MapSettings,
     window: tuple[int, int, int, int],
     answers: Path,
 ) -> MapSoFar:
@@ -296,7 +297,7 @@ def preview_map(
     Args:
         scene: The scene.
         classifier: The model.
-        stride: Pixels from a window to the next.
+        settings: What the user chose.
         window: The part: its first row of cells, the one after the last, and likewise columns.
         answers: A file for what the model says, not yet there.
 
@@ -304,6 +305,7 @@ def preview_map(
         SceneError: The file is damaged.
         ModelFileError: The model fails.
     """
+    stride = settings.stride
     grid = WindowGrid(scene.ground.height, scene.ground.width, stride)
     top, bottom, left, right = window
     reach = WINDOW // stride
@@ -322,7 +324,7 @@ def preview_map(
         first,
         (slice(top, bottom), slice(left, right)),
         classifier.class_names,
-        _unsure_below(classifier),
+        _unsure_below(classifier, settings),
     )
     return _measured(scene, cells)
 
@@ -366,8 +368,10 @@ def finished_map(scene_grid: WindowGrid, classifier: Classifier, made: LandMap) 
     return MapSoFar(CellMap(scene_grid, empty.classes, labels, confidence), made.areas)
 
 
-def _unsure_below(classifier: Classifier) -> float | None:
-    return classifier.metadata.unsure_below if classifier.metadata else None
+def _unsure_below(classifier: Classifier, settings: MapSettings) -> float | None:
+    if settings.unsure_below is not None or classifier.metadata is None:
+        return settings.unsure_below
+    return classifier.metadata.unsure_below
 
 
 def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:
