@@ -74,47 +74,50 @@ def write_rasters(
     return with_data
 
 
-def read_cells(folder: Path, grid: WindowGrid) -> tuple[np.ndarray, np.ndarray]:
+def read_cells(folder: Path, stride: int) -> tuple[WindowGrid, np.ndarray, np.ndarray]:
     """Read back what `write_rasters` wrote.
 
     Args:
         folder: Where the files are.
-        grid: How the cells lie.
+        stride: The side of a cell in pixels.
 
     Returns:
-        For each cell the number of its class, `NODATA` where it has no data, as uint8 of shape
-        [cells down, cells across]; and its confidence, 0 to 1, as float32 of the same shape.
+        How the cells lie; for each cell the number of its class, `NODATA` where it has no data, as
+        uint8 of shape [cells down, cells across]; and its confidence, 0 to 1, as float32 of the
+        same shape.
 
     Raises:
-        SceneError: A file is missing, damaged, or of another scene.
+        SceneError: A file is missing or damaged.
     """
     import rasterio
     from rasterio.errors import RasterioError
 
-    found: list[np.ndarray] = []
-    cell_columns = np.arange(0, grid.width, grid.stride)
+    found: list[tuple[WindowGrid, np.ndarray]] = []
     for name in (CLASSES_FILE, CONFIDENCE_FILE):
-        cells = np.full(grid.cells, NODATA, np.uint8)
         try:
             with rasterio.open(folder / name) as file:
-                if file.shape != (grid.height, grid.width):
-                    raise SceneError(f"{printable(folder / name)} is the map of another scene.")
-                for start in range(0, grid.height, _BLOCK):
-                    stop = min(start + _BLOCK, grid.height)
-                    pixels = file.read(1, window=((start, stop), (0, grid.width)))
-                    # All pixels of a cell are the same, but for those without data: the largest.
-                    rows = np.minimum.reduceat(pixels, np.arange(0, stop - start, grid.stride))
-                    first = start // grid.stride
-                    cells[first : first + len(rows)] = np.minimum.reduceat(
-                        rows, cell_columns, axis=1
-                    )
+                found.append(_cells_in(file, stride))
         except RasterioError as error:
             raise SceneError(
                 f"{printable(folder / name)} is missing or damaged: map the scene again."
             ) from error
-        found.append(cells)
-    labels, percent = found
-    return labels, np.where(labels == NODATA, 0, percent / np.float32(100)).astype(np.float32)
+    (grid, labels), (_, percent) = found
+    return grid, labels, np.where(labels == NODATA, 0, percent / np.float32(100))
+
+
+def _cells_in(file: Any, stride: int) -> tuple[WindowGrid, np.ndarray]:
+    """Return the value of each cell, `NODATA` if none of its pixels has another."""
+    grid = WindowGrid(file.height, file.width, stride)
+    cells = np.full(grid.cells, NODATA, np.uint8)
+    for start in range(0, grid.height, _BLOCK):
+        stop = min(start + _BLOCK, grid.height)
+        pixels = file.read(1, window=((start, stop), (0, grid.width)))
+        # All pixels of a cell with data are the same, and less than NODATA.
+        rows = np.minimum.reduceat(pixels, np.arange(0, stop - start, stride))
+        columns = np.arange(0, grid.width, stride)
+        first = start // stride
+        cells[first : first + len(rows)] = np.minimum.reduceat(rows, columns, axis=1)
+    return grid, cells
 
 
 @contextmanager

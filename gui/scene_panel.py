@@ -238,7 +238,7 @@ class ScenePanel(QScrollArea):
         unsure = self._unsure.value()
         chosen = replace(
             self._settings,
-            kind=self._kind.currentData(),
+            kind=InputKind(self._kind.currentData()),  # Qt keeps a plain text.
             stride=self._stride.currentData(),
             bands=bands,
             unsure_below=None if unsure == _AS_THE_MODEL_ASKS else unsure / 100,

@@ -1,55 +1,28 @@
 """What works on a scene: the reading thread and the runs of the map, joined by signals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Final
 
 from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError
-from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene, seconds_per_tile
+from eurosat.land_map import MapSettings, seconds_per_tile
 
+from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile
 from .scene_work import (
-    GrowingMap,
     MapSoFar,
     SceneFacts,
     SceneWork,
     Stage,
-    finished_map,
-    map_folder,
     preview_window,
     usual_maps_folder,
 )
 from .session import Session
 from .tasks import Task
 from .workspace import Pace
-
-_SECONDS_BETWEEN: Final = 0.2
-"""How often the map on screen grows; less often, if it takes long to draw."""
-
-
-@dataclass(frozen=True)
-class _Started:
-    folder: Path
-    windows_done: int
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Grown:
-    windows_done: int
-    so_far: MapSoFar
-    is_all: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Finished:
-    made: LandMap
-    so_far: MapSoFar
 
 
 class SceneSession(QObject):
@@ -179,31 +152,12 @@ class SceneSession(QObject):
         if not self.can_map or work is None or work.grid is None:
             return
         assert classifier is not None
-        path, maps, settings, grid = work.path, work.maps, work.settings, work.grid
+        model = classifier.model_file.path
+        order = MapOrder(work.path, work.maps, model, classifier.threads, work.settings)
         work.begin(Stage.MAPPING)
 
-        def run(task: Task) -> _Finished:
-            folder = map_folder(path, maps)
-            growing: GrowingMap | None = None
-            told, pause = 0.0, 0.0
-
-            def started(start: MapStart) -> None:
-                nonlocal growing
-                growing = GrowingMap(start, classifier, settings)
-                task.report(_Started(folder, start.windows_done, start.seconds))
-
-            def progress(done: int, total: int) -> None:
-                nonlocal told, pause
-                if task.is_cancelled:
-                    raise EurosatError("The map was stopped; what is done is kept.")
-                now = perf_counter()
-                if growing is not None and (done == total or now - told > pause):
-                    task.report(_Grown(done, growing.take(done), is_all=done == total))
-                    told = perf_counter()
-                    pause = max(_SECONDS_BETWEEN, 10 * (told - now))
-
-            made = map_scene(path, folder, classifier, settings, started=started, progress=progress)
-            return _Finished(made, finished_map(grid, classifier, made))
+        def run(task: Task) -> MapFinished:
+            return run_map(order, task.report, lambda: task.is_cancelled)
 
         task = Task(run, self._session)
         self._mapping = task
@@ -216,7 +170,10 @@ class SceneSession(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """Stop the run of the map; what is done is kept, and `map` goes on from there."""
+        """Stop the run of the map; what is done is kept, and `map` goes on from there.
+
+        Nothing happens while the files are written.
+        """
         task, work = self._mapping, self.work
         if task is None or work is None or work.stage is not Stage.MAPPING:
             return
@@ -318,17 +275,17 @@ class SceneSession(QObject):
         if task is not self._mapping or work is None:
             return
         now = perf_counter()
-        if isinstance(news, _Started):
+        if isinstance(news, MapStarted):
             work.windows_done = news.windows_done
             work.pace = Pace(now, now)
-        elif isinstance(news, _Grown):
+        elif isinstance(news, MapGrown):
             if work.pace is not None:
                 work.pace.advance(news.windows_done - work.windows_done, now)
             work.windows_done, work.so_far = news.windows_done, news.so_far
             if news.is_all:
                 work.stage = Stage.WRITING
             self.map_changed.emit()
-        elif isinstance(news, _Finished):
+        elif isinstance(news, MapFinished):
             work.stage, work.finished, work.so_far = Stage.FINISHED, news.made, news.so_far
             self._mapping = None
             self.map_changed.emit()

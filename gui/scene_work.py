@@ -12,6 +12,7 @@ from eurosat.classifier import Classifier
 from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene
 from eurosat.map_areas import Area, measure_areas
 from eurosat.map_cells import NODATA, CellMap, MapClass, label_cells
+from eurosat.map_raster import read_cells
 from eurosat.scene import Scene
 from eurosat.scene_ground import longitudes_latitudes
 from eurosat.scene_windows import WINDOW, WindowGrid, average_over_cells, classify_windows
@@ -355,17 +356,15 @@ def preview_window(
     return top, bottom, left, right
 
 
-def finished_map(scene_grid: WindowGrid, classifier: Classifier, made: LandMap) -> MapSoFar:
+def finished_map(classifier: Classifier, settings: MapSettings, made: LandMap) -> MapSoFar:
     """Return a finished map as it stands in its files.
 
     Raises:
         SceneError: They are damaged.
     """
-    from eurosat.map_raster import read_cells
-
-    empty = _empty_cells(scene_grid, classifier.class_names)
-    labels, confidence = read_cells(made.folder, scene_grid)
-    return MapSoFar(CellMap(scene_grid, empty.classes, labels, confidence), made.areas)
+    grid, labels, confidence = read_cells(made.folder, settings.stride)
+    classes = _empty_cells(grid, classifier.class_names).classes
+    return MapSoFar(CellMap(grid, classes, labels, confidence), made.areas)
 
 
 def _unsure_below(classifier: Classifier, settings: MapSettings) -> float | None:

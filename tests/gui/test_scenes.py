@@ -1,23 +1,21 @@
 """Scenes in the app: seen, previewed, mapped, stopped, gone on with, and what can go wrong."""
 
 import csv
-import threading
-from collections.abc import Callable, Iterator
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
-from threading import Semaphore
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QPointF, Qt, QUrl
 from PySide6.QtGui import QColor, QDesktopServices, QImage
 from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from eurosat.classifier import Classifier
+from eurosat import scene as scene_module
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.scene_work import Stage
 from eurosat.gui.settings import Settings
-from eurosat.land_map import MapSettings
 from eurosat.map_cells import NODATA
 from eurosat.model_file import shipped_model_path
 from eurosat.scene import open_scene
@@ -30,7 +28,7 @@ from ..eurosat.scene_fixtures import (
     texture,
     write_rgb,
 )
-from .conftest import Dialogs, User, assert_one_sentence, urls_of
+from .conftest import PATIENCE_MS, Dialogs, User, assert_one_sentence, urls_of
 
 SPAIN = "spain_utm10m_eurosat_scaling.tif"
 FILES = {
@@ -48,6 +46,9 @@ FILES = {
 class SceneUser(User):
     """Somebody who looks at a scene."""
 
+    def waits_for(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition, timeout=4 * PATIENCE_MS)
+
     def sees(self, path: Path) -> None:
         """Open a scene and wait until it is seen."""
         self.window.open_paths([path])
@@ -56,20 +57,29 @@ class SceneUser(User):
     def waits_until_seen(self, path: Path) -> None:
         scenes, view = self.window.scenes, self.window.scene_page.view
         self.waits_for(
-            lambda: scenes.work is not None
-            and scenes.work.path == path
-            and scenes.work.facts is not None
-            and not view.quick_look.isNull()
-            and scenes.can_map
-            and scenes.work.seconds_each is not None
+            lambda: (
+                scenes.work is not None
+                and scenes.work.path == path
+                and scenes.work.facts is not None
+                and not view.quick_look.isNull()
+                and scenes.can_map
+                and scenes.work.seconds_each is not None
+            )
         )
 
     def maps(self) -> Path:
         """Map the scene and return the folder of the map."""
         self.clicks("Map the scene")
-        self.waits_for(lambda: self.work.stage is Stage.FINISHED)
+        self.waits_for(lambda: self.work.stage is Stage.FINISHED or bool(self.refusal()))
+        assert self.refusal() == ""
         assert self.work.finished is not None
         return self.work.finished.folder
+
+    def starts_a_long_map(self) -> None:
+        """Begin to map a scene of 416 x 521 pixels in 2,668 windows, and wait until it grows."""
+        self.chooses_in(QComboBox, "every 8 pixels")
+        self.clicks("Map the scene")
+        self.waits_for(lambda: self.work.windows_done > 46)
 
     def previews(self) -> None:
         self.clicks("Preview")
@@ -138,43 +148,6 @@ def spain(tmp_path: Path) -> Path:
     return path
 
 
-class Rows:
-    """Lets so many rows of windows be classified; the next one waits.
-
-    Attributes:
-        count: How many were begun.
-    """
-
-    def __init__(self) -> None:
-        self._permits = Semaphore(0)
-        self.count = 0
-
-    def let_through(self, count: int) -> None:
-        self._permits.release(count)
-
-    def open(self) -> None:
-        self.let_through(1_000_000)
-
-
-@pytest.fixture
-def rows(user: SceneUser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rows]:
-    """A closed gate for rows of windows; it opens before the window closes."""
-    del user
-    gate = Rows()
-    classify = Classifier.classify_batch
-
-    def wait_and_classify(classifier: Classifier, tiles: np.ndarray) -> np.ndarray:
-        # The first ten or so are timed before the work begins; rows have data of the scene.
-        if threading.current_thread() is not threading.main_thread() and len(tiles) < 8:
-            gate._permits.acquire()  # pyright: ignore[reportPrivateUsage]
-            gate.count += 1
-        return classify(classifier, tiles)
-
-    monkeypatch.setattr(Classifier, "classify_batch", wait_and_classify)
-    yield gate
-    gate.open()
-
-
 def areas_in(folder: Path) -> dict[str, dict[str, str]]:
     with (folder / "areas.csv").open(newline="", encoding="utf-8") as file:
         return {row["title"]: row for row in csv.DictReader(file)}
@@ -223,9 +196,7 @@ def test_scenes_come_by_drop_by_dialog_and_by_command_line(
     other.waits_until_seen(spain)
 
 
-def test_tiles_and_a_scene_are_open_at_the_same_time(
-    user: SceneUser, spain: Path, few_tiles: Path
-):
+def test_tiles_and_a_scene_are_open_at_the_same_time(user: SceneUser, spain: Path, few_tiles: Path):
     user.opens(few_tiles)
     user.sees(spain)
     assert not user.window.table.isVisible()
@@ -333,45 +304,55 @@ def test_a_map_of_yesterday_is_found_again(user: SceneUser, spain: Path):
     assert "Mapped before" in user.panel()
 
 
-def test_the_map_grows_stops_and_goes_on_where_it_was(
-    user: SceneUser, rows: Rows, spain: Path, tmp_path: Path
-):
+def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Path, tmp_path: Path):
     user.sees(spain)
-    user.clicks("Map the scene")
-    rows.let_through(3)
-    user.waits_for(lambda: user.work.windows_done == 21)
-    user.waits_for(lambda: user.work.so_far is not None)
-    assert (user.labels()[:3] != NODATA).any()
-    assert (user.labels()[3:] == NODATA).all()
-    assert "21 of 63 windows" in user.panel()
+    user.starts_a_long_map()
+    assert user.work.stage is Stage.MAPPING
+    done = user.work.windows_done
+    row = done // user.work.grid.windows[1]
+    labels = user.labels()
+    assert (labels[:row] != NODATA).any()
+    assert (labels[row:] == NODATA).all()
+    assert f"{done:,} of 2,668 windows" in user.panel()
     assert sum(float(row[0].replace(",", "") or 0) for row in user.legend().values()) > 0
-    assert user.window.scene_page.view.overlay.pixelColor(3, 1).alpha() == 255
-    assert user.window.scene_page.view.overlay.pixelColor(3, 5).alpha() == 0
+    overlay = user.window.scene_page.view.overlay
+    assert [overlay.pixelColor(30, y).alpha() for y in (row - 1, row)] == [255, 0]
     user.presses(Qt.Key.Key_Escape)
-    assert "Stopped after 21 of 63 windows" in user.panel()
-    rows.let_through(1)  # The row that was under way when it was stopped.
+    assert "they are kept" in user.panel()
     user.waits_for(lambda: user.button("Go on with the map").isEnabled())
-    assert (user.labels()[:3] != NODATA).any(), "what was done stays on screen"
-    done = rows.count
-    rows.open()
+    assert (user.labels()[:row] != NODATA).any(), "what was done stays on screen"
     user.clicks("Go on with the map")
+    user.waits_for(lambda: user.work.windows_done > 0)
+    assert user.work.windows_done >= done
     user.waits_for(lambda: user.work.stage is Stage.FINISHED)
-    assert rows.count - done < 7
-    expected = make_map(spain, tmp_path / "expected", stride=64)
+    expected = make_map(spain, tmp_path / "expected", stride=8)
     folder = spain.parent / "maps" / spain.stem
     assert (folder / "classes.tif").read_bytes() == (expected / "classes.tif").read_bytes()
 
 
-def test_closing_the_window_keeps_what_is_done(user: SceneUser, rows: Rows, spain: Path):
+def test_closing_the_window_keeps_what_is_done(user: SceneUser, spain: Path):
     user.sees(spain)
-    user.clicks("Map the scene")
-    rows.let_through(2)
-    user.waits_for(lambda: user.work.windows_done == 14)
-    rows.let_through(1)
+    user.starts_a_long_map()
+    done = user.work.windows_done
     user.window.close()
-    unfinished = spain.parent / "maps" / spain.stem / "unfinished"
-    (answers,) = unfinished.glob("*.float32")
-    assert answers.stat().st_size >= 14 * 10 * 4
+    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
+    assert done * 10 * 4 <= answers.stat().st_size < 2668 * 10 * 4
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_ended_is_told_in_one_sentence_and_the_map_goes_on(
+    user: SceneUser, spain: Path
+):
+    user.sees(spain)
+    user.starts_a_long_map()
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    user.waits_for(lambda: bool(user.refusal()))
+    assert user.refusal().startswith("The map broke off, as its process was ended")
+    assert user.error_boxes() == []
+    user.waits_for(lambda: user.button("Go on with the map").isEnabled())
+    user.clicks("Go on with the map")
+    user.waits_for(lambda: user.work.stage is Stage.FINISHED)
 
 
 @pytest.mark.parametrize("stride", [64, 16])
@@ -418,17 +399,15 @@ def test_without_a_threshold_every_place_gets_a_class(user: SceneUser, spain: Pa
     assert shown == {"Unsure", "No data"}
 
 
-def test_another_model_stops_the_map_in_one_sentence(user: SceneUser, rows: Rows, spain: Path):
+def test_another_model_stops_the_map_in_one_sentence(user: SceneUser, spain: Path):
     user.sees(spain)
-    user.clicks("Map the scene")
-    rows.let_through(2)
-    user.waits_for(lambda: user.work.windows_done == 14)
+    user.starts_a_long_map()
     user.window.session.load_model(shipped_model_path("mobilenet-int8"))
     user.waits_for(lambda: user.work.stage is Stage.READY)
     assert user.message() == "The map was stopped, as another model answers now."
     assert user.work.so_far is None
     assert user.window.scene_page.view.overlay.isNull()
-    rows.open()
+    user.chooses_in(QComboBox, "every 64 pixels")
     user.waits_for(lambda: user.window.scenes.can_map)
     folder = user.maps()
     assert "MobileNet" in (folder / "report.html").read_text(encoding="utf-8")
@@ -442,20 +421,20 @@ def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, s
     user.sees(spain)
     assert "%" not in user.points_at(200, 300)
     folder = user.maps()
-    with rasterio.open(folder / "classes.tif") as file, rasterio.open(
-        folder / "confidence.tif"
-    ) as percent:
+    with (
+        rasterio.open(folder / "classes.tif") as file,
+        rasterio.open(folder / "confidence.tif") as percent,
+    ):
         label, confidence = file.read(1)[300, 200], percent.read(1)[300, 200]
         title = [entry.title for entry in user.work.so_far.cells.classes][label]
     told = user.points_at(200.5, 300.5)
     assert told.startswith(f"{title} {confidence}%")
     assert "column 200, row 300" in told
-    x, y = 0.0, 0.0
     with rasterio.open(spain) as file:
         place = user.window.scene_page.view.mapToScene(
             user.window.scene_page.view.mapFromScene(QPointF(200.5, 300.5))
         )
-        x, y = file.transform * (place.x(), place.y())
+        x, y = file.transform @ (place.x(), place.y())
         (longitude,), (latitude,) = rasterio.warp.transform(file.crs, "EPSG:4326", [x], [y])
     assert f"EPSG:32630 {x:.0f}, {y:.0f}" in told
     parts = told.split("   ·   ")[1]
@@ -550,7 +529,10 @@ def test_a_scene_that_vanishes_is_told_in_one_sentence(user: SceneUser, spain: P
     assert user.error_boxes() == []
 
 
-def test_a_scene_that_is_cut_short_while_it_is_seen_is_told(user: SceneUser, tmp_path: Path):
+def test_a_scene_that_is_cut_short_while_it_is_seen_is_told(
+    user: SceneUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scene_module, "_CACHE_BYTES", 1 << 20)  # It would hold the whole file.
     path = write_rgb(tmp_path / "large.tif", texture(2600, 3100, seed=4), tiled=True)
     user.sees(path)
     with path.open("r+b") as file:
