@@ -76,7 +76,7 @@ class SceneUser(User):
         return self.work.finished.folder
 
     def starts_a_long_map(self) -> None:
-        """Begin to map a scene of 416 x 521 pixels in 2,668 windows, and wait until it grows."""
+        """Begin to map a scene of 416 x 521 pixels in 2,655 windows, and wait until it grows."""
         self.chooses_in(QComboBox, "every 8 pixels")
         self.clicks("Map the scene")
         self.waits_for(lambda: self.work.windows_done > 46)
@@ -313,7 +313,7 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     labels = user.labels()
     assert (labels[:row] != NODATA).any()
     assert (labels[row:] == NODATA).all()
-    assert f"{done:,} of 2,668 windows" in user.panel()
+    assert f"{done:,} of 2,655 windows" in user.panel()
     assert sum(float(row[0].replace(",", "") or 0) for row in user.legend().values()) > 0
     overlay = user.window.scene_page.view.overlay
     assert [overlay.pixelColor(30, y).alpha() for y in (row - 1, row)] == [255, 0]
@@ -336,7 +336,7 @@ def test_closing_the_window_keeps_what_is_done(user: SceneUser, spain: Path):
     done = user.work.windows_done
     user.window.close()
     (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
-    assert done * 10 * 4 <= answers.stat().st_size < 2668 * 10 * 4
+    assert done * 10 * 4 <= answers.stat().st_size < 2655 * 10 * 4
     assert multiprocessing.active_children() == []
 
 
