@@ -53,7 +53,6 @@ class ScenePage(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.view, 1)
         layout.addWidget(self._read_out)
-        self.panel.setMinimumWidth(64 * self.fontMetrics().averageCharWidth())
         self.columns = QSplitter(self)
         self.columns.addWidget(left)
         self.columns.addWidget(self.panel)

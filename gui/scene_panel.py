@@ -90,6 +90,10 @@ class ScenePanel(QScrollArea):
         layout.addLayout(self._make_map(column))
         layout.addStretch()
         self.setWidget(column)
+        # The longest class name and three numbers, beside a scroll bar.
+        self.setMinimumWidth(
+            70 * self.fontMetrics().averageCharWidth() + self.verticalScrollBar().sizeHint().width()
+        )
 
     def show_work(self, work: SceneWork, *, can_map: bool) -> None:
         """Show how far a scene has come.
@@ -185,7 +189,7 @@ class ScenePanel(QScrollArea):
         form.addRow(self.tr("Maps in"), folder)
         return form
 
-    def _make_buttons(self, parent: QWidget) -> QHBoxLayout:
+    def _make_buttons(self, parent: QWidget) -> QVBoxLayout:
         self._preview = QPushButton(self.tr("Preview"), parent)
         self._preview.setToolTip(self.tr("Map what is on screen, and write nothing (Ctrl+P)"))
         self._preview.clicked.connect(self.preview_wanted)
@@ -199,11 +203,14 @@ class ScenePanel(QScrollArea):
         self._report.clicked.connect(self.report_wanted)
         self._files = QPushButton(self.tr("Open folder"), parent)
         self._files.clicked.connect(self.files_wanted)
-        row = QHBoxLayout()
-        for button in (self._preview, self._map, self._stop, self._report, self._files):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            row.addWidget(button)
-        return row
+        rows = QVBoxLayout()
+        for buttons in ((self._preview, self._map, self._stop), (self._report, self._files)):
+            row = QHBoxLayout()
+            for button in buttons:
+                button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+                row.addWidget(button)
+            rows.addLayout(row)
+        return rows
 
     def _make_map(self, parent: QWidget) -> QVBoxLayout:
         self.legend = Legend(parent)
