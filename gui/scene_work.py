@@ -92,7 +92,8 @@ def facts_of(scene: Scene) -> SceneFacts:
     if ground.crs is not None:
         steps = np.linspace(0, 1, _POINTS_ALONG_A_SIDE)
         columns, rows = np.meshgrid(steps * ground.width, steps * ground.height)
-        xs, ys = grid @ (columns.ravel(), rows.ravel())
+        xs = grid.c + grid.a * columns.ravel()  # Every ground is north up.
+        ys = grid.f + grid.e * rows.ravel()
         degrees = longitudes_latitudes(ground.crs, xs, ys).reshape(2, *columns.shape)
     return SceneFacts(
         ground.height,
@@ -173,7 +174,7 @@ class SceneWork:
     finished: LandMap | None = None
     windows_done: int = 0
     pace: Pace | None = None
-    hidden: set[int] = field(default_factory=set)
+    hidden: set[int] = field(default_factory=set[int])
 
     @property
     def is_busy(self) -> bool:
