@@ -107,9 +107,9 @@ class Scene:
         """
         top, left = self._corner
         window = ((rows[0] + top, rows[1] + top), (columns[0] + left, columns[1] + left))
-        shape = tuple(max(1, round((end - start) / shrink)) for start, end in (rows, columns))
+        height, width = (max(1, round((end - start) / shrink)) for start, end in (rows, columns))
         values, has_data = _read(
-            self._source, self.path, self.bands, self._nodata, window=window, shape=shape
+            self._source, self.path, self.bands, self._nodata, window=window, shape=(height, width)
         )
         return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
 

@@ -90,11 +90,11 @@ class Legend(QTableWidget):
                 confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
                 texts = (f"{area.hectares:,.1f}", share, confidence)
             for column, text in enumerate(texts, _HECTARES):
-                self.item(row, column).setText(text)
-            title = self.item(row, _CLASS)
+                self.model().setData(self.model().index(row, column), text)
             if area.name != _NODATA:
                 shown = Qt.CheckState.Unchecked if row in hidden else Qt.CheckState.Checked
-                title.setCheckState(shown)
+                title = self.model().index(row, _CLASS)
+                self.model().setData(title, shown.value, Qt.ItemDataRole.CheckStateRole)
         self.blockSignals(False)
         self.viewport().update()
 

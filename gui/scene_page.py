@@ -82,9 +82,7 @@ class ScenePage(QWidget):
         panel.report_wanted.connect(self._open_report)
         panel.files_wanted.connect(self._open_files)
         panel.opacity_changed.connect(self._set_opacity)
-        panel.legend.hidden_changed.connect(
-            lambda number, is_hidden: scenes.hide(number, is_hidden=is_hidden)
-        )
+        panel.legend.hidden_changed.connect(scenes.set_hidden)
 
     @property
     def read_out(self) -> str:

@@ -1,6 +1,7 @@
 """What works on a scene: the reading thread and the runs of the map, joined by signals."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -63,6 +64,7 @@ class SceneSession(QObject):
         self._mapping: Task | None = None
         self._running: set[Task] = set()
         self._reader: SceneReader | None = None
+        self._is_closed = False
         session.model_changed.connect(self._on_model_changed)
 
     @property
@@ -79,6 +81,8 @@ class SceneSession(QObject):
 
     def open(self, path: Path) -> None:
         """Open a scene in place of the one before; its run ends, and what is done is kept."""
+        if self._is_closed:
+            return  # It was found when the window was closed already.
         self.stop()
         self._mapping = None
         documents = QStandardPaths.writableLocation(
@@ -99,6 +103,7 @@ class SceneSession(QObject):
 
     def close(self) -> None:
         """End the thread; return when it has ended. The session ends the tasks."""
+        self._is_closed = True
         if self._reader is not None:
             self._reader.stop()
 
@@ -122,7 +127,7 @@ class SceneSession(QObject):
             self.work.maps = folder
             self.changed.emit()
 
-    def hide(self, number: int, *, is_hidden: bool) -> None:
+    def set_hidden(self, number: int, is_hidden: bool) -> None:
         """Show or hide a class of the map."""
         if self.work is not None:
             (self.work.hidden.add if is_hidden else self.work.hidden.discard)(number)
@@ -162,8 +167,8 @@ class SceneSession(QObject):
         task = Task(run, self._session)
         self._mapping = task
         self._running.add(task)
-        task.reported.connect(lambda news: self._on_news(task, news))
-        task.finished.connect(lambda news: self._on_news(task, news))
+        task.reported.connect(partial(self._on_news, task))
+        task.finished.connect(partial(self._on_news, task))
         task.ended.connect(lambda: self._on_ended(task))
         self._session.start(task)
         self.map_changed.emit()

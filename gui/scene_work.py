@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -87,14 +87,17 @@ class SceneFacts:
 
 def facts_of(scene: Scene) -> SceneFacts:
     """Gather what the window needs to know, so that it never has to ask slow libraries."""
-    ground, grid = scene.ground, scene.ground.transform
+    ground: Any = scene.ground  # Rasterio has no annotations.
+    grid = ground.transform
     degrees = None
     if ground.crs is not None:
-        steps = np.linspace(0, 1, _POINTS_ALONG_A_SIDE)
-        columns, rows = np.meshgrid(steps * ground.width, steps * ground.height)
-        xs = grid.c + grid.a * columns.ravel()  # Every ground is north up.
-        ys = grid.f + grid.e * rows.ravel()
-        degrees = longitudes_latitudes(ground.crs, xs, ys).reshape(2, *columns.shape)
+        steps: np.ndarray = np.linspace(0, 1, _POINTS_ALONG_A_SIDE)
+        # Every ground is north up.
+        xs: np.ndarray = grid.c + grid.a * ground.width * steps
+        ys: np.ndarray = grid.f + grid.e * ground.height * steps
+        count = len(steps)
+        degrees = longitudes_latitudes(ground.crs, np.tile(xs, count), np.repeat(ys, count))
+        degrees = degrees.reshape(2, count, count)
     return SceneFacts(
         ground.height,
         ground.width,

@@ -1,6 +1,7 @@
 """What the window works with: the workspace, the model and the threads, joined by signals."""
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Final
@@ -146,15 +147,16 @@ class Session(QObject):
             found: list[Path] = []
             count = 0
             told = perf_counter()
-            named: list[Path] = []
             scenes: list[Path] = []
-            for path in paths:
-                (scenes if is_scene(path) else named).append(path.absolute())
-                if task.is_cancelled:
-                    return count
-            if scenes:
-                self.scenes_found.emit(scenes)
-            for path in find_images(named):
+
+            def others() -> Iterator[Path]:
+                for path in map(Path.absolute, paths):
+                    if is_scene(path):
+                        scenes.append(path)
+                    else:
+                        yield path
+
+            for path in find_images(others()):
                 if task.is_cancelled:
                     return count
                 found.append(path)
@@ -165,8 +167,10 @@ class Session(QObject):
                     task.report(found)
                     found, told = [], perf_counter()
             task.report(found)
-            if named and not count:
-                names = ", ".join(str(path) for path in named)
+            if scenes:
+                self.scenes_found.emit(scenes)
+            elif not count:
+                names = ", ".join(str(path) for path in paths)
                 raise ImageError(f"There are no images in {names}.")
             return count
 
