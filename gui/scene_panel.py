@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -103,7 +103,8 @@ class ScenePanel(QScrollArea):
             can_map: Whether a map or a preview can begin now.
         """
         facts, stage = work.facts, work.stage
-        self._title.setText(work.path.name)
+        self._title.setText(_breakable(work.path.name))
+        self._title.setToolTip(str(work.path))
         self._size.setText(self._size_of(work))
         self._notes.setText("\n".join(f"•  {note}" for note in facts.notes) if facts else "")
         warnings = facts.warnings if facts else (work.refusal,) if work.refusal else ()
@@ -133,6 +134,14 @@ class ScenePanel(QScrollArea):
         self._stop.setVisible(is_running)
         self._stop.setEnabled(stage is Stage.MAPPING)
         self._show_progress(work)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let the wheel scroll the column, not change a choice on its way. Called by Qt."""
+        is_choice = isinstance(watched, (QComboBox, QSpinBox))
+        if is_choice and event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
 
     def show_map(self, work: SceneWork) -> None:
         """Show what the map says."""
@@ -178,6 +187,9 @@ class ScenePanel(QScrollArea):
             self.tr("The confidence below which a label is unsure; 0 % gives every place a class")
         )
         self._unsure.valueChanged.connect(self._choose)
+        for choice in (self._kind, self._stride, self._unsure):
+            choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            choice.installEventFilter(self)
         self._plan = QLabel(parent)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -324,9 +336,16 @@ def parsed_bands(text: str) -> Bands | None:
     return red, green, blue
 
 
+def _breakable(name: str) -> str:
+    """Return a name that may be broken into lines where it has no spaces."""
+    return name.replace("_", "_\u200b").replace("-", "-\u200b")
+
+
 def _label(parent: QWidget) -> QLabel:
     label = QLabel(parent)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
+    # A path without spaces does not widen the column.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

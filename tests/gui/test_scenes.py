@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt, QUrl
-from PySide6.QtGui import QColor, QDesktopServices, QImage
-from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QSpinBox
+from PySide6.QtCore import QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QColor, QDesktopServices, QImage, QWheelEvent
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from eurosat import scene as scene_module
@@ -108,7 +108,8 @@ class SceneUser(User):
     def panel(self) -> str:
         """All that is written beside the scene."""
         labels = self.window.scene_page.panel.findChildren(QLabel)
-        return "\n".join(label.text() for label in labels if label.isVisible())
+        text = "\n".join(label.text() for label in labels if label.isVisible())
+        return text.replace("\u200b", "")
 
     def chooses_in(self, kind: type[QComboBox], text: str) -> None:
         """Choose an entry of the one list that has it."""
@@ -268,6 +269,26 @@ def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
         pixels, _ = scene.read_rows(300, 301)
     seen = user.window.scene_page.view.quick_look.pixelColor(200, 300)
     assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[0, 200])
+
+
+def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain: Path):
+    user.sees(spain)
+    panel = user.window.scene_page.panel
+    before = user.work.settings
+    for choice in (*panel.findChildren(QComboBox), *panel.findChildren(QSpinBox)):
+        place, down = QPointF(choice.rect().center()), QPoint(0, -120)
+        wheel = QWheelEvent(
+            place,
+            QPointF(choice.mapToGlobal(place)),
+            QPoint(),
+            down,
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(choice, wheel)
+        assert user.work.settings == before
 
 
 # Mapping
