@@ -221,7 +221,7 @@ def test_zoomed_in_every_pixel_is_seen_and_the_memory_stays_bounded(
     user.sees(path)
     view = user.window.scene_page.view
     assert view.quick_look.width() == 2048
-    view.cache.limit = 40 * 256 * 256 * 4
+    view.cache.limit = 6 * 256 * 256 * 4
     view.show_actual_size()
     view.scale(4, 4)
     for column, row in ((1500, 1300), (3000, 100), (40, 2500), (3060, 2570)):
