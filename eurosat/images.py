@@ -27,7 +27,8 @@ which Pillow itself refuses (179 million), so that it is the same for every form
 
 # Pillow tries only these decoders. Plain ones come first: Pillow imports all of its decoders when
 # it gets past the first three.
-_FORMATS: Final = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+FORMATS: Final = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+"""What Pillow calls the formats that are read."""
 
 _TRANSPOSES: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -172,7 +173,7 @@ def _decode(stream: IO[bytes], label: str) -> np.ndarray:
     # Pillow raises errors of any type for a damaged file, and no other code of ours runs in here
     # than the few lines that ask Pillow for pixels; hence the wide `except`.
     try:
-        image = Image.open(stream, formats=_FORMATS)
+        image = Image.open(stream, formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise _refusal(label, too_large)
         image.load()

@@ -91,6 +91,7 @@ class MapStart:
         grid: Its windows and cells.
         windows_done: How many windows an earlier run classified.
         seconds: About how long the rest takes here.
+        answers: The file to which `classify_windows` adds rows while `progress` is called.
         notes: What was decided about the work, in sentences.
     """
 
@@ -98,6 +99,7 @@ class MapStart:
     grid: WindowGrid
     windows_done: int
     seconds: float
+    answers: Path
     notes: tuple[str, ...] = ()
 
 
@@ -200,12 +202,12 @@ def _make(
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
     dense = _dense_classifier(classifier, grid, settings)
-    seconds_per_window = dense.time_block() if dense else _seconds_per_tile(classifier)
+    seconds_per_window = dense.time_block() if dense else seconds_per_tile(classifier)
     if workers:
         seconds_per_window *= classifier.threads / workers.threads
     seconds = seconds_per_window * (grid.window_count - done)
     dense_notes = () if dense is None or dense.twin.is_exact else (DENSE_NOTE,)
-    started(MapStart(scene, grid, done, seconds, dense_notes))
+    started(MapStart(scene, grid, done, seconds, answers, dense_notes))
 
     if workers:
         job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
@@ -390,7 +392,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _seconds_per_tile(classifier: Classifier) -> float:
+def seconds_per_tile(classifier: Classifier) -> float:
     """Time the model on tiles of random pixels; the time does not depend on what they show."""
     count = _TIMED_TILES_PER_THREAD * classifier.threads
     shape = (count, WINDOW, WINDOW, 3)

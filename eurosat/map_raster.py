@@ -9,9 +9,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
+from eurosat.errors import SceneError
 from eurosat.map_cells import NODATA, CellMap
+from eurosat.model_file import printable
 from eurosat.scene import Scene
-from eurosat.scene_windows import RowsDone
+from eurosat.scene_windows import RowsDone, WindowGrid
 
 CLASSES_FILE: Final = "classes.tif"
 CONFIDENCE_FILE: Final = "confidence.tif"
@@ -78,6 +80,52 @@ def write_rasters(
             progress(stop, grid.height)
     write_text(folder / f"{CLASSES_FILE}.aux.xml", _category_names(cells))
     return with_data
+
+
+def read_cells(folder: Path, stride: int) -> tuple[WindowGrid, np.ndarray, np.ndarray]:
+    """Read back what `write_rasters` wrote.
+
+    Args:
+        folder: Where the files are.
+        stride: The side of a cell in pixels.
+
+    Returns:
+        How the cells lie; for each cell the number of its class, `NODATA` where it has no data, as
+        uint8 of shape [cells down, cells across]; and its confidence, 0 to 1, as float32 of the
+        same shape.
+
+    Raises:
+        SceneError: A file is missing or damaged.
+    """
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    found: list[tuple[WindowGrid, np.ndarray]] = []
+    for name in (CLASSES_FILE, CONFIDENCE_FILE):
+        try:
+            with rasterio.open(folder / name) as file:
+                found.append(_cells_in(file, stride))
+        except RasterioError as error:
+            raise SceneError(
+                f"{printable(folder / name)} is missing or damaged: map the scene again."
+            ) from error
+    (grid, labels), (_, percent) = found
+    return grid, labels, np.where(labels == NODATA, 0, percent / np.float32(100))
+
+
+def _cells_in(file: Any, stride: int) -> tuple[WindowGrid, np.ndarray]:
+    """Return the value of each cell, `NODATA` if none of its pixels has another."""
+    grid = WindowGrid(file.height, file.width, stride)
+    cells = np.full(grid.cells, NODATA, np.uint8)
+    for start in range(0, grid.height, RASTER_BLOCK):
+        stop = min(start + RASTER_BLOCK, grid.height)
+        pixels = file.read(1, window=((start, stop), (0, grid.width)))
+        # All pixels of a cell with data are the same, and less than NODATA.
+        rows = np.minimum.reduceat(pixels, np.arange(0, stop - start, stride))
+        columns = np.arange(0, grid.width, stride)
+        first = start // stride
+        cells[first : first + len(rows)] = np.minimum.reduceat(rows, columns, axis=1)
+    return grid, cells
 
 
 @contextmanager

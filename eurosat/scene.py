@@ -6,13 +6,15 @@ import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from PIL import Image
 
 from eurosat.errors import MissingPackageError, SceneError
+from eurosat.images import FORMATS
 from eurosat.model_file import printable
 from eurosat.scene_ground import Ground, find_ground
 from eurosat.scene_input import InputKind, Scaling, choose_scaling, warnings_of
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 
 Bands = tuple[int, int, int]
 """The numbers of the red, the green and the blue band; the first band of a file is 1."""
+
+MOST_PIXELS_OF_A_TILE: Final = 1_000_000
+"""An image with more pixels is taken for a scene: at 10 m, more than 10 km by 10 km."""
+
+_TILE_SIDE: Final = 64
+_JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PLACE_TAGS: Final = (33550, 33922, 34264)
+"""Of a GeoTIFF: the size of its pixels, the places of some of them, and its transform."""
 
 _SAMPLE_SIDE: Final = 512
 """The pixels along a side from which a scene is judged."""
@@ -60,6 +71,7 @@ class Scene:
     warnings: tuple[str, ...]
     _source: Any
     _nodata: float | None
+    _corner: tuple[int, int] = (0, 0)
 
     def read_rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Read some rows.
@@ -75,7 +87,31 @@ class Scene:
         Raises:
             SceneError: The file is damaged.
         """
-        return self._read(((start, stop), (0, self.ground.width)), None)
+        return self.read_window((start, stop), (0, self.ground.width))
+
+    def read_window(
+        self, rows: tuple[int, int], columns: tuple[int, int], shrink: float = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window.
+
+        Args:
+            rows: The first row and the one after the last.
+            columns: The first column and the one after the last.
+            shrink: How many times fewer rows and columns are returned.
+
+        Returns:
+            As `read_rows`, of shape [rows / shrink, columns / shrink, ...], rounded.
+
+        Raises:
+            SceneError: The file is damaged.
+        """
+        top, left = self._corner
+        window = ((rows[0] + top, rows[1] + top), (columns[0] + left, columns[1] + left))
+        height, width = (max(1, round((end - start) / shrink)) for start, end in (rows, columns))
+        values, has_data = _read(
+            self._source, self.path, self.bands, self._nodata, window=window, shape=(height, width)
+        )
+        return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
 
     def preview(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Read the whole scene, shrunk so that its longer side has at most so many pixels.
@@ -87,15 +123,57 @@ class Scene:
             SceneError: The file is damaged.
         """
         height, width = self.ground.height, self.ground.width
-        shrink = max(1, height / side, width / side)
-        shape = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-        return self._read(None, shape)
+        return self.read_window((0, height), (0, width), max(1, height / side, width / side))
 
-    def _read(self, window: Any, shape: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-        values, has_data = _read(
-            self._source, self.path, self.bands, self._nodata, window=window, shape=shape
+    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> "Scene":
+        """Return a window as a scene of its own, which is read from the same open file.
+
+        Args:
+            rows: The first row and the one after the last.
+            columns: The first column and the one after the last.
+        """
+        grid = self.ground.transform
+        ground = replace(
+            self.ground,
+            height=rows[1] - rows[0],
+            width=columns[1] - columns[0],
+            transform=grid @ type(grid).translation(columns[0], rows[0]),
         )
-        return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
+        corner = (self._corner[0] + rows[0], self._corner[1] + columns[0])
+        return replace(self, ground=ground, _corner=corner)
+
+
+def is_scene(path: Path) -> bool:
+    """Tell from the head of a file whether it is a scene, and not one image to be classified.
+
+    A scene is a JPEG 2000 file; a TIFF that is placed on the ground and larger than a tile, or
+    whose bands are not those of a picture; and any image of more than `MOST_PIXELS_OF_A_TILE`.
+    What cannot be read is no scene.
+
+    Args:
+        path: The file; anything else is no scene.
+    """
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(8)
+    except (OSError, ValueError):
+        return False
+    if head.startswith(_JPEG_2000):
+        return True
+    is_tiff = head.startswith(_TIFF)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            height, width = image.height, image.width
+            is_placed = is_tiff and any(tag in image.getexif() for tag in _PLACE_TAGS)
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
+        return is_tiff
+    if is_placed:
+        return height > _TILE_SIDE or width > _TILE_SIDE
+    return height * width > MOST_PIXELS_OF_A_TILE
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from PySide6.QtCore import qVersion
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-_PACKAGES = ("eurosat-edge", "PySide6-Essentials", "ai-edge-litert", "numpy", "Pillow")
+_PACKAGES = ("eurosat-edge", "PySide6-Essentials", "ai-edge-litert", "numpy", "Pillow", "rasterio")
 
 
 def show_error(error: BaseException, parent: QWidget | None) -> QMessageBox:

@@ -49,13 +49,18 @@ from .model_card import ModelCard
 from .model_menu import DEFAULT_MODEL, ModelMenu
 from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable
+from .scene_page import ScenePage
+from .scene_session import SceneSession
 from .session import Session
 from .settings import Settings
 from .theme import THEMES, apply_theme
+from .time_texts import time_left
 from .workspace import Filter, Item
+from .zoom_view import ZoomView
 
 _TITLE = "EuroSAT Edge"
 _WIDTH, _HEIGHT = 1280, 800
+_SCENE_PATTERNS = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg"
 
 
 class MainWindow(QMainWindow):
@@ -63,6 +68,8 @@ class MainWindow(QMainWindow):
 
     Attributes:
         session: What is open, and what works on it.
+        scenes: The scene that is open, and what works on it.
+        scene_page: What is seen of it.
         table: The table of results.
         image: The image that is looked at.
         answer: What the model says of it.
@@ -84,6 +91,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self._settings = settings
         self.session = Session(self.devicePixelRatioF())
+        self.scenes = SceneSession(self.session)
         self._picture: tuple[Item, QImage] | None = None
         # The image whose heat map is shown, or on its way.
         self._explained: Item | None = None
@@ -96,7 +104,7 @@ class MainWindow(QMainWindow):
         self._connect()
 
         self._restore_layout()
-        self._show_items()
+        self._on_scene_changed()
         shipped = shipped_model_path(DEFAULT_MODEL)
         chosen = Path(settings.model) if settings.model else shipped
         self.session.load_model(chosen if chosen.exists() else shipped, otherwise=shipped)
@@ -132,6 +140,8 @@ class MainWindow(QMainWindow):
         self._pages = QStackedWidget(self)
         self._pages.addWidget(self._empty_page())
         self._pages.addWidget(self._columns)
+        self.scene_page = ScenePage(self.scenes, self._settings, self)
+        self._pages.addWidget(self.scene_page)
         self._notice = _Notice(self)
         self.setCentralWidget(_column(self._notice, self._pages, margin=0))
 
@@ -149,7 +159,7 @@ class MainWindow(QMainWindow):
             bar.addPermanentWidget(widget)
 
     def _empty_page(self) -> QWidget:
-        title = QLabel(self.tr("Drop images or folders here"), self)
+        title = QLabel(self.tr("Drop images, folders or a scene here"), self)
         font = title.font()
         font.setPointSizeF(font.pointSizeF() * 1.9)
         title.setFont(font)
@@ -157,7 +167,7 @@ class MainWindow(QMainWindow):
             self.tr(
                 "or open, paste or name them on the command line, and see what covers the land.\n"
                 "Everything stays on this computer. The models expect 10 m on the ground to a "
-                "pixel, 64 × 64 pixels to an image."
+                "pixel, 64 × 64 pixels to an image; a scene of any size becomes a map."
             ),
             self,
         )
@@ -166,10 +176,13 @@ class MainWindow(QMainWindow):
         images.clicked.connect(self._ask_for_images)
         folder = QPushButton(self.tr("Open folder…"), self)
         folder.clicked.connect(self._ask_for_folder)
+        scene = QPushButton(self.tr("Open scene…"), self)
+        scene.clicked.connect(self._ask_for_scene)
         buttons = QHBoxLayout()
         buttons.addStretch()
         buttons.addWidget(images)
         buttons.addWidget(folder)
+        buttons.addWidget(scene)
         buttons.addStretch()
         page = QWidget(self)
         layout = QVBoxLayout(page)
@@ -194,19 +207,29 @@ class MainWindow(QMainWindow):
         key = QKeySequence.StandardKey
         open_images = self._action(self.tr("&Open images…"), self._ask_for_images, key.Open)
         open_folder = self._action(self.tr("Open &folder…"), self._ask_for_folder, "Ctrl+Shift+O")
+        open_scene = self._action(self.tr("Open s&cene…"), self._ask_for_scene, "Ctrl+Alt+O")
+        self._map = self._action(self.tr("&Map the scene"), self.scenes.map, "Ctrl+M")
+        self._preview = self._action(self.tr("&Preview the map"), self.scene_page.preview, "Ctrl+P")
+        self.show_scene = self._action(self.tr("Show the &scene"), self._switch_page, "Ctrl+T")
+        self.show_scene.setCheckable(True)
+        self.show_scene.setToolTip(self.tr("Show the scene, or the images (Ctrl+T)"))
+        self._close_scene = self._action(self.tr("Close sc&ene"), self.scenes.close_scene, "Ctrl+W")
         self.explain = self._action(self.tr("&Explain"), self._explain_or_not, "Ctrl+E")
         self.explain.setCheckable(True)
         self.explain.setToolTip(self.tr("Show which pixels decided (Ctrl+E)"))
         self.card_action = self._action(self.tr("Model &card"), self._show_card, "Ctrl+I")
 
         menu = self.menuBar().addMenu(self.tr("&File"))
-        menu.addActions([open_images, open_folder])
+        menu.addActions([open_images, open_folder, open_scene])
         menu.addMenu(self._recent)
+        menu.addSeparator()
+        menu.addActions([self._preview, self._map])
         menu.addSeparator()
         menu.addMenu(self.export_menu)
         menu.addSeparator()
         menu.addAction(self._action(self.tr("Close &selected"), self._close_selected))
         menu.addAction(self._action(self.tr("Close &all"), self.session.clear, "Ctrl+Shift+W"))
+        menu.addAction(self._close_scene)
         menu.addSeparator()
         menu.addAction(self._action(self.tr("&Quit"), self.close, "Ctrl+Q"))
 
@@ -222,12 +245,12 @@ class MainWindow(QMainWindow):
         menu.addAction(self._action(self.tr("S&top"), self._stop, "Esc"))
 
         menu = self.menuBar().addMenu(self.tr("&View"))
-        menu.addAction(self._action(self.tr("Zoom &in"), self.image.zoom_in, "Ctrl++"))
-        menu.addAction(self._action(self.tr("Zoom &out"), self.image.zoom_out, "Ctrl+-"))
-        menu.addAction(self._action(self.tr("&Fit"), self.image.fit, "Ctrl+0"))
-        menu.addAction(self._action(self.tr("&Actual size"), self.image.show_actual_size, "Ctrl+1"))
+        menu.addAction(self._action(self.tr("Zoom &in"), self._zoom_in, "Ctrl++"))
+        menu.addAction(self._action(self.tr("Zoom &out"), self._zoom_out, "Ctrl+-"))
+        menu.addAction(self._action(self.tr("&Fit"), self._fit, "Ctrl+0"))
+        menu.addAction(self._action(self.tr("&Actual size"), self._show_actual_size, "Ctrl+1"))
         menu.addSeparator()
-        menu.addAction(self.explain)
+        menu.addActions([self.explain, self.show_scene])
         menu.addSeparator()
         menu.addMenu(self._theme_menu())
 
@@ -250,7 +273,7 @@ class MainWindow(QMainWindow):
         bar = QToolBar(self.tr("Tools"), self)
         bar.setObjectName("tools")
         bar.setMovable(False)
-        bar.addActions([open_images, open_folder])
+        bar.addActions([open_images, open_folder, open_scene, self.show_scene])
         bar.addSeparator()
         bar.addWidget(self._model_button)
         bar.addAction(self.card_action)
@@ -318,6 +341,12 @@ class MainWindow(QMainWindow):
         self._heat.valueChanged.connect(self._set_heat_opacity)
         self._cancel.clicked.connect(session.cancel)
         self._resume.clicked.connect(session.resume)
+        session.scenes_found.connect(self._on_scenes_found)
+        self.scenes.changed.connect(self._on_scene_changed)
+        self.scenes.refused.connect(self._notice.tell)
+        self.scenes.told.connect(self._tell)
+        self.scenes.failed.connect(self.show_error)
+        self.scene_page.refused.connect(self._notice.tell)
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open files and folders, as a user names them."""
@@ -329,7 +358,23 @@ class MainWindow(QMainWindow):
         """Show a mistake of ours; the app lives on."""
         show_error(error, self)
 
+    def _on_scenes_found(self, paths: list[Path]) -> None:
+        self.show_scene.setChecked(True)
+        self._notice.clear()
+        self.scenes.open(paths[0])
+        if len(paths) > 1:
+            self._notice.tell(
+                self.tr("One scene is open at a time; {path} was opened.").format(path=paths[0])
+            )
+
+    def _on_scene_changed(self) -> None:
+        for action in (self._map, self._preview):
+            action.setEnabled(self.scenes.can_map)
+        self._close_scene.setEnabled(self.scenes.work is not None)
+        self._show_items()
+
     def _on_added(self, items: list[Item]) -> None:
+        self.show_scene.setChecked(False)
         self._model.add(items)
         self._show_items()
         if self.table.current_item() is None:
@@ -409,8 +454,23 @@ class MainWindow(QMainWindow):
     # What is shown of it.
 
     def _show_items(self) -> None:
-        self._pages.setCurrentIndex(1 if self.session.workspace.items else 0)
+        has_items, has_scene = bool(self.session.workspace.items), self.scenes.work is not None
+        self.show_scene.setVisible(has_items and has_scene)
+        shows_scene = has_scene and (self.show_scene.isChecked() or not has_items)
+        self._pages.setCurrentIndex(2 if shows_scene else int(has_items))
         self._show_progress()
+
+    def _switch_page(self) -> None:
+        self._show_items()
+        (self.scene_page.view if self._shows_scene else self.table).setFocus()
+
+    @property
+    def _shows_scene(self) -> bool:
+        return self._pages.currentWidget() is self.scene_page
+
+    @property
+    def _view(self) -> ZoomView:
+        return self.scene_page.view if self._shows_scene else self.image
 
     def _show_answer(self, item: Item | None) -> None:
         self.answer.show_item(item)
@@ -423,6 +483,8 @@ class MainWindow(QMainWindow):
         facts = [self.tr("1 image")] if total == 1 else []
         if total > 1:
             facts.append(self.tr("{count:,} images").format(count=total))
+        if self.scenes.work is not None:
+            facts.append(self.tr("1 scene"))
         if total != self._shown.rowCount():
             facts.append(self.tr("{count:,} shown").format(count=self._shown.rowCount()))
         if workspace.unreadable:
@@ -444,7 +506,7 @@ class MainWindow(QMainWindow):
         self._progress.setMaximum(total if session.is_running else 0)
         self._progress.setValue(total - waiting)
         if seconds is not None:
-            self._time_left.setText(self._time_in_words(seconds * waiting))
+            self._time_left.setText(time_left(seconds * waiting))
         if self._was_busy and not session.is_busy:
             self.table.sort_again()
         self._was_busy = session.is_busy
@@ -466,15 +528,34 @@ class MainWindow(QMainWindow):
             self.tr("All images: {count:,} classified").format(count=counts.total())
         )
 
-    def _time_in_words(self, seconds: float) -> str:
-        if seconds < 60:
-            return self.tr("{count} s left").format(count=max(1, round(seconds)))
-        return self.tr("{count} min left").format(count=round(seconds / 60))
-
     def _tell(self, sentence: str) -> None:
         self.statusBar().showMessage(sentence, 8000)
 
     # What the actions do.
+
+    def _zoom_in(self) -> None:
+        self._view.zoom_in()
+
+    def _zoom_out(self) -> None:
+        self._view.zoom_out()
+
+    def _fit(self) -> None:
+        self._view.fit()
+
+    def _show_actual_size(self) -> None:
+        self._view.show_actual_size()
+
+    def _ask_for_scene(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self,
+            self.tr("Open a scene"),
+            self._settings.folder,
+            self.tr("Scenes ({patterns});;All files (*)").format(patterns=_SCENE_PATTERNS),
+        )
+        if name:
+            self._settings.folder = str(Path(name).parent)
+            self._settings.add_recent([Path(name)])
+            self._on_scenes_found([Path(name)])
 
     def _ask_for_images(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
@@ -535,7 +616,9 @@ class MainWindow(QMainWindow):
     def _stop(self) -> None:
         """Stop the work; or, where somebody is searching by name, only that."""
         search = self.filter_bar.text
-        if search.hasFocus() and search.text():
+        if self._shows_scene:
+            self.scenes.stop()
+        elif search.hasFocus() and search.text():
             search.clear()
         else:
             self.session.cancel()
@@ -586,16 +669,20 @@ class MainWindow(QMainWindow):
         """Remember the layout and end all threads. Called by Qt."""
         self._settings.set_layout("window", self.saveGeometry())
         self._settings.set_layout("columns", self._columns.saveState())
+        self._settings.set_layout("scene", self.scene_page.columns.saveState())
         self._settings.set_layout("right", self._right.saveState())
         self._settings.set_layout("table", self.table.horizontalHeader().saveState())
         self.hide()  # Ending the threads may take a moment.
+        self.scenes.stop()
         self.session.close()
+        self.scenes.close()
         super().closeEvent(event)
 
     def _restore_layout(self) -> None:
         self.resize(_WIDTH, _HEIGHT)
         self.restoreGeometry(self._settings.layout("window"))
         self._columns.restoreState(self._settings.layout("columns"))
+        self.scene_page.columns.restoreState(self._settings.layout("scene"))
         self._right.restoreState(self._settings.layout("right"))
         self.table.horizontalHeader().restoreState(self._settings.layout("table"))
 

@@ -1,6 +1,7 @@
 """What the window works with: the workspace, the model and the threads, joined by signals."""
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Final
@@ -13,6 +14,7 @@ from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
+from eurosat.scene import is_scene
 
 from .classification import ClassificationThread
 from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha
@@ -44,6 +46,7 @@ class Session(QObject):
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
         model_changed: Signal: `classifier` is another one.
+        scenes_found: Signal with a list of paths that were to be opened and are scenes.
         explained: Signal with an image and its heat map as a picture, null if no place matters.
         refused: Signal with a sentence on what could not be done.
         failed: Signal with an exception that is a mistake of ours.
@@ -59,6 +62,7 @@ class Session(QObject):
     removed = Signal()
     progressed = Signal()
     model_changed = Signal()
+    scenes_found = Signal(list)
     explained = Signal(object, QImage)
     refused = Signal(str)
     failed = Signal(object)
@@ -137,13 +141,22 @@ class Session(QObject):
         self.start(self._loading)
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open files, and folders with all the images in them."""
+        """Open files, and folders with all the images in them; scenes are only told of."""
 
         def search(task: Task) -> int:
             found: list[Path] = []
             count = 0
             told = perf_counter()
-            for path in find_images([path.absolute() for path in paths]):
+            scenes: list[Path] = []
+
+            def others() -> Iterator[Path]:
+                for path in map(Path.absolute, paths):
+                    if is_scene(path):
+                        scenes.append(path)
+                    else:
+                        yield path
+
+            for path in find_images(others()):
                 if task.is_cancelled:
                     return count
                 found.append(path)
@@ -154,7 +167,9 @@ class Session(QObject):
                     task.report(found)
                     found, told = [], perf_counter()
             task.report(found)
-            if not count:
+            if scenes:
+                self.scenes_found.emit(scenes)
+            elif not count:
                 names = ", ".join(str(path) for path in paths)
                 raise ImageError(f"There are no images in {names}.")
             return count

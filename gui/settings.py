@@ -87,6 +87,16 @@ class Settings:
         self._store.setValue("heat_opacity", str(percent))
 
     @property
+    def map_opacity(self) -> int:
+        """How much of a scene its map hides, in percent."""
+        value = self._text("map_opacity")
+        return min(int(value), 100) if value.isdecimal() else 60
+
+    @map_opacity.setter
+    def map_opacity(self, percent: int) -> None:
+        self._store.setValue("map_opacity", str(percent))
+
+    @property
     def recent(self) -> list[Path]:
         """What was opened last, the latest first; without what is there no more."""
         value = self._store.value("recent")

@@ -1,4 +1,6 @@
-"""Take pictures of the desktop app in all its states: `python tools/screenshots.py TILES [OUT]`.
+"""Take pictures of the desktop app in all its states.
+
+python tools/screenshots.py TILES [OUT] [--scene SCENE]
 
 Needs a screen, which may be a virtual one (`xvfb-run -s '-screen 0 2600x1700x24'`), and a folder of
 tiles, such as some taken out of EuroSAT. `QT_SCALE_FACTOR=2` shows the app as on a screen of twice
@@ -9,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
@@ -16,12 +19,13 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from eurosat.gui.app import start
 from eurosat.gui.main_window import MainWindow
+from eurosat.gui.scene_work import SceneWork
 from eurosat.gui.settings import Settings
 from eurosat.gui.theme import apply_theme
 from eurosat.images import find_images
 from eurosat.labels import EUROSAT_CLASSES
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 SETTLING_MS = 400
 STEP_MS = 20
 
@@ -35,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Take pictures of the desktop app.")
     parser.add_argument("tiles", type=Path, help="a folder of images")
     parser.add_argument("out", type=Path, nargs="?", default=Path("build/screenshots"))
+    parser.add_argument("--scene", type=Path, help="a scene to be mapped in some of the pictures")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -43,14 +48,13 @@ def main() -> int:
         unreadable = Path(folder) / "cut-short.jpg"
         unreadable.write_bytes(b"\xff\xd8\xff\xe0 no more")
         _take(options.tiles, unreadable, options.out)
+        if options.scene:
+            _take_scene(options.scene, Path(folder), options.out)
     return 0
 
 
 def _take(tiles: Path, unreadable: Path, out: Path) -> None:
-    settings = Settings()
-    app = start(sys.argv[:1], settings)
-    window = MainWindow(settings)
-    window.show()
+    app, window = _started()
     session, table = window.session, window.table
     images = list(find_images([tiles]))
 
@@ -102,6 +106,61 @@ def _take(tiles: Path, unreadable: Path, out: Path) -> None:
     picture("small")
     window.close()
     app.processEvents()
+
+
+def _take_scene(scene: Path, folder: Path, out: Path) -> None:
+    app, window = _started()
+    session, scenes, page = window.session, window.scenes, window.scene_page
+
+    def picture(name: str) -> None:
+        pause(SETTLING_MS)
+        window.grab().save(str(out / f"scene-{name}.png"))
+
+    def work() -> SceneWork:
+        assert scenes.work is not None
+        return scenes.work
+
+    _wait_until(lambda: session.classifier is not None)
+    window.open_paths([scene])
+    _wait_until(lambda: scenes.can_map and work().seconds_each is not None)
+    scenes.choose_maps_folder(folder / "maps")
+    picture("opened")
+    scenes.choose(replace(work().settings, stride=16, unsure_below=0.5))
+    page.view.show_actual_size()
+    page.view.scale(2, 2)
+    page.preview()
+    _wait_until(lambda: work().so_far is not None)
+    picture("previewed")
+    page.view.fit()
+    scenes.map()
+    _wait_until(lambda: work().windows_done > 200)
+    picture("mapping")
+    scenes.stop()
+    picture("stopped")
+    _wait_until(lambda: scenes.can_map)
+    scenes.map()
+    _wait_until(lambda: work().finished is not None)
+    page.view.pointed.emit(page.view.sceneRect().center())
+    picture("mapped")
+    apply_theme("dark")
+    picture("mapped-dark")
+    apply_theme("light")
+    window.resize(1000, 640)
+    picture("small")
+    window.close()
+    app.processEvents()
+
+
+def _started() -> tuple[QApplication, MainWindow]:
+    """Return the app and its window, as somebody sees them who starts it for the first time."""
+    settings = Settings()
+    settings.clear()
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        app = start(sys.argv[:1], settings)
+    window = MainWindow(settings)
+    window.show()
+    return app, window
 
 
 def pause(milliseconds: int) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.map_cells import label_cells
-from eurosat.map_raster import write_rasters
+from eurosat.map_raster import read_cells, write_rasters
 from eurosat.scene import open_scene
 from eurosat.scene_windows import WindowGrid
 
@@ -92,6 +92,20 @@ def gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
 
 def test_all_files_are_there_and_nothing_else(gaps: tuple[Path, np.ndarray]):
     assert {file.name for file in gaps[0].iterdir()} == FILES
+
+
+def test_the_cells_are_read_back_from_the_files(gaps: tuple[Path, np.ndarray]):
+    folder, has_data = gaps
+    grid, labels, confidence = read_cells(folder, 32)
+    assert (grid.height, grid.width) == has_data.shape
+    rows, columns = (np.arange(side) // 32 for side in has_data.shape)
+    classes, percent = (values_in(folder / f"{n}.tif") for n in ("classes", "confidence"))
+    spread = labels[rows[:, np.newaxis], columns]
+    assert np.array_equal(spread[has_data], classes[has_data])
+    sure = confidence[rows[:, np.newaxis], columns]
+    np.testing.assert_allclose(sure[has_data], percent[has_data] / 100, atol=1e-6)
+    assert labels[3, 3] == NODATA  # Within the empty square.
+    assert confidence[3, 3] == 0
 
 
 def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path, np.ndarray]):

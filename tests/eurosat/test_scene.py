@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eurosat.errors import SceneError
-from eurosat.scene import Scene, open_scene
+from eurosat.scene import Scene, is_scene, open_scene
 from eurosat.scene_input import InputKind, Scaling
 
 from .conftest import assert_one_sentence
@@ -375,3 +376,53 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path):
             pixels_of(tmp_path / f"{name}.tif")
         assert_one_sentence(refused.value)
         assert f"{name}.tif" in str(refused.value)
+
+
+# A scene or a tile
+
+
+def save(path: Path, height: int, width: int) -> Path:
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
+    return path
+
+
+def test_what_is_placed_on_the_ground_or_large_is_a_scene(tmp_path: Path):
+    placed = {
+        side: write_rgb(tmp_path / f"placed{side}.tif", texture(64, side)) for side in (64, 65)
+    }
+    assert not is_scene(placed[64])
+    assert is_scene(placed[65])
+    plain = write_rgb(tmp_path / "plain.tif", texture(200, 200), crs=None)
+    assert not is_scene(plain)
+    assert not is_scene(save(tmp_path / "photo.jpg", 1000, 1000))
+    assert is_scene(save(tmp_path / "photo.png", 1000, 1001))
+    stack = write_scene(tmp_path / "stack.tif", np.ones((13, 70, 70), np.int16))
+    assert is_scene(stack)
+    jpeg_2000 = write_rgb(tmp_path / "small.jp2", texture(40, 40), driver="JP2OpenJPEG")
+    assert is_scene(jpeg_2000)
+
+
+def test_what_cannot_be_read_is_no_scene(tmp_path: Path):
+    (tmp_path / "text.tif").write_text("II is how this text begins")
+    for path in (tmp_path, tmp_path / "text.tif", tmp_path / "absent.tif", Path("a\0b")):
+        assert not is_scene(path)
+
+
+# Parts
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32630", "EPSG:4326"])
+def test_a_part_is_read_where_it_lies(tmp_path: Path, crs: str):
+    grid = grid_at() if crs == "EPSG:32630" else grid_at(0.1, 38.2, 1e-4)
+    path = write_rgb(tmp_path / "scene.tif", texture(300, 260), crs=crs, transform=grid)
+    with open_scene(path) as scene:
+        pixels, has_data = read_all(scene)
+        window = scene.read_window((40, 140), (20, 220))
+        np.testing.assert_array_equal(window[0], pixels[40:140, 20:220])
+        np.testing.assert_array_equal(window[1], has_data[40:140, 20:220])
+        assert scene.read_window((40, 140), (20, 220), 4)[0].shape == (25, 50, 3)
+        part = scene.part((40, 140), (20, 220)).part((10, 60), (30, 90))
+        np.testing.assert_array_equal(read_all(part)[0], pixels[50:100, 50:110])
+        assert (part.ground.height, part.ground.width) == (50, 60)
+        corner = part.ground.transform @ (0, 0)
+        assert corner == pytest.approx(scene.ground.transform @ (50, 50))

@@ -28,6 +28,7 @@ from eurosat.classifier import Classifier, ImageSource, Prediction
 from eurosat.gui.classification import ClassificationThread
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.pixels import PixelThread
+from eurosat.gui.scene_reader import SceneReader
 from eurosat.gui.settings import Settings
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
@@ -185,7 +186,7 @@ def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[QThread]]:
         started.append(thread)
         QThread.start(thread)
 
-    for kind in (ClassificationThread, PixelThread):
+    for kind in (ClassificationThread, PixelThread, SceneReader):
         monkeypatch.setattr(kind, "start", start)
     yield started
     assert [thread for thread in started if not thread.isFinished()] == []

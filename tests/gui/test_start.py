@@ -108,3 +108,20 @@ def test_reset_settings_forgets_what_was_chosen(tmp_path: Path):
     assert "theme" not in kept
     assert "fixed_order" not in kept
     assert "[layout]" in kept, "what the window looked like is remembered from now on"
+
+
+def test_the_libraries_of_scenes_are_not_loaded_before_a_scene_is_opened(tmp_path: Path):
+    code = CLOSES_AT_ONCE.replace(
+        "sys.exit(__main__.main())",
+        "__main__.main(); print([name for name in ('rasterio', 'affine') if name in sys.modules])",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,132 @@
+"""What the colours of a map mean, how much land each class covers, and which are shown."""
+
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QPalette
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from eurosat.labels import LandCover, land_cover
+from eurosat.map_areas import Area
+from eurosat.map_cells import UNSURE
+
+from .class_bars import swatch
+from .class_texts import description_of, title_of
+
+_ROW_HEIGHT: Final = 26
+_SWATCH_SIDE: Final = 12
+_CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
+_NODATA: Final = "nodata"
+
+
+class Legend(QTableWidget):
+    """A row for each class of a map.
+
+    Attributes:
+        hidden_changed: Signal with the number of a class, and whether it is hidden now.
+    """
+
+    hidden_changed = Signal(int, bool)
+
+    def __init__(self, parent: QWidget) -> None:
+        """Show nothing yet."""
+        super().__init__(0, 4, parent)
+        self.setAccessibleName(self.tr("Area of each class"))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setShowGrid(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.setIconSize(QSize(_SWATCH_SIDE, _SWATCH_SIDE))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
+        rows = self.verticalHeader()
+        rows.hide()
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(_ROW_HEIGHT)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(_CLASS, QHeaderView.ResizeMode.Stretch)
+        header.setSectionsClickable(False)
+        header.setHighlightSections(False)
+        self.set_assumed(is_assumed=False)
+        self.itemChanged.connect(self._on_item_changed)
+        self.show_areas((), set())
+
+    def set_assumed(self, *, is_assumed: bool) -> None:
+        """Say in the heading whether the size of a pixel is a guess."""
+        area = self.tr("Area, ha, if 10 m") if is_assumed else self.tr("Area, ha")
+        titles = [self.tr("Class"), area, self.tr("Share"), self.tr("Confidence")]
+        for column, title in enumerate(titles):
+            item = QTableWidgetItem(title)
+            side = Qt.AlignmentFlag.AlignLeft if column == _CLASS else Qt.AlignmentFlag.AlignRight
+            item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+            self.setHorizontalHeaderItem(column, item)
+        for column, widest in ((_HECTARES, "1,000,000.0"), (_SHARE, "100.0%"), (_CONFIDENCE, "")):
+            texts = (titles[column], widest)
+            width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
+            self.setColumnWidth(column, width + 14)
+
+    def show_areas(self, areas: tuple[Area, ...], hidden: set[int]) -> None:
+        """Show what each class covers; classes of no area stay, without numbers."""
+        self.blockSignals(True)
+        if [area.name for area in areas] != [self._name(row) for row in range(self.rowCount())]:
+            self.setRowCount(len(areas))
+            for row, area in enumerate(areas):
+                self._make_row(row, area)
+            height = self.horizontalHeader().sizeHint().height() + _ROW_HEIGHT * len(areas)
+            self.setFixedHeight(height + 2)
+        for row, area in enumerate(areas):
+            texts = ("", "", "")
+            if area.pixels:
+                share = "" if area.share is None else f"{area.share:.1%}"
+                confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
+                texts = (f"{area.hectares:,.1f}", share, confidence)
+            for column, text in enumerate(texts, _HECTARES):
+                self.model().setData(self.model().index(row, column), text)
+            if area.name != _NODATA:
+                shown = Qt.CheckState.Unchecked if row in hidden else Qt.CheckState.Checked
+                title = self.model().index(row, _CLASS)
+                self.model().setData(title, shown.value, Qt.ItemDataRole.CheckStateRole)
+        self.blockSignals(False)
+        self.viewport().update()
+
+    def _make_row(self, row: int, area: Area) -> None:
+        cover = _cover_of(area, row)
+        title = QTableWidgetItem(title_of(cover))
+        if area.name != _NODATA:
+            title.setIcon(QIcon(swatch(cover)))
+        title.setData(Qt.ItemDataRole.UserRole, area.name)
+        title.setToolTip(description_of(cover) or title_of(cover))
+        flags = Qt.ItemFlag.ItemIsEnabled
+        if area.name != _NODATA:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        title.setFlags(flags)
+        self.setItem(row, _CLASS, title)
+        for column in (_HECTARES, _SHARE, _CONFIDENCE):
+            item = QTableWidgetItem()
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.setItem(row, column, item)
+
+    def _name(self, row: int) -> str:
+        item = self.item(row, _CLASS)
+        return str(item.data(Qt.ItemDataRole.UserRole)) if item else ""
+
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        if item.column() == _CLASS:
+            is_hidden = item.checkState() == Qt.CheckState.Unchecked
+            self.hidden_changed.emit(item.row(), is_hidden)
+
+
+def _cover_of(area: Area, position: int) -> LandCover:
+    if area.name in (UNSURE, _NODATA):
+        return LandCover(area.name, area.title, "", area.colour)
+    return land_cover(area.name, position)

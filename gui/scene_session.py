@@ -1,0 +1,305 @@
+"""What works on a scene: the reading thread and the runs of the map, joined by signals."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
+from PySide6.QtGui import QImage
+
+from eurosat.classifier import Classifier
+from eurosat.land_map import MapSettings, seconds_per_tile
+
+from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
+from .scene_reader import SceneReader, Tile
+from .scene_work import (
+    MapSoFar,
+    SceneFacts,
+    SceneWork,
+    Stage,
+    preview_window,
+    usual_maps_folder,
+)
+from .session import Session
+from .tasks import Task
+from .workspace import Pace
+
+
+class SceneSession(QObject):
+    """Opens a scene, previews and maps it; everything slow happens on threads.
+
+    Attributes:
+        changed: Signal: something of `work` has changed.
+        map_changed: Signal: the map that is shown is another one.
+        opened: Signal with the facts of a scene that has been opened.
+        looked: Signal with its quick look.
+        tile_read: Signal with a tile and its picture.
+        refused: Signal with a sentence on what could not be done.
+        told: Signal with a sentence on what was done.
+        failed: Signal with an exception that is a mistake of ours.
+        work: The scene, or None.
+    """
+
+    changed = Signal()
+    map_changed = Signal()
+    opened = Signal(object)
+    looked = Signal(QImage)
+    tile_read = Signal(object, QImage)
+    refused = Signal(str)
+    told = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, session: Session) -> None:
+        """Begin with no scene. The threads start with the first one.
+
+        Args:
+            session: Where the model is, and what runs tasks.
+        """
+        super().__init__(session)
+        self.work: SceneWork | None = None
+        self._session = session
+        self._number = 0
+        # The run whose news is shown, and all that have not ended yet.
+        self._mapping: Task | None = None
+        self._running: set[Task] = set()
+        self._reader: SceneReader | None = None
+        self._is_closed = False
+        session.model_changed.connect(self._on_model_changed)
+
+    @property
+    def can_map(self) -> bool:
+        """Whether a map or a preview can begin now."""
+        work = self.work
+        return (
+            work is not None
+            and work.facts is not None
+            and not work.is_busy
+            and not self._running  # Two runs in one folder would spoil it.
+            and self._session.classifier is not None
+        )
+
+    def open(self, path: Path) -> None:
+        """Open a scene in place of the one before; its run ends, and what is done is kept."""
+        if self._is_closed:
+            return  # It was found when the window was closed already.
+        self.stop()
+        self._mapping = None
+        documents = QStandardPaths.writableLocation(
+            QStandardPaths.StandardLocation.DocumentsLocation
+        )
+        path = path.absolute()
+        self.work = SceneWork(path, usual_maps_folder(path, Path(documents)))
+        self._open()
+
+    def close_scene(self) -> None:
+        """Close the scene; its run ends, and what is done is kept."""
+        self.stop()
+        self._mapping = self.work = None
+        if self._reader is not None:
+            self._number = 0
+            self._reader.close_scene()
+        self.changed.emit()
+
+    def close(self) -> None:
+        """End the thread; return when it has ended. The session ends the tasks."""
+        self._is_closed = True
+        if self._reader is not None:
+            self._reader.stop()
+
+    def choose(self, settings: MapSettings) -> None:
+        """Take other settings; the map that is shown was made with the old ones, and goes."""
+        work = self.work
+        if work is None or (work.is_busy and work.stage is not Stage.OPENING):
+            return
+        old, work.settings = work.settings, settings
+        same = replace(old, stride=settings.stride, unsure_below=settings.unsure_below)
+        if same != settings or work.facts is None:  # The scene is read in another way.
+            self._open()
+        elif old != settings:
+            work.begin(Stage.READY)
+            self.map_changed.emit()
+            self.changed.emit()
+
+    def choose_maps_folder(self, folder: Path) -> None:
+        """Choose the folder in which the map gets a folder."""
+        if self.work is not None:
+            self.work.maps = folder
+            self.changed.emit()
+
+    def set_hidden(self, number: int, is_hidden: bool) -> None:
+        """Show or hide a class of the map."""
+        if self.work is not None:
+            (self.work.hidden.add if is_hidden else self.work.hidden.discard)(number)
+            self.map_changed.emit()
+
+    def want_tiles(self, tiles: list[Tile]) -> None:
+        """Ask for tiles of what is on screen."""
+        if self._reader is not None:
+            self._reader.want_tiles(tiles)
+
+    def preview(self, seen: QRectF) -> None:
+        """Map what is on screen, or its middle, and write nothing."""
+        work, classifier = self.work, self._session.classifier
+        if not self.can_map or work is None or work.grid is None:
+            return
+        assert classifier is not None
+        assert self._reader is not None
+        work.begin(Stage.PREVIEWING)
+        self.map_changed.emit()
+        self.changed.emit()
+        window = preview_window(work.grid, (seen.top(), seen.bottom(), seen.left(), seen.right()))
+        self._reader.want_preview(classifier, work.settings, window)
+
+    def map(self) -> None:
+        """Map the whole scene, or go on where an earlier run of the same map was stopped."""
+        work, classifier = self.work, self._session.classifier
+        if not self.can_map or work is None or work.grid is None:
+            return
+        assert classifier is not None
+        model = classifier.model_file.path
+        order = MapOrder(work.path, work.maps, model, classifier.threads, work.settings)
+        work.begin(Stage.MAPPING)
+
+        def run(task: Task) -> MapFinished:
+            return run_map(order, task.report, lambda: task.is_cancelled)
+
+        task = Task(run, self._session)
+        self._mapping = task
+        self._running.add(task)
+        task.reported.connect(partial(self._on_news, task))
+        task.finished.connect(partial(self._on_news, task))
+        task.ended.connect(lambda: self._on_ended(task))
+        self._session.start(task)
+        self.map_changed.emit()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Stop the run of the map; what is done is kept, and `map` goes on from there.
+
+        Nothing happens while the files are written.
+        """
+        task, work = self._mapping, self.work
+        if task is None or work is None or work.stage is not Stage.MAPPING:
+            return
+        task.cancel()
+        self._mapping = None
+        work.stage = Stage.STOPPED
+        self.changed.emit()
+
+    def _open(self) -> None:
+        work = self.work
+        assert work is not None
+        work.begin(Stage.OPENING)
+        work.facts, work.refusal = None, ""
+        self._number = self._running_reader().open(work.path, work.settings)
+        self.map_changed.emit()
+        self.changed.emit()
+
+    def _running_reader(self) -> SceneReader:
+        if self._reader is None:
+            self._reader = SceneReader()
+            self._reader.opened.connect(self._on_opened)
+            self._reader.looked.connect(self._on_looked)
+            self._reader.tile_read.connect(self._on_tile_read)
+            self._reader.previewed.connect(self._on_previewed)
+            self._reader.refused.connect(self._on_refused)
+            self._reader.failed.connect(self.failed)
+            self._reader.start()
+        return self._reader
+
+    def _on_opened(self, number: int, facts: SceneFacts) -> None:
+        if number == self._number and self.work is not None:
+            self.work.facts, self.work.stage = facts, Stage.READY
+            self._measure()
+            self.opened.emit(facts)
+            self.changed.emit()
+
+    def _on_looked(self, number: int, picture: QImage) -> None:
+        if number == self._number:
+            self.looked.emit(picture)
+
+    def _on_tile_read(self, number: int, tile: Tile, picture: QImage) -> None:
+        if number == self._number:
+            self.tile_read.emit(tile, picture)
+
+    def _on_previewed(self, number: int, classifier: Classifier, so_far: MapSoFar) -> None:
+        work = self.work
+        if number != self._number or classifier is not self._session.classifier:
+            return
+        if work is not None and work.stage is Stage.PREVIEWING:
+            work.so_far, work.stage = so_far, Stage.READY
+            self.map_changed.emit()
+            self.changed.emit()
+
+    def _on_refused(self, number: int, sentence: str) -> None:
+        work = self.work
+        if number != self._number or work is None:
+            return
+        if work.facts is None:
+            work.stage, work.refusal = Stage.REFUSED, sentence
+        elif work.stage is Stage.PREVIEWING:
+            work.stage = Stage.READY
+        self.refused.emit(sentence)
+        self.changed.emit()
+
+    def _on_model_changed(self) -> None:
+        work = self.work
+        if work is None:
+            return
+        was_mapping = work.stage is Stage.MAPPING
+        self.stop()
+        if work.stage is Stage.WRITING:
+            self._mapping = None  # It ends with its files written, and nothing is shown of it.
+        work.seconds_each = None
+        work.hidden.clear()
+        work.begin(Stage.READY if work.facts else work.stage)
+        self._measure()
+        self.map_changed.emit()
+        self.changed.emit()
+        if was_mapping:
+            self.told.emit(self.tr("The map was stopped, as another model answers now."))
+
+    def _measure(self) -> None:
+        """Find out how long a window takes here."""
+        classifier, work = self._session.classifier, self.work
+        if classifier is None or work is None or work.seconds_each is not None:
+            return
+
+        def take(seconds: float) -> None:
+            if work is self.work and classifier is self._session.classifier:
+                work.seconds_each = seconds
+                self.changed.emit()
+
+        task = Task(lambda _: seconds_per_tile(classifier), self._session)
+        task.finished.connect(take)
+        self._session.start(task)
+
+    def _on_news(self, task: Task, news: object) -> None:
+        work = self.work
+        if task is not self._mapping or work is None:
+            return
+        now = perf_counter()
+        if isinstance(news, MapStarted):
+            work.windows_done = news.windows_done
+            work.pace = Pace(now, now)
+        elif isinstance(news, MapGrown):
+            if work.pace is not None:
+                work.pace.advance(news.windows_done - work.windows_done, now)
+            work.windows_done, work.so_far = news.windows_done, news.so_far
+            if news.is_all:
+                work.stage = Stage.WRITING
+            self.map_changed.emit()
+        elif isinstance(news, MapFinished):
+            work.stage, work.finished, work.so_far = Stage.FINISHED, news.made, news.so_far
+            self._mapping = None
+            self.map_changed.emit()
+        self.changed.emit()
+
+    def _on_ended(self, task: Task) -> None:
+        """Take notice that a run has ended; if it is still shown, it was refused or failed."""
+        self._running.discard(task)
+        if task is self._mapping and self.work is not None:
+            self._mapping = None
+            self.work.stage = Stage.STOPPED if self.work.windows_done else Stage.READY
+        self.changed.emit()

@@ -1,0 +1,65 @@
+"""The view-model of scenes, without a window."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eurosat.gui.scene_panel import parsed_bands
+from eurosat.gui.scene_work import MOST_PREVIEWED, map_folder, preview_window, usual_maps_folder
+from eurosat.scene_windows import WindowGrid
+
+from ..eurosat.scene_fixtures import make_map, texture, write_rgb
+
+
+def test_it_needs_no_qt_and_its_import_no_gdal():
+    code = "import eurosat.gui.map_process, sys; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "eurosat.gui.scene_work" in loaded
+    assert not [name for name in loaded if name.startswith(("PySide6", "rasterio"))]
+
+
+@pytest.mark.parametrize("stride", [64, 32, 16, 8])
+@pytest.mark.parametrize(
+    "seen", [(0, 5490, 0, 10980), (3000, 3100.5, 7000, 7200.2), (10900, 10980, 0, 10), (5, 5, 5, 5)]
+)
+def test_a_preview_is_small_and_covers_the_middle_of_what_is_seen(
+    stride: int, seen: tuple[float, float, float, float]
+):
+    grid = WindowGrid(10_980, 10_980, stride)
+    top, bottom, left, right = preview_window(grid, seen)
+    assert 0 <= top < bottom <= grid.cells[0]
+    assert 0 <= left < right <= grid.cells[1]
+    assert (bottom - top) * (right - left) <= MOST_PREVIEWED
+    middle_row, middle_column = (seen[0] + seen[1]) / 2, (seen[2] + seen[3]) / 2
+    assert top * stride <= middle_row <= bottom * stride
+    assert left * stride <= middle_column <= right * stride
+    if seen[1] - seen[0] < 200 and stride == 64:
+        assert top * stride <= seen[0]
+        assert bottom * stride >= min(seen[1], 10_980)
+
+
+def test_a_folder_of_another_scene_is_left_alone(tmp_path: Path):
+    first = write_rgb(tmp_path / "field.tif", texture(70, 70))
+    maps = tmp_path / "maps"
+    assert map_folder(first, maps) == maps / "field"
+    make_map(first, maps / "field")
+    assert map_folder(first, maps) == maps / "field"
+    (tmp_path / "other").mkdir()
+    second = write_rgb(tmp_path / "other" / "field.tif", texture(70, 70, seed=1))
+    assert map_folder(second, maps) == maps / "field-2"
+
+
+def test_maps_go_beside_the_scene_unless_nobody_may_write_there(tmp_path: Path):
+    assert usual_maps_folder(tmp_path / "a.tif", tmp_path / "documents") == tmp_path / "maps"
+    absent = tmp_path / "absent" / "a.tif"
+    assert usual_maps_folder(absent, tmp_path / "documents") == tmp_path / "documents" / "maps"
+
+
+def test_bands_are_three_numbers():
+    assert parsed_bands(" 4, 3,2") == (4, 3, 2)
+    for text in ("", "4,3", "4,3,2,1", "a,b,c", "4;3;2", "-1,2,3"):
+        assert parsed_bands(text) is None

@@ -1,0 +1,592 @@
+"""Scenes in the app: seen, previewed, mapped, stopped, gone on with, and what can go wrong."""
+
+import csv
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QColor, QDesktopServices, QImage, QWheelEvent
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox
+from pytestqt.qtbot import QtBot
+
+from eurosat import scene as scene_module
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.scene_work import Stage
+from eurosat.gui.settings import Settings
+from eurosat.map_cells import NODATA, CellMap
+from eurosat.model_file import shipped_model_path
+from eurosat.scene import open_scene
+
+from ..eurosat.scene_fixtures import (
+    grid_at,
+    make_map,
+    rasterio,
+    real_scene,
+    texture,
+    write_rgb,
+)
+from .conftest import PATIENCE_MS, Dialogs, User, assert_one_sentence, urls_of
+
+SPAIN = "spain_utm10m_eurosat_scaling.tif"
+FILES = {
+    "areas.csv",
+    "classes.geojson",
+    "classes.tif",
+    "classes.tif.aux.xml",
+    "confidence.tif",
+    "map.json",
+    "map.png",
+    "report.html",
+}
+
+
+class SceneUser(User):
+    """Somebody who looks at a scene."""
+
+    def waits_for(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition, timeout=4 * PATIENCE_MS)
+
+    def sees(self, path: Path) -> None:
+        """Open a scene and wait until it is seen."""
+        self.window.open_paths([path])
+        self.waits_until_seen(path)
+
+    def waits_until_seen(self, path: Path) -> None:
+        scenes, view = self.window.scenes, self.window.scene_page.view
+        self.waits_for(
+            lambda: (
+                scenes.work is not None
+                and scenes.work.path == path
+                and scenes.work.facts is not None
+                and not view.quick_look.isNull()
+                and scenes.can_map
+                and scenes.work.seconds_each is not None
+            )
+        )
+
+    def maps(self) -> Path:
+        """Map the scene and return the folder of the map."""
+        self.clicks("Map the scene")
+        self.waits_for(lambda: self.work.stage is Stage.FINISHED or bool(self.refusal()))
+        assert self.refusal() == ""
+        assert self.work.finished is not None
+        return self.work.finished.folder
+
+    def starts_a_long_map(self) -> None:
+        """Begin to map a scene of 416 x 521 pixels in 2,655 windows, and wait until it grows."""
+        self.chooses_in(QComboBox, "every 8 pixels")
+        self.clicks("Map the scene")
+        self.waits_for(lambda: self.work.windows_done > 46)
+
+    def previews(self) -> None:
+        self.clicks("Preview")
+        self.waits_for(lambda: self.work.so_far is not None)
+
+    def points_at(self, column: float, row: float) -> str:
+        """Move the mouse over a place of the scene and return what is said of it."""
+        view = self.window.scene_page.view
+        self.qtbot.mouseMove(view.viewport(), view.mapFromScene(QPointF(column, row)))
+        self.qtbot.waitUntil(lambda: "column" in self.window.scene_page.read_out)
+        return self.window.scene_page.read_out
+
+    @property
+    def work(self):
+        work = self.window.scenes.work
+        assert work is not None
+        return work
+
+    def cells(self) -> CellMap:
+        assert self.work.so_far is not None
+        return self.work.so_far.cells
+
+    def labels(self) -> np.ndarray:
+        return self.cells().labels
+
+    def panel(self) -> str:
+        """All that is written beside the scene."""
+        labels = self.window.scene_page.panel.findChildren(QLabel)
+        text = "\n".join(label.text() for label in labels if label.isVisible())
+        return text.replace("\u200b", "")
+
+    def chooses_in(self, kind: type[QComboBox], text: str) -> None:
+        """Choose an entry of the one list that has it."""
+        boxes = self.window.scene_page.panel.findChildren(kind)
+        (box,) = [one for one in boxes if one.findText(text) >= 0]
+        box.setCurrentIndex(box.findText(text))
+        box.activated.emit(box.currentIndex())
+
+    def legend(self) -> dict[str, tuple[str, ...]]:
+        table = self.window.scene_page.panel.legend
+        rows = [
+            [table.model().index(row, column).data() for column in range(4)]
+            for row in range(table.rowCount())
+        ]
+        return {row[0]: tuple(row[1:]) for row in rows}
+
+    def screen(self) -> QImage:
+        return self.window.scene_page.view.viewport().grab().toImage()
+
+    def colour_at(self, column: float, row: float) -> QColor:
+        place = self.window.scene_page.view.mapFromScene(QPointF(column, row))
+        return self.screen().pixelColor(place)
+
+
+@pytest.fixture
+def user(open_window: Callable[..., MainWindow], qtbot: QtBot) -> SceneUser:
+    """Somebody who uses the window with the fastest of the shipped models."""
+    Settings().model = str(shipped_model_path("cnn-int8"))
+    window = open_window()
+    qtbot.waitUntil(lambda: window.session.classifier is not None, timeout=30_000)
+    return SceneUser(window, qtbot)
+
+
+@pytest.fixture
+def spain(tmp_path: Path) -> Path:
+    """A copy of a real scene of 416 x 521 pixels, so that its maps lie in the test's folder."""
+    path = tmp_path / "scenes" / SPAIN
+    path.parent.mkdir()
+    path.write_bytes(real_scene(SPAIN).read_bytes())
+    return path
+
+
+def areas_in(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "areas.csv").open(newline="", encoding="utf-8") as file:
+        return {row["title"]: row for row in csv.DictReader(file)}
+
+
+# Seeing
+
+
+def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
+    user: SceneUser, spain: Path
+):
+    user.sees(spain)
+    assert user.window.scene_page.isVisible()
+    panel = user.panel()
+    assert SPAIN in panel
+    assert "416 × 521 pixels of 10 m, EPSG:32630" in panel
+    with open_scene(spain) as scene:
+        assert all(note in panel for note in scene.notes)
+        pixels, has_data = scene.read_rows(0, 521)
+    assert "63 windows, " in panel
+    user.chooses_in(QComboBox, "every 16 pixels")
+    assert "690 windows, " in user.panel()
+    look = user.window.scene_page.view.quick_look
+    assert (look.height(), look.width()) == (521, 416)
+    for row, column in ((100, 200), (300, 50), (500, 400)):
+        seen = look.pixelColor(column, row)
+        assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[row, column])
+    assert not has_data[0, 0]
+    assert look.pixelColor(0, 0).alpha() == 0
+
+
+def test_scenes_come_by_drop_by_dialog_and_by_command_line(
+    user: SceneUser, spain: Path, dialogs: Dialogs, open_window: Callable[..., MainWindow]
+):
+    assert user.drops(urls_of(spain), user.window.centralWidget() or user.window)
+    user.waits_until_seen(spain)
+    user.chooses("Close scene")
+    assert user.button("Open images…").isVisible()
+    dialogs.paths = [spain]
+    user.chooses("Open images")
+    user.waits_until_seen(spain)
+    user.chooses("Close scene")
+    user.chooses("Open scene")
+    user.waits_until_seen(spain)
+    other = SceneUser(open_window(spain), user.qtbot)
+    other.waits_until_seen(spain)
+
+
+def test_tiles_and_a_scene_are_open_at_the_same_time(user: SceneUser, spain: Path, few_tiles: Path):
+    user.opens(few_tiles)
+    user.sees(spain)
+    assert not user.window.table.isVisible()
+    user.chooses("Show the scene")
+    assert user.window.table.isVisible()
+    assert len(user.rows()) == 24
+    user.chooses("Show the scene")
+    assert user.window.scene_page.isVisible()
+    user.chooses("Close scene")
+    assert user.window.table.isVisible()
+
+
+def test_zoomed_in_every_pixel_is_seen_and_the_memory_stays_bounded(
+    user: SceneUser, tmp_path: Path
+):
+    pixels = texture(2600, 3100, seed=3)
+    path = write_rgb(tmp_path / "large.tif", pixels, tiled=True)
+    user.sees(path)
+    view = user.window.scene_page.view
+    assert view.quick_look.width() == 2048
+    view.cache.limit = 6 * 256 * 256 * 4
+    view.show_actual_size()
+    view.scale(4, 4)
+    for column, row in ((1500, 1300), (3000, 100), (40, 2500), (3060, 2570)):
+        view.centerOn(column, row)
+        expected = tuple(pixels[row, column])
+
+        def is_sharp(
+            column: int = column, row: int = row, expected: tuple[int, ...] = expected
+        ) -> bool:
+            seen = user.colour_at(column + 0.5, row + 0.5)
+            return (seen.red(), seen.green(), seen.blue()) == expected
+
+        user.waits_for(is_sharp)
+        assert view.cache.size <= view.cache.limit
+    view.show_actual_size()
+    before = view.zoom
+    user.chooses("Zoom out")
+    assert view.zoom == pytest.approx(before / 1.25)
+    user.chooses("Fit")
+    assert view.seen.width() == pytest.approx(3100, rel=0.01)
+
+
+def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
+    user: SceneUser, spain: Path
+):
+    user.sees(spain)
+    user.chooses_in(QComboBox, "L2A reflectance")
+    user.waits_for(lambda: bool(user.refusal()))
+    assert_one_sentence(user.refusal())
+    assert "choose eurosat" in user.refusal()
+    assert not user.button("Map the scene").isEnabled()
+    user.chooses_in(QComboBox, "true-colour image of L1C")
+    user.waits_until_seen(spain)
+    assert "Taken for the true-colour image of an L1C product, as told." in user.panel()
+    (bands,) = [
+        line
+        for line in user.window.scene_page.panel.findChildren(QLineEdit)
+        if "such as" in line.placeholderText()
+    ]
+    bands.setText("3,2,1")
+    bands.editingFinished.emit()
+    user.waits_for(lambda: "Bands 3, 2 and 1, as told." in user.panel())
+    user.waits_until_seen(spain)
+    with open_scene(spain, bands=(3, 2, 1), kind=user.work.settings.kind) as scene:
+        pixels, _ = scene.read_rows(300, 301)
+    seen = user.window.scene_page.view.quick_look.pixelColor(200, 300)
+    assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[0, 200])
+
+
+def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain: Path):
+    user.sees(spain)
+    panel = user.window.scene_page.panel
+    before = user.work.settings
+    for choice in (*panel.findChildren(QComboBox), *panel.findChildren(QSpinBox)):
+        place, down = QPointF(choice.rect().center()), QPoint(0, -120)
+        wheel = QWheelEvent(
+            place,
+            QPointF(choice.mapToGlobal(place)),
+            QPoint(),
+            down,
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(choice, wheel)
+        assert user.work.settings == before
+
+
+# Mapping
+
+
+def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
+    user: SceneUser, spain: Path, tmp_path: Path
+):
+    user.sees(spain)
+    user.chooses_in(QComboBox, "every 32 pixels")
+    folder = user.maps()
+    assert folder == spain.parent / "maps" / spain.stem
+    assert {file.name for file in folder.iterdir()} == FILES
+    expected = make_map(spain, tmp_path / "expected", stride=32)
+    for name in ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png"):
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
+    areas, legend = areas_in(folder), user.legend()
+    assert list(legend) == list(areas)
+    for title, row in areas.items():
+        if float(row["area_m2"]):
+            assert legend[title][0] == f"{float(row['area_ha']):,.1f}"
+            if row["share_of_classified"]:
+                assert legend[title][1] == f"{float(row['share_of_classified']):.1%}"
+    with rasterio.open(folder / "classes.tif") as file:
+        classes = file.read(1)
+    labels = user.labels()
+    for row, column in ((16, 200), (260, 200), (500, 400)):
+        assert labels[row // 32, column // 32] == classes[row, column]
+    assert str(folder) in user.panel()
+
+
+def test_a_map_of_yesterday_is_found_again(user: SceneUser, spain: Path):
+    make_map(spain, spain.parent / "maps" / spain.stem, stride=64)
+    before = (spain.parent / "maps" / spain.stem / "classes.tif").stat().st_mtime_ns
+    user.sees(spain)
+    folder = user.maps()
+    assert (folder / "classes.tif").stat().st_mtime_ns == before
+    assert (user.labels() != NODATA).any()
+    assert "Mapped before" in user.panel()
+
+
+def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Path, tmp_path: Path):
+    user.sees(spain)
+    user.starts_a_long_map()
+    assert user.work.stage is Stage.MAPPING
+    done = user.work.windows_done
+    row = done // 45
+    labels = user.labels()
+    assert (labels[:row] != NODATA).any()
+    assert (labels[row:] == NODATA).all()
+    assert f"{done:,} of 2,655 windows" in user.panel()
+    assert sum(float(row[0].replace(",", "") or 0) for row in user.legend().values()) > 0
+    overlay = user.window.scene_page.view.overlay
+    assert [overlay.pixelColor(30, y).alpha() for y in (row - 1, row)] == [255, 0]
+    user.presses(Qt.Key.Key_Escape)
+    assert "they are kept" in user.panel()
+    user.waits_for(lambda: user.button("Go on with the map").isEnabled())
+    assert (user.labels()[:row] != NODATA).any(), "what was done stays on screen"
+    user.clicks("Go on with the map")
+    user.waits_for(lambda: user.work.windows_done > 0)
+    assert user.work.windows_done >= done
+    user.waits_for(lambda: user.work.stage is Stage.FINISHED)
+    expected = make_map(spain, tmp_path / "expected", stride=8)
+    folder = spain.parent / "maps" / spain.stem
+    assert (folder / "classes.tif").read_bytes() == (expected / "classes.tif").read_bytes()
+
+
+def test_closing_the_window_keeps_what_is_done(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.starts_a_long_map()
+    done = user.work.windows_done
+    user.window.close()
+    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
+    assert done * 10 * 4 <= answers.stat().st_size < 2655 * 10 * 4
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_ended_is_told_in_one_sentence_and_the_map_goes_on(
+    user: SceneUser, spain: Path
+):
+    user.sees(spain)
+    user.starts_a_long_map()
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    user.waits_for(lambda: bool(user.refusal()))
+    assert user.refusal().startswith("The map broke off, as its process was ended")
+    assert user.error_boxes() == []
+    user.waits_for(lambda: user.button("Go on with the map").isEnabled())
+    user.clicks("Go on with the map")
+    user.waits_for(lambda: user.work.stage is Stage.FINISHED)
+
+
+@pytest.mark.parametrize("stride", [64, 16])
+def test_a_preview_has_the_labels_of_the_map_and_writes_nothing(
+    user: SceneUser, spain: Path, stride: int
+):
+    user.sees(spain)
+    user.chooses_in(QComboBox, f"every {stride} pixels")
+    view = user.window.scene_page.view
+    view.show_actual_size()
+    view.scale(3, 3)
+    view.centerOn(260, 300)
+    user.previews()
+    preview = user.labels()
+    is_there = preview != NODATA
+    assert is_there.any()
+    assert not is_there.all()
+    assert list(spain.parent.iterdir()) == [spain]
+    user.maps()
+    np.testing.assert_array_equal(preview[is_there], user.labels()[is_there])
+
+
+def test_a_preview_of_a_large_scene_is_its_middle(user: SceneUser, tmp_path: Path):
+    path = write_rgb(tmp_path / "scene.tif", texture(1400, 1000, seed=5))
+    user.sees(path)
+    user.chooses_in(QComboBox, "every 16 pixels")
+    user.previews()
+    rows, columns = np.nonzero(user.labels() != NODATA)
+    # Of 88 x 63 cells.
+    assert (rows.min(), rows.max() + 1) == (28, 60)
+    assert (columns.min(), columns.max() + 1) == (15, 47)
+
+
+def test_without_a_threshold_every_place_gets_a_class(user: SceneUser, spain: Path):
+    user.sees(spain)
+    (unsure,) = user.window.scene_page.panel.findChildren(QSpinBox)
+    unsure.setValue(0)
+    user.maps()
+    assert user.legend()["Unsure"][0] == ""
+    unsure.setValue(100)
+    user.waits_for(lambda: user.window.scenes.can_map)
+    user.maps()
+    shown = {title for title, row in user.legend().items() if row[0]}
+    assert shown == {"Unsure", "No data"}
+
+
+def test_another_model_stops_the_map_in_one_sentence(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.starts_a_long_map()
+    user.window.session.load_model(shipped_model_path("mobilenet-int8"))
+    user.waits_for(lambda: user.work.stage is Stage.READY)
+    assert user.message() == "The map was stopped, as another model answers now."
+    assert user.work.so_far is None
+    assert user.window.scene_page.view.overlay.isNull()
+    user.chooses_in(QComboBox, "every 64 pixels")
+    user.waits_for(lambda: user.window.scenes.can_map)
+    folder = user.maps()
+    assert "mobilenet" in (folder / "report.html").read_text(encoding="utf-8").lower()
+    assert user.error_boxes() == []
+
+
+# Looking at the map
+
+
+def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, spain: Path):
+    user.sees(spain)
+    assert "%" not in user.points_at(200, 300)
+    folder = user.maps()
+    with (
+        rasterio.open(folder / "classes.tif") as file,
+        rasterio.open(folder / "confidence.tif") as percent,
+    ):
+        label, confidence = file.read(1)[300, 200], percent.read(1)[300, 200]
+        title = [entry.title for entry in user.cells().classes][label]
+    told = user.points_at(200.5, 300.5)
+    assert told.startswith(f"{title} {confidence}%")
+    assert "column 200, row 300" in told
+    with rasterio.open(spain) as file:
+        place = user.window.scene_page.view.mapToScene(
+            user.window.scene_page.view.mapFromScene(QPointF(200.5, 300.5))
+        )
+        x, y = file.transform @ (place.x(), place.y())
+        (longitude,), (latitude,) = rasterio.warp.transform(file.crs, "EPSG:4326", [x], [y])
+    assert f"EPSG:32630 {x:.0f}, {y:.0f}" in told
+    parts = told.split("   ·   ")[1]
+    north, west = (float(text.split("°")[0]) for text in parts.split(","))
+    assert north == pytest.approx(latitude, abs=2e-5)
+    assert west == pytest.approx(-longitude, abs=2e-5)
+
+
+def test_a_class_can_be_hidden_and_the_map_be_faded(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.maps()
+    panel, view = user.window.scene_page.panel, user.window.scene_page.view
+    panel.opacity.setValue(100)
+    labels = user.labels()
+    row, column = np.argwhere(labels == np.bincount(labels[labels != NODATA]).argmax())[0]
+    number, place = int(labels[row, column]), (64 * column + 32, 64 * row + 32)
+    colour = QColor(user.cells().classes[number].colour)
+    assert user.colour_at(*place) == colour
+    item = panel.legend.item(number, 0)
+    assert item is not None
+    item.setCheckState(Qt.CheckState.Unchecked)
+    assert view.overlay.pixelColor(column, row).alpha() == 0
+    scene_colour = user.colour_at(*place)
+    assert scene_colour != colour
+    other = np.argwhere((labels != number) & (labels != NODATA))[0]
+    assert view.overlay.pixelColor(int(other[1]), int(other[0])).alpha() == 255
+    item.setCheckState(Qt.CheckState.Checked)
+    assert user.colour_at(*place) == colour
+    panel.opacity.setValue(0)
+    assert user.colour_at(*place) == scene_colour
+    assert Settings().map_opacity == 0
+
+
+def test_report_and_folder_are_opened(
+    user: SceneUser, spain: Path, monkeypatch: pytest.MonkeyPatch
+):
+    opened: list[Path] = []
+
+    def open_url(url: QUrl) -> bool:
+        opened.append(Path(url.toLocalFile()))
+        return True
+
+    monkeypatch.setattr(QDesktopServices, "openUrl", open_url)
+    user.sees(spain)
+    assert not user.button("Open report").isVisible()
+    folder = user.maps()
+    user.clicks("Open report")
+    user.clicks("Open folder")
+    assert opened == [folder / "report.html", folder]
+    (folder / "report.html").unlink()
+    user.clicks("Open report")
+    assert_one_sentence(user.refusal())
+    assert "report.html" in user.refusal()
+
+
+def test_maps_go_where_the_user_says(
+    user: SceneUser, spain: Path, tmp_path: Path, dialogs: Dialogs
+):
+    user.sees(spain)
+    dialogs.paths = [tmp_path / "elsewhere"]
+    user.clicks("Change…")
+    assert user.maps() == tmp_path / "elsewhere" / spain.stem
+    assert not (spain.parent / "maps").exists()
+
+
+# What can go wrong
+
+
+def test_a_damaged_scene_is_refused_in_one_sentence_and_the_next_one_opens(
+    user: SceneUser, spain: Path, tmp_path: Path
+):
+    damaged = tmp_path / "damaged.tif"
+    damaged.write_bytes(spain.read_bytes()[:30_000])
+    user.window.open_paths([damaged])
+    user.waits_for(lambda: bool(user.refusal()))
+    assert_one_sentence(user.refusal())
+    assert "damaged.tif" in user.refusal()
+    assert not user.button("Map the scene").isEnabled()
+    user.sees(spain)
+    assert user.refusal() == ""
+    assert user.error_boxes() == []
+
+
+def test_a_scene_that_vanishes_is_told_in_one_sentence(user: SceneUser, spain: Path):
+    user.sees(spain)
+    spain.unlink()
+    user.clicks("Map the scene")
+    user.waits_for(lambda: bool(user.refusal()))
+    assert_one_sentence(user.refusal())
+    assert SPAIN in user.refusal()
+    assert user.work.stage is Stage.READY
+    assert user.error_boxes() == []
+
+
+def test_a_scene_that_is_cut_short_while_it_is_seen_is_told(
+    user: SceneUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scene_module, "_CACHE_BYTES", 1 << 20)  # It would hold the whole file.
+    path = write_rgb(tmp_path / "large.tif", texture(2600, 3100, seed=4), tiled=True)
+    user.sees(path)
+    with path.open("r+b") as file:
+        file.truncate(100_000)
+    user.window.scene_page.view.show_actual_size()
+    user.waits_for(lambda: bool(user.refusal()))
+    assert_one_sentence(user.refusal())
+    assert "large.tif is damaged or cut short" in user.refusal()
+    assert user.error_boxes() == []
+
+
+def test_a_place_that_cannot_be_written_to_is_told(
+    user: SceneUser, spain: Path, tmp_path: Path, dialogs: Dialogs
+):
+    user.sees(spain)
+    (tmp_path / "a file").write_text("in the way")
+    dialogs.paths = [tmp_path / "a file"]
+    user.clicks("Change…")
+    user.clicks("Map the scene")
+    user.waits_for(lambda: bool(user.refusal()))
+    assert_one_sentence(user.refusal())
+    assert "choose another folder" in user.refusal()
+
+
+def test_of_several_scenes_one_is_opened_and_it_is_said_which(
+    user: SceneUser, spain: Path, tmp_path: Path
+):
+    second = write_rgb(tmp_path / "second.tif", texture(200, 200), transform=grid_at())
+    user.window.open_paths([second, spain])
+    user.waits_until_seen(second)
+    assert "second.tif was opened" in user.refusal()
