@@ -27,6 +27,10 @@ ZERO_POINT = 128
 
 FILE_IDENTIFIER = b"TFL3"
 
+DOUBLING = np.array([[0.25, 0, 0], [0.75, 0.75, 0.25], [0, 0.25, 0.75]])
+"""How three pixels in a row (before, at and after a place, downwards) share in the three pixels
+(across) that stand there after bilinear interpolation to twice the size, from the place on."""
+
 
 class Precision(StrEnum):
     """How weights and activations are stored and computed."""
@@ -121,6 +125,19 @@ def _logits(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(LOGITS_LAYER).output)
 
 
+class EdgePadding(keras.layers.Layer):
+    """Continues a picture by one pixel on every side: by its outermost pixels."""
+
+    def call(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Return float32 `[n, h + 2, w + 2, c]` for `[n, h, w, c]`."""
+        return tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of what `call` returns."""
+        batch, height, width, channels = shape
+        return batch, height and height + 2, width and width + 2, channels
+
+
 def _centred(model: keras.Model) -> keras.Model:
     """Return a copy whose input is the uint8 pixel minus 128, over 127.5, instead of the pixel.
 
@@ -128,9 +145,26 @@ def _centred(model: keras.Model) -> keras.Model:
     the rescaling disappears from the graph. As two int8 operators it would cost six tenths of a
     step in noise, which the first batch normalisation of a network for faint contrasts amplifies
     thirtyfold. The half step between 128 and the true centre of 127.5 goes into that layer's mean.
+
+    Where the model doubles the picture for a convolution of 3 x 3 and stride 2, both become one
+    convolution of stride 1 on the picture as it is: an int8 interpolation rounds to whole pixels,
+    which costs as much. That the zeros below and right of the larger picture become its outermost
+    pixels is all that changes.
     """
-    copy = _copy(model, without=RESCALING_LAYER)
-    (convolution,) = consumers(copy.get_layer(RESCALING_LAYER))
+    (convolution,) = consumers(model.get_layer(RESCALING_LAYER))
+    replaced: dict[str, keras.Layer] = {
+        RESCALING_LAYER: keras.layers.Identity(name=RESCALING_LAYER)
+    }
+    doubling = _doubling(model, convolution)
+    if doubling:
+        settings = convolution.get_config() | {"strides": (1, 1), "padding": "valid"}
+        replaced[doubling.name] = EdgePadding(name=doubling.name)
+        replaced[convolution.name] = convolution.__class__.from_config(settings)
+    copy = _copy(model, replaced)
+    convolution = copy.get_layer(convolution.name)
+    if doubling:
+        kernel = np.einsum("ai,bj,ijcf->abcf", DOUBLING, DOUBLING, convolution.kernel.numpy())
+        convolution.kernel.assign(kernel)
     (normalisation,) = consumers(convolution)
     half_step = (ZERO_POINT - PIXEL_CENTRE) / PIXEL_CENTRE
     shift = half_step * convolution.kernel.numpy().sum(axis=(0, 1, 2))
@@ -138,12 +172,27 @@ def _centred(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _copy(model: keras.Model, without: str | None = None) -> keras.Model:
-    """Return a copy that takes float32 pixels, and in which the layer `without` does nothing."""
+def _doubling(model: keras.Model, convolution: keras.Layer) -> keras.layers.Resizing | None:
+    """Return the layer that doubles the picture, if the convolution behind it halves it again."""
+    _, height, width, _ = model.inputs[0].shape
+    for layer in model.layers:
+        if (
+            isinstance(layer, keras.layers.Resizing)
+            and (layer.height, layer.width) == (2 * height, 2 * width)
+            and layer.interpolation == "bilinear"
+            and (convolution.kernel_size, convolution.strides) == ((3, 3), (2, 2))
+            and convolution.padding == "same"
+        ):
+            return layer
+    return None
+
+
+def _copy(model: keras.Model, replaced: dict[str, keras.Layer] | None = None) -> keras.Model:
+    """Return a copy that takes float32 pixels, with other layers in the place of some, by name."""
 
     def copied(layer: keras.Layer) -> keras.Layer:
-        if layer.name == without:
-            return keras.layers.Identity(name=layer.name)
+        if replaced and layer.name in replaced:
+            return replaced[layer.name]
         return layer.__class__.from_config(layer.get_config())
 
     pixels = keras.Input(model.inputs[0].shape[1:], dtype="float32", name="tile")

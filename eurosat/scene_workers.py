@@ -8,13 +8,13 @@ for again, and the map is the same to the last byte.
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -158,10 +158,11 @@ def dask_cluster(address: str) -> Iterator[Workers]:
                 f"The Dask scheduler at {printable(address)} has no workers: start some with"
                 f" `dask worker {printable(address)}`."
             ) from error
-        threads = sum(client.nthreads().values())
+        # Annotated for clients of asyncio too.
+        threads = sum(cast("dict[str, int]", client.nthreads()).values())
 
         def answer(job: SceneJob, strips: list[Strip]) -> Iterator[np.ndarray]:
-            def submit(strip: Strip) -> Future:
+            def submit(strip: Strip) -> Future[Any]:
                 return client.submit(answer_strip, job, strip, pure=False, retries=_RETRIES)
 
             try:
@@ -250,7 +251,7 @@ def _find_model(job: SceneJob) -> Path:
 
 def _in_order(
     submit: Callable[[Strip], Any], strips: list[Strip], limit: int
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Hand out strips, at most `limit` at a time, and yield their answers in order."""
     waiting: deque[Any] = deque()
     try:

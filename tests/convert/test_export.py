@@ -209,6 +209,24 @@ def test_centring_the_input_changes_nothing(
     assert np.abs(found - expected).mean() < 0.005 * expected.std()
 
 
+def test_a_picture_that_is_doubled_and_halved_again_stays_as_it_is(tiles: np.ndarray):
+    model = build_mobilenet(10, image_size=128, width=0.35, units=0, weights="none")
+    centred = centred_copy(model)
+    assert not any(isinstance(layer, keras.layers.Resizing) for layer in centred.layers)
+
+    def first(of: keras.Model, pixels: np.ndarray) -> np.ndarray:
+        layer = keras.Model(of.input, of.get_layer("bn_Conv1").output)
+        return np.asarray(layer.predict_on_batch(pixels))
+
+    expected = first(model, tiles)
+    found = first(centred, centred_pixels(tiles)[1:])
+    assert found.shape == expected.shape
+    # Only the last row and column know of what was beyond the larger picture.
+    np.testing.assert_allclose(found[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
+    graph = schema.ModelT.InitFromPackedBuf(export(model, Precision.INT8, tiles)).subgraphs[0]
+    assert graph.tensors[graph.inputs[0]].shape[1:3].tolist() == [64, 64]
+
+
 def test_equalising_changes_weights_but_not_the_function(mobilenet: keras.Model, tiles: np.ndarray):
     centred = centred_copy(mobilenet)
     before = [np.array(values) for values in centred.get_weights()]

@@ -36,9 +36,9 @@ def scene(tmp_path: Path) -> Path:
     return write_rgb(tmp_path / "scene.tif", pixels)
 
 
-def mapped(scene: Path, folder: Path, workers: Workers | None, **settings: bool) -> Path:
+def mapped(scene: Path, folder: Path, workers: Workers | None, *, is_dense: bool = False) -> Path:
     classifier = Classifier(shipped_model_path("cnn-int8"), threads=1)
-    map_scene(scene, folder, classifier, MapSettings(stride=32, **settings), workers=workers)
+    map_scene(scene, folder, classifier, MapSettings(stride=32, is_dense=is_dense), workers=workers)
     return folder
 
 
