@@ -179,6 +179,7 @@ def _arguments() -> Namespace:
 
 def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
     """Put tiles and all forms of the model into a folder; return the labels of the tiles."""
+    from keras import Model
     from keras.saving import load_model
     from onnxruntime.quantization import (  # pyright: ignore[reportMissingImports]
         CalibrationDataReader,
@@ -196,7 +197,11 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
         (folder / f"{precision}.tflite").write_bytes(file.read_bytes())
     (folder / "model.keras").write_bytes(run.model.read_bytes())
     onnx = folder / "float32.onnx"
-    load_model(run.model, compile=False).export(onnx, format="onnx", verbose=False)
+    model = load_model(run.model, compile=False)
+    # Else the normalisations would go on learning in the ONNX file.
+    model = Model(model.input, model(model.input, training=False))
+    model.predict_on_batch(dataset.tiles[:1])  # Keras exports only what was called before.
+    model.export(onnx, format="onnx", verbose=False)
 
     known = np.random.default_rng(SEED).permutation(dataset.positions(split.train))
 
@@ -208,7 +213,7 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
             tile = next(self._tiles, None)
             return None if tile is None else {"tile": tile[np.newaxis]}
 
-    quant_pre_process(onnx, folder / "prepared.onnx")
+    quant_pre_process(onnx, folder / "prepared.onnx", skip_symbolic_shape=True)
     quantize_static(
         folder / "prepared.onnx",
         folder / "int8.onnx",
@@ -250,11 +255,12 @@ def _work(arguments: Namespace) -> None:
 
 
 def _peak_memory() -> float:
-    """Return the most memory that this process has taken, in megabytes; only Unix tells."""
-    import resource
+    """Return the most memory that this process has taken, in megabytes; only Linux tells.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else 1024 * peak / 1e6
+    What `getrusage` says begins with the memory of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0]) / 1e6
 
 
 def _row(
