@@ -201,7 +201,7 @@ def _print_scene(twin: "SceneExport", min_agreement: float) -> None:
     output.print(
         f"Scene twin: {twin.side} x {twin.side} pixels in, an answer every {twin.step} pixels"
         f"{sees}. {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
-        " the label that single windows give them at stride 16.",
+        " the class that single windows give them at stride 16.",
         soft_wrap=True,
     )
     if twin.is_refused:

@@ -36,8 +36,8 @@ class SceneExport:
         side: Height and width of its window, in pixels.
         step: Pixels from an answer to the next.
         reach: How far beyond a tile its answer looks, in pixels.
-        agreement: Share of the cells of a mosaic of validation tiles that get the same label as
-            from single windows, at stride `STRIDE`, 0 to 1.
+        agreement: Share of the cells of a mosaic of validation tiles whose most probable class is
+            that of single windows, at stride `STRIDE`, 0 to 1.
         cells: The number of these cells.
         is_refused: Whether the agreement is too low.
     """
@@ -116,7 +116,7 @@ def mosaic(tiles: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def measure_agreement(classifier: Classifier, pixels: np.ndarray) -> tuple[float, int]:
-    """Return the share of cells with the same label from the twin and from single windows.
+    """Return the share of cells whose most probable class is that of single windows.
 
     Args:
         classifier: The model.
@@ -136,13 +136,13 @@ def measure_agreement(classifier: Classifier, pixels: np.ndarray) -> tuple[float
     strips = [
         (row, min(row + dense.rows_at_once, down)) for row in range(0, down, dense.rows_at_once)
     ]
-    unsure_below = classifier.metadata.unsure_below if classifier.metadata else None
+    # Without a threshold: two that are both unsure would agree on nothing.
     labels = [
         label_cells(
             average_over_cells(np.concatenate(list(answers)), grid),
             grid,
             classifier.class_names,
-            unsure_below,
+            None,
         ).labels
         for answers in (
             dense.answer_strips(Rows(read, height, width), strips),
