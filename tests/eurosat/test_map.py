@@ -104,7 +104,7 @@ def test_the_cells_are_read_back_from_the_files(gaps: tuple[Path, np.ndarray]):
     assert np.array_equal(spread[has_data], classes[has_data])
     sure = confidence[rows[:, np.newaxis], columns]
     np.testing.assert_allclose(sure[has_data], percent[has_data] / 100, atol=1e-6)
-    assert labels[3, 3] == NODATA  # Within the empty square.
+    assert labels[4, 3] == NODATA  # Within the empty square.
     assert confidence[3, 3] == 0
 
 

@@ -46,7 +46,7 @@ def assert_shown_as_counted(user: User) -> None:
 
 def test_progress_is_shown_as_long_as_there_is_some(busy_user: User, gate: Gate):
     window = busy_user.window
-    bar = window.findChild(QProgressBar)
+    bar = window.statusBar().findChild(QProgressBar)
     assert isinstance(bar, QProgressBar)
     answered = window.session.workspace.answered
     assert (bar.isVisible(), bar.maximum(), bar.value()) == (True, 60, answered)
