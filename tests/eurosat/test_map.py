@@ -105,7 +105,7 @@ def test_the_cells_are_read_back_from_the_files(gaps: tuple[Path, np.ndarray]):
     sure = confidence[rows[:, np.newaxis], columns]
     np.testing.assert_allclose(sure[has_data], percent[has_data] / 100, atol=1e-6)
     assert labels[4, 3] == NODATA  # Within the empty square.
-    assert confidence[3, 3] == 0
+    assert confidence[4, 3] == 0
 
 
 def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path, np.ndarray]):

@@ -197,7 +197,7 @@ def test_other_data_have_no_test_split(
 ):
     for model in (small_run, small_models / "cnn-int8.tflite"):
         done = command_here("eurosat-evaluate", model, "--data", other_tiles, "--split", "test")
-        assert_refused(done, str(other_tiles), str(model), "it has no test tiles")
+        assert_refused(done, str(other_tiles), str(model), "no split of it is recorded")
 
 
 def test_other_classes_are_refused_by_name(
