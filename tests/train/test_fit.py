@@ -175,6 +175,7 @@ def test_news_come_of_every_batch_and_epoch(
             "accuracy": epoch.accuracy,
             "validation_loss": epoch.validation_loss,
             "validation_accuracy": epoch.validation_accuracy,
+            "image_size": epoch.image_size,
         }
 
 
