@@ -84,7 +84,7 @@ def untuned() -> tf.data.Options:
     """Return the option not to tune a data set while it runs.
 
     How many threads work is said already, and the tuner, which sleeps for up to a minute at a time,
-    is waited for when an epoch ends: measured, 60 s of 144 s.
+    is waited for when an epoch ends: measured, up to 60 s of 144 s.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -15,6 +15,16 @@ rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra s
 
 UTM = "EPSG:32630"
 REAL_SCENES = Path(__file__).resolve().parents[3] / "shared" / "scenes"
+MAP_FILES = {
+    "areas.csv",
+    "classes.geojson",
+    "classes.tif",
+    "classes.tif.aux.xml",
+    "confidence.tif",
+    "map.json",
+    "map.png",
+    "report.html",
+}
 
 
 def grid_at(x: float = 694_000, y: float = 4_220_000, size: float = 10) -> Any:

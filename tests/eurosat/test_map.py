@@ -26,6 +26,7 @@ from eurosat.scene import open_scene
 from eurosat.scene_windows import WindowGrid
 
 from .scene_fixtures import (
+    MAP_FILES,
     grid_at,
     make_map,
     rasterio,
@@ -40,16 +41,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 SMALL = ("--model", "cnn-int8")
 UNSURE, NODATA = 10, 255
-FILES = {
-    "areas.csv",
-    "classes.geojson",
-    "classes.tif",
-    "classes.tif.aux.xml",
-    "confidence.tif",
-    "map.json",
-    "map.png",
-    "report.html",
-}
 
 
 def values_in(path: Path) -> np.ndarray:
@@ -91,7 +82,7 @@ def gaps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
 
 
 def test_all_files_are_there_and_nothing_else(gaps: tuple[Path, np.ndarray]):
-    assert {file.name for file in gaps[0].iterdir()} == FILES
+    assert {file.name for file in gaps[0].iterdir()} == MAP_FILES
 
 
 def test_the_cells_are_read_back_from_the_files(gaps: tuple[Path, np.ndarray]):
@@ -323,7 +314,7 @@ def test_without_a_coordinate_system_sizes_are_assumed_and_polygons_left_out(
     done = command("eurosat-map", path, "--out", "maps", *SMALL)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "maps" / "bare"
-    assert {file.name for file in folder.iterdir()} == FILES - {"classes.geojson"}
+    assert {file.name for file in folder.iterdir()} == MAP_FILES - {"classes.geojson"}
     assert {row["pixel_size"] for row in areas_in(folder).values()} == {"10 m assumed"}
     assert "Area, 10 m assumed" in done.stdout
     page = (folder / "report.html").read_text(encoding="utf-8")
@@ -455,7 +446,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_map(
     assert f"Goes on after {29 * rows:,} windows." in done.stderr
     assert not answers.parent.exists()
     whole = make_map(path, tmp_path / "whole", stride=16)
-    for name in sorted(FILES - {"map.json"}):
+    for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 

@@ -21,6 +21,7 @@ from eurosat.model_file import shipped_model_path
 from eurosat.scene import open_scene
 
 from ..eurosat.scene_fixtures import (
+    MAP_FILES,
     grid_at,
     make_map,
     rasterio,
@@ -31,16 +32,6 @@ from ..eurosat.scene_fixtures import (
 from .conftest import PATIENCE_MS, Dialogs, User, assert_one_sentence, urls_of
 
 SPAIN = "spain_utm10m_eurosat_scaling.tif"
-FILES = {
-    "areas.csv",
-    "classes.geojson",
-    "classes.tif",
-    "classes.tif.aux.xml",
-    "confidence.tif",
-    "map.json",
-    "map.png",
-    "report.html",
-}
 
 
 class SceneUser(User):
@@ -301,7 +292,7 @@ def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
     user.chooses_in(QComboBox, "every 32 pixels")
     folder = user.maps()
     assert folder == spain.parent / "maps" / spain.stem
-    assert {file.name for file in folder.iterdir()} == FILES
+    assert {file.name for file in folder.iterdir()} == MAP_FILES
     expected = make_map(spain, tmp_path / "expected", stride=32)
     for name in ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png"):
         assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
