@@ -24,6 +24,7 @@ _ROW_HEIGHT: Final = 26
 _SWATCH_SIDE: Final = 12
 _CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
 _NODATA: Final = "nodata"
+_MANY_HECTARES: Final = 100_000
 
 
 class Legend(QTableWidget):
@@ -69,10 +70,10 @@ class Legend(QTableWidget):
             side = Qt.AlignmentFlag.AlignLeft if column == _CLASS else Qt.AlignmentFlag.AlignRight
             item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
             self.setHorizontalHeaderItem(column, item)
-        for column, widest in ((_HECTARES, "1,000,000.0"), (_SHARE, "100.0%"), (_CONFIDENCE, "")):
+        for column, widest in ((_HECTARES, "1,000,000"), (_SHARE, "100.0%"), (_CONFIDENCE, "")):
             texts = (titles[column], widest)
             width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
-            self.setColumnWidth(column, width + 14)
+            self.setColumnWidth(column, width + 10)
 
     def show_areas(self, areas: tuple[Area, ...], hidden: set[int]) -> None:
         """Show what each class covers; classes of no area stay, without numbers."""
@@ -88,7 +89,9 @@ class Legend(QTableWidget):
             if area.pixels:
                 share = "" if area.share is None else f"{area.share:.1%}"
                 confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
-                texts = (f"{area.hectares:,.1f}", share, confidence)
+                # A tenth of a hectare says nothing of so many, and the name needs the room.
+                digits = 1 if area.hectares < _MANY_HECTARES else 0
+                texts = (f"{area.hectares:,.{digits}f}", share, confidence)
             for column, text in enumerate(texts, _HECTARES):
                 self.model().setData(self.model().index(row, column), text)
             if area.name != _NODATA:
