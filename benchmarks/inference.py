@@ -197,7 +197,7 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
         (folder / f"{precision}.tflite").write_bytes(file.read_bytes())
     (folder / "model.keras").write_bytes(run.model.read_bytes())
     onnx = folder / "float32.onnx"
-    model = load_model(run.model, compile=False)
+    model: Any = load_model(run.model, compile=False)
     # Else the normalisations would go on learning in the ONNX file.
     model = Model(model.input, model(model.input, training=False))
     model.predict_on_batch(dataset.tiles[:1])  # Keras exports only what was called before.
