@@ -19,7 +19,7 @@ from eurosat.map_cells import label_cells
 from eurosat.model_file import find_model
 from eurosat.scene import open_scene
 from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_windows import WINDOW, Rows, WindowGrid, average_over_cells, one_by_one
+from eurosat.scene_windows import WINDOW, Rows, WindowGrid, one_by_one
 
 MAP = "from eurosat.map_cli import main; main()"
 
@@ -155,13 +155,13 @@ def print_agreement(scene_path: Path, model: str) -> None:
             one_by_one(Rows.of(scene), classifier, grid)(strips),
             dense.answer_strips(Rows.of(scene), strips),
         )
-        averages = [average_over_cells(np.concatenate(list(found)), grid) for found in answers]
+        probabilities = [np.concatenate(list(found)) for found in answers]
     names = classifier.class_names
     for title, unsure_below in (
         ("with unsure", metadata.unsure_below if metadata else None),
         ("most probable class", None),
     ):
-        one, other = (label_cells(a, grid, names, unsure_below).labels for a in averages)
+        one, other = (label_cells(p, grid, names, unsure_below).labels for p in probabilities)
         print(f"{scene_path.name}: {(one == other).mean():.2%} of {one.size:,} cells, {title}")
 
 

@@ -16,7 +16,7 @@ from eurosat.map_cells import label_cells
 from eurosat.model_file import write_model_file
 from eurosat.scene_dense import DenseClassifier
 from eurosat.scene_twin import make_twin
-from eurosat.scene_windows import Rows, WindowGrid, average_over_cells, one_by_one
+from eurosat.scene_windows import Rows, WindowGrid, one_by_one
 
 SIDE: Final = 640
 """Height and width of the large window, in pixels."""
@@ -139,10 +139,7 @@ def measure_agreement(classifier: Classifier, pixels: np.ndarray) -> tuple[float
     # Without a threshold: two that are both unsure would agree on nothing.
     labels = [
         label_cells(
-            average_over_cells(np.concatenate(list(answers)), grid),
-            grid,
-            classifier.class_names,
-            None,
+            np.concatenate(list(answers)), grid, classifier.class_names, unsure_below=None
         ).labels
         for answers in (
             dense.answer_strips(Rows(read, height, width), strips),

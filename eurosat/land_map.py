@@ -32,7 +32,6 @@ from eurosat.scene_windows import (
     Rows,
     RowsDone,
     WindowGrid,
-    average_over_cells,
     classify_windows,
     windows_done,
 )
@@ -68,8 +67,8 @@ class MapSettings:
         bands: Red, green and blue, or None to find them by name.
         kind: What the values of the scene are.
         offset: What is added to values of 16 bits, or None to find it out.
-        unsure_below: The confidence below which a cell is unsure, 0 to 1, or None for the one that
-            the model file states.
+        unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
+            that the model file states.
         is_dense: Whether the scene twin of the model answers even if its answers are not quite
             those of the model. Where they are, it does so in any case.
     """
@@ -224,9 +223,8 @@ def _make(
         answer_strips=answer_strips,
         rows_at_once=rows_at_once,
     )
-    averages = average_over_cells(probabilities, grid)
-    cells = label_cells(averages, grid, classifier.class_names, plan["unsure_below"])
-    del probabilities, averages
+    cells = label_cells(probabilities, grid, classifier.class_names, plan["unsure_below"])
+    del probabilities
 
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
     software = f"EuroSAT Edge {_version()}"
@@ -281,11 +279,15 @@ def _write_pages(
             " windows that cover it."
         )
     unsure_below = plan["unsure_below"]
-    unsure = (
-        f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
-        if unsure_below
-        else "Unsure is a cell that shows too little for an answer."
-    )
+    if not unsure_below:
+        unsure = "Unsure is a cell that shows too little for an answer."
+    elif cells.grid.stride == WINDOW:
+        unsure = f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
+    else:
+        unsure = (
+            "Unsure is a cell of whose windows fewer than half give its class at least "
+            f"{unsure_below:.1%}."
+        )
     footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
     stream = BytesIO()
     draw_map(scene, cells, areas, title, footer).save(stream, "PNG")

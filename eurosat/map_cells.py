@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from eurosat.labels import land_cover
-from eurosat.scene_windows import WindowGrid
+from eurosat.scene_windows import WindowGrid, average_over_cells
 
 NODATA: Final = 255
 """What stands in a map where the scene has no data."""
@@ -15,6 +15,9 @@ UNSURE: Final = "unsure"
 """The name of the class of what is not sure enough to be any other."""
 
 UNSURE_COLOUR: Final = "#D4D4D4"
+
+LEAST_SURE: Final = 0.5
+"""A cell of whose windows a smaller share is sure of its class is unsure."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +69,51 @@ class CellMap:
         return cells[rows[:, np.newaxis], columns]
 
 
+def map_classes(class_names: tuple[str, ...]) -> tuple[MapClass, ...]:
+    """Return the classes of a map, "unsure" last.
+
+    Args:
+        class_names: The classes of the model, at most 254.
+    """
+    known = [
+        MapClass(index, name, land_cover(name).title, land_cover(name, index).colour)
+        for index, name in enumerate(class_names)
+    ]
+    return (*known, MapClass(len(known), UNSURE, "Unsure", UNSURE_COLOUR))
+
+
 def label_cells(
-    averages: np.ndarray,
+    probabilities: np.ndarray,
     grid: WindowGrid,
     class_names: tuple[str, ...],
     unsure_below: float | None,
 ) -> CellMap:
-    """Give each cell the most probable class, or "unsure".
+    """Give each cell the class that is most probable on average, or "unsure".
+
+    A threshold is fitted to answers about single tiles, and the mean of several answers that are
+    all sure of their tile may lie below it. So it is the windows that are asked whether they are
+    sure, and a cell is if at least half of those that cover it are sure of its class.
 
     Args:
-        averages: float32 of shape [cells down, cells across, classes], as `average_over_cells`
-            returns it. A cell that the model was not asked about is unsure.
-        grid: How the cells lie.
+        probabilities: float32 of shape [windows down, windows across, classes], as
+            `classify_windows` returns it. A cell that no window was classified for is unsure.
+        grid: How windows and cells lie.
         class_names: The names of the classes, at most 254.
-        unsure_below: The confidence below which a cell is unsure, or None.
+        unsure_below: The confidence below which a window is unsure, or None.
     """
-    classes = [
-        MapClass(index, name, land_cover(name).title, land_cover(name, index).colour)
-        for index, name in enumerate(class_names)
-    ]
-    unsure = MapClass(len(classes), UNSURE, "Unsure", UNSURE_COLOUR)
-    confidence = averages.max(axis=2)
-    is_unsure = (confidence == 0) | (confidence < (unsure_below or 0))
-    labels = np.where(is_unsure, unsure.id, averages.argmax(axis=2)).astype(np.uint8)
-    return CellMap(grid, (*classes, unsure), labels, confidence)
+    averages = average_over_cells(probabilities, grid)
+    confidence, labels = averages.max(axis=2), averages.argmax(axis=2)
+    is_unsure = confidence == 0
+    if unsure_below:
+        del averages
+
+        def surely(answers: np.ndarray) -> np.ndarray:
+            is_top = answers == answers.max(axis=-1, keepdims=True)
+            return np.where(np.isnan(answers), answers, is_top & (answers >= unsure_below))
+
+        shares = average_over_cells(probabilities, grid, surely)
+        share = np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
+        is_unsure |= share < LEAST_SURE
+    classes = map_classes(class_names)
+    labels = np.where(is_unsure, classes[-1].id, labels).astype(np.uint8)
+    return CellMap(grid, classes, labels, confidence)

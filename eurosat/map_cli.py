@@ -54,7 +54,7 @@ def map_scenes(
     ] = None,
     unsure_below: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Confidence below which a cell is unsure."),
+        typer.Option(min=0, max=1, help="Confidence below which a window is unsure."),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
@@ -79,9 +79,9 @@ def map_scenes(
     """Map the land cover of whole scenes, offline.
 
     Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv,
-    classes.geojson, map.png and report.html. Unsure is what is less sure than
-    the model file asks for, or than --unsure-below. After Ctrl-C, the same
-    command goes on where it was.
+    classes.geojson, map.png and report.html. Unsure is a cell of whose windows
+    fewer than half are as sure of its class as the model file asks for, or
+    --unsure-below. After Ctrl-C, the same command goes on where it was.
 
     Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none.
     """

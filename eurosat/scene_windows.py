@@ -144,12 +144,17 @@ def windows_done(answers: Path, grid: WindowGrid, classes: int) -> int:
     return min(size // (across * classes * _BYTES), down) * across
 
 
-def average_over_cells(probabilities: np.ndarray, grid: WindowGrid) -> np.ndarray:
+def average_over_cells(
+    probabilities: np.ndarray,
+    grid: WindowGrid,
+    of: Callable[[np.ndarray], np.ndarray] = lambda answers: answers,
+) -> np.ndarray:
     """Average what all windows that cover a cell say of it.
 
     Args:
         probabilities: What `classify_windows` returns.
         grid: The same grid.
+        of: What is averaged, by the answers of some windows; NaN must stay NaN.
 
     Returns:
         float32 of shape [cells down, cells across, classes]; 0 where all windows were skipped.
@@ -158,7 +163,7 @@ def average_over_cells(probabilities: np.ndarray, grid: WindowGrid) -> np.ndarra
     reach = WINDOW // grid.stride  # A window covers so many cells down and across.
     averages = np.zeros((*grid.cells, classes), np.float32)
     for row in range(grid.cells[0]):
-        covering = np.asarray(probabilities[max(0, row - reach + 1) : min(row + 1, down)])
+        covering = of(np.asarray(probabilities[max(0, row - reach + 1) : min(row + 1, down)]))
         was_seen = ~np.isnan(covering[..., 0])
         sums = np.zeros((grid.cells[1], classes), np.float64)
         counts = np.zeros((grid.cells[1], 1))

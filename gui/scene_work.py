@@ -11,11 +11,11 @@ import numpy as np
 from eurosat.classifier import Classifier
 from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene
 from eurosat.map_areas import Area, measure_areas
-from eurosat.map_cells import NODATA, CellMap, MapClass, label_cells
+from eurosat.map_cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.map_raster import read_cells
 from eurosat.scene import Scene
 from eurosat.scene_ground import longitudes_latitudes
-from eurosat.scene_windows import WINDOW, WindowGrid, average_over_cells, classify_windows
+from eurosat.scene_windows import WINDOW, WindowGrid, classify_windows
 
 from .workspace import Pace
 
@@ -378,9 +378,8 @@ def _unsure_below(classifier: Classifier, settings: MapSettings) -> float | None
 
 
 def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:
-    classes = label_cells(np.zeros((1, 1, len(class_names)), np.float32), grid, class_names, None)
     labels = np.full(grid.cells, NODATA, np.uint8)
-    return CellMap(grid, classes.classes, labels, np.zeros(grid.cells, np.float32))
+    return CellMap(grid, map_classes(class_names), labels, np.zeros(grid.cells, np.float32))
 
 
 def _with_labels(
@@ -399,17 +398,16 @@ def _with_labels(
         first: The row and column of the first of these windows.
         where: The new cells.
         class_names: The names of the classes.
-        unsure_below: The confidence below which a cell is unsure.
+        unsure_below: The confidence below which a window is unsure.
     """
     stride = cells.grid.stride
     (down, across) = (slice(w.start - f, w.stop - f) for w, f in zip(where, first, strict=True))
     part = WindowGrid(down.stop * stride, across.stop * stride, stride)
-    averages = average_over_cells(probabilities, part)[down, across]
-    new = label_cells(averages, part, class_names, unsure_below)
+    new = label_cells(probabilities, part, class_names, unsure_below)
     labels, confidence = cells.labels.copy(), cells.confidence.copy()
+    confidence[where] = new.confidence[down, across]
     # The model was asked nothing about what has no data.
-    labels[where] = np.where(new.confidence > 0, new.labels, NODATA)
-    confidence[where] = new.confidence
+    labels[where] = np.where(confidence[where] > 0, new.labels[down, across], NODATA)
     return CellMap(cells.grid, cells.classes, labels, confidence)
 
 

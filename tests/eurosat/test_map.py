@@ -20,7 +20,7 @@ from PIL import Image
 
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
-from eurosat.map_cells import label_cells
+from eurosat.map_cells import CellMap, map_classes
 from eurosat.map_raster import read_cells, write_rasters
 from eurosat.scene import open_scene
 from eurosat.scene_windows import WindowGrid
@@ -127,14 +127,6 @@ def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path
     assert 0 < counts[UNSURE] < has_data.sum()
 
 
-def test_the_label_is_the_most_probable_class_or_unsure(gaps: tuple[Path, np.ndarray]):
-    classes, confidence = (values_in(gaps[0] / f"{n}.tif") for n in ("classes", "confidence"))
-    sure = (classes < UNSURE) & (confidence != 60)
-    unsure = (classes == UNSURE) & (confidence != 60)
-    assert confidence[sure].min() > 60
-    assert confidence[unsure].max() < 60
-
-
 def test_a_map_of_tiles_names_each_as_classifying_does(small_archive: Path, tmp_path: Path):
     with zipfile.ZipFile(small_archive) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][::34][:12]
@@ -182,12 +174,11 @@ def test_the_rasters_are_valid_cogs_in_the_right_place_and_colours(tmp_path: Pat
 def test_overviews_hold_classes_and_no_means_of_their_numbers(tmp_path: Path):
     path = write_rgb(tmp_path / "scene.tif", texture(64, 8200))
     grid = WindowGrid(64, 8200, 8)
-    averages = np.zeros((*grid.cells, 10), np.float32)
-    dice = np.random.default_rng(0).choice([2, 8], grid.cells)
-    np.put_along_axis(averages, dice[..., np.newaxis], 1, axis=2)
-    names = tuple(cover.name for cover in EUROSAT_CLASSES)
+    dice = np.random.default_rng(0).choice(np.array([2, 8], np.uint8), grid.cells)
+    classes = map_classes(tuple(cover.name for cover in EUROSAT_CLASSES))
+    cells = CellMap(grid, classes, dice, np.ones(grid.cells, np.float32))
     with open_scene(path) as scene:
-        write_rasters(tmp_path, tmp_path / "work", scene, label_cells(averages, grid, names, 0), {})
+        write_rasters(tmp_path, tmp_path / "work", scene, cells, {})
     with rasterio.open(tmp_path / "classes.tif") as file:
         assert 16 in file.overviews(1), "which mixes cells"
         assert np.unique(file.read(1, out_shape=(4, 8200 // 16))).tolist() == [2, 8]

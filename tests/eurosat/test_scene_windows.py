@@ -112,6 +112,35 @@ def test_a_cell_gets_the_mean_of_all_windows_that_cover_it(stride: int):
         assert np.allclose(found[row, column], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("stride", STRIDES)
+def test_a_cell_is_sure_if_half_of_its_windows_are_sure_of_its_class(stride: int):
+    grid = WindowGrid(201, 150, stride)
+    probabilities = np.random.default_rng(stride).dirichlet((0.1, 0.1, 0.1), grid.windows)
+    probabilities = probabilities.astype(np.float32)
+    probabilities[0, 0] = np.nan  # Skipped.
+    found = label_cells(probabilities, grid, ("River", "Forest", "Pasture"), 0.8)
+    averages = average_over_cells(probabilities, grid)
+    assert np.array_equal(found.confidence, averages.max(axis=2))
+    kinds = set()
+    for row, column in np.ndindex(grid.cells):
+        y, x = row * stride, column * stride
+        label = averages[row, column].argmax()
+        are_sure = [
+            probabilities[down, across].argmax() == label
+            and probabilities[down, across].max() >= 0.8
+            for down, across in np.ndindex(grid.windows)
+            if down * stride <= y < down * stride + WINDOW
+            and across * stride <= x < across * stride + WINDOW
+            and not np.isnan(probabilities[down, across, 0])
+        ]
+        is_sure = bool(are_sure) and np.mean(are_sure) >= 0.5
+        assert found.labels[row, column] == (label if is_sure else 3)
+        kinds.add((is_sure, found.confidence[row, column] >= 0.8))
+    # As many means of sure answers lie below the threshold that holds for single ones.
+    assert {(True, True), (False, False)} <= kinds
+    assert ((True, False) in kinds) == (stride < 64)
+
+
 def test_windows_that_are_mostly_empty_are_skipped(tmp_path: Path, classifier: Classifier):
     pixels = texture(128, 192)
     pixels[:64, :33] = 0  # More than half of the first window.
@@ -119,7 +148,7 @@ def test_windows_that_are_mostly_empty_are_skipped(tmp_path: Path, classifier: C
     pixels[:, 128:] = 0
     found, grid = answers_for(pixels, 64, classifier, tmp_path)
     assert np.isnan(found).all(axis=2).tolist() == [[True, False, True], [False, False, True]]
-    cells = label_cells(average_over_cells(found, grid), grid, classifier.class_names, None)
+    cells = label_cells(found, grid, classifier.class_names, None)
     unsure = len(classifier.class_names)
     assert (cells.labels == unsure).tolist() == [[True, False, True], [False, False, True]]
     assert cells.confidence[0, 0] == 0
