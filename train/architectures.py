@@ -16,6 +16,8 @@ from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 
+from .configuration import HALVING_BLOCK
+
 BATCH_NORMALISATION_MOMENTUM = 0.95
 """MobileNetV2 comes with 0.999, which needs thousands of steps to forget ImageNet's statistics."""
 
@@ -26,7 +28,7 @@ def build_cnn(
     class_count: int,
     *,
     image_size: int = TILE_SIZE,
-    blocks: int = 4,
+    blocks: int = 3,
     filters: int = 16,
     units: int = 128,
     dropout: float = 0.2,
@@ -34,12 +36,16 @@ def build_cnn(
     """Build the custom CNN: a small residual network (He et al. 2016) of plain 3 x 3 convolutions.
 
     Plain convolutions, batch normalisation and ReLU lose nothing in int8. The first convolution
-    keeps every pixel: at 64 px, a road is one or two pixels wide.
+    keeps every pixel: at 64 px, a road is one or two pixels wide. Nothing pads: a feature depends
+    on the pixels under it and not on where a tile ends, so that whole scenes can be classified in
+    one go with the answers of single tiles (`eurosat.scene_twin`).
 
     Args:
         class_count: Number of classes.
-        image_size: Height and width in pixels that the tile is resized to inside the model.
-        blocks: Residual blocks; every second one halves the picture and doubles the filters.
+        image_size: Height and width in pixels that the tile is resized to inside the model; at
+            least `smallest_image_size(blocks)`.
+        blocks: Residual blocks; every second one doubles the filters, and the second one halves
+            the picture.
         filters: Filters of the first convolution; the first block has twice as many.
         units: Neurons of the dense layer before the logits; 0 leaves it out.
         dropout: Share of features that are dropped in training, 0 to below 1.
@@ -49,9 +55,9 @@ def build_cnn(
     filters *= 2
     features = _convolution(features, filters, strides=2)
     for block in range(blocks):
-        strides = 1 + block % 2
-        filters *= strides
-        features = _residual_block(features, filters, strides=strides)
+        filters *= 1 + block % 2
+        features = _residual_block(features, filters, strides=2 if block == HALVING_BLOCK else 1)
+    features = _convolution(features, filters * 4)
     return _with_head(inputs, features, class_count, units=units, dropout=dropout, name="cnn")
 
 
@@ -150,9 +156,7 @@ def _convolution(
     strides: int = 1,
     activate: bool = True,
 ) -> keras.KerasTensor:
-    features = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False)(
-        features
-    )
+    features = layers.Conv2D(filters, kernel_size, strides=strides, use_bias=False)(features)
     features = layers.BatchNormalization(momentum=BATCH_NORMALISATION_MOMENTUM)(features)
     return layers.ReLU()(features) if activate else features
 
@@ -162,9 +166,10 @@ def _residual_block(
 ) -> keras.KerasTensor:
     branch = _convolution(features, filters, strides=strides)
     branch = _convolution(branch, filters, activate=False)
-    shortcut = features
+    # The shortcut loses what the two convolutions lose, so that both stand over the same pixels.
+    shortcut = layers.Cropping2D(2)(features)
     if strides > 1:
-        shortcut = layers.AveragePooling2D(strides, padding="same")(shortcut)
+        shortcut = layers.AveragePooling2D(3, strides=strides)(shortcut)
     if shortcut.shape[-1] != filters:
         shortcut = _convolution(shortcut, filters, kernel_size=1, activate=False)
     return layers.ReLU()(layers.Add()([branch, shortcut]))

@@ -24,6 +24,10 @@ class Optimizer(StrEnum):
     SGD = "sgd"
 
 
+HALVING_BLOCK = 1
+"""Which residual block of the CNN, from 0, halves the picture."""
+
+
 @dataclass(frozen=True)
 class TrainingConfiguration:
     """All that decides the outcome of a training run, besides the data.
@@ -47,7 +51,8 @@ class TrainingConfiguration:
         seed: Seed of the split, the first weights, the order, the augmentation and dropout.
         validation_fraction: Share of the tiles that choices are made on.
         test_fraction: Share of the tiles that are looked at once.
-        blocks: Residual blocks of the CNN; every second one doubles the filters.
+        blocks: Residual blocks of the CNN; every second one doubles the filters, and the second
+            one halves the picture.
         filters: Filters of the CNN's first convolution.
         shift: Largest shift of an augmented tile, in pixels.
         jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
@@ -78,7 +83,7 @@ class TrainingConfiguration:
     validation_fraction: float
     test_fraction: float
     # A run that was recorded before these were settings had these values.
-    blocks: int = 4
+    blocks: int = 3
     filters: int = 16
     shift: int = 4
     jitter: float = 0.0
@@ -104,6 +109,13 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at most {highest}, not {getattr(self, name)}."
                 )
+        smallest = smallest_image_size(self.blocks)
+        if self.architecture is Architecture.CNN and self.image_size_of(0) < smallest:
+            raise EurosatError(
+                f"A CNN of {self.blocks} blocks needs {smallest} pixels, not "
+                f"{self.image_size_of(0)}: give fewer --blocks, a larger --image-size, or no "
+                "--growing."
+            )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
 
@@ -164,9 +176,16 @@ _LOWEST = {
 
 _HIGHEST = {
     "seed": LARGEST_SEED,
-    "blocks": 8,  # With so many, the last one sees 2 x 2 pixels of a tile.
     "shift": TILE_SIZE // 2,
 }
+
+
+def smallest_image_size(blocks: int) -> int:
+    """Return from how many pixels on the CNN has a feature left behind so many residual blocks."""
+    size = 3  # For the last convolution.
+    for block in reversed(range(blocks)):
+        size = 2 * (size + 2) + 1 if block == HALVING_BLOCK else size + 4
+    return 2 * size + 1 + 2
 
 
 def _option(name: str) -> str:

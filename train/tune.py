@@ -62,7 +62,7 @@ SEARCH: Mapping[Architecture, SearchSpace] = {
     Architecture.CNN: {
         "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
         **_SHARED,
-        "blocks": IntDistribution(2, 6),
+        "blocks": IntDistribution(1, 3),
         "filters": IntDistribution(8, 24, step=4),
     },
     Architecture.MOBILENET: {

@@ -341,7 +341,7 @@ def test_a_model_that_is_not_ours_is_refused(tiles: np.ndarray):
 
 
 def test_other_numbers_of_classes_can_be_exported_and_the_model_stays_as_it_is(tiles: np.ndarray):
-    model = build_cnn(7, image_size=32, units=0)
+    model = build_cnn(7, image_size=32, blocks=1, units=0)
     before = model.get_weights()
     answers = answers_of(export(model, Precision.INT8, tiles), tiles[:5])
     assert answers.shape == (5, 7)

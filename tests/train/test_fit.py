@@ -41,7 +41,7 @@ def split(small_run: Path) -> Split:
 
 
 def configuration(**changes: Any) -> TrainingConfiguration:
-    small = {"epochs": 2, "batch_size": 16, "image_size": 32}
+    small = {"epochs": 2, "batch_size": 16, "image_size": 32, "blocks": 1}
     return replace(DEFAULTS[Architecture.CNN], **small | changes)
 
 
@@ -257,7 +257,7 @@ def test_training_that_runs_away_is_told_in_a_sentence(
 ):
     done = command_here(
         "eurosat-train",
-        *("cnn", "--epochs", 1, "--batch-size", 16, "--image-size", 32),
+        *("cnn", "--epochs", 1, "--batch-size", 16, "--image-size", 32, "--blocks", 1),
         *("--optimizer", "sgd", "--learning-rate", rate),
         *("--data", small_archive, "--out", tmp_path / "run"),
     )

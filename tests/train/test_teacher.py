@@ -103,9 +103,7 @@ def test_a_student_goes_on_with_its_teacher_after_a_break_to_the_same_digits(
             raise BrokenOffError
 
     few = replace(split, train=split.train[::4], validation=split.validation[::2])
-    asked = replace(
-        DEFAULTS[Architecture.CNN], epochs=2, batch_size=16, image_size=32, teacher=str(small_run)
-    )
+    asked = replace(DEFAULTS[Architecture.CNN], epochs=2, batch_size=16, image_size=32, blocks=1)
     teacher_of_few = RunFolder(tmp_path / "teacher")
     shutil.copytree(small_run, teacher_of_few.path)
     few.write(teacher_of_few.split)

@@ -144,7 +144,6 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--seed", "4294967296"], "--seed must be at most 4294967295, not 4294967296."),
         (["--width", "0"], "--width"),
         (["--blocks", "0"], "--blocks must be at least 1, not 0."),
-        (["--blocks", "9"], "--blocks must be at most 8, not 9."),
         (["--filters", "0"], "--filters"),
         (["--shift", "33"], "--shift must be at most 32, not 33."),
         (["--shift", "-1"], "--shift"),
@@ -158,6 +157,20 @@ def test_values_that_cannot_be_trained_with_are_refused(
     options: list[str], part: str, tmp_path: Path, command_here: Command
 ):
     assert_refused(command_here("eurosat-train", "mobilenet", *options), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--blocks", "4"], "A CNN of 4 blocks needs 65 pixels, not 64: give fewer --blocks"),
+        (["--growing", "0.5"], "A CNN of 3 blocks needs 49 pixels, not 32: give fewer --blocks"),
+    ],
+)
+def test_a_picture_too_small_for_the_blocks_of_the_cnn_is_refused(
+    options: list[str], sentence: str, tmp_path: Path, command_here: Command
+):
+    assert_refused(command_here("eurosat-train", "cnn", *options), sentence)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -485,7 +498,7 @@ def test_a_run_without_a_folder_gets_one_of_its_own(
 ):
     done = command_here(
         "eurosat-train",
-        *("cnn", "--epochs", 1, "--image-size", 32, "--data", small_archive),
+        *("cnn", "--epochs", 1, "--image-size", 32, "--blocks", 1, "--data", small_archive),
     )
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "runs").iterdir()

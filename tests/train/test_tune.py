@@ -47,7 +47,7 @@ TRIALS = 3
 @pytest.fixture(autouse=True, scope="module")
 def small_models() -> Iterator[None]:
     """Try models of a second, in this process."""
-    small = replace(DEFAULTS[Architecture.CNN], image_size=32, blocks=2, filters=4)
+    small = replace(DEFAULTS[Architecture.CNN], image_size=40, blocks=2, filters=4)
     space = {
         **tune.SEARCH[Architecture.CNN],
         "blocks": optuna.distributions.IntDistribution(1, 2),
