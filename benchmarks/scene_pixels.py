@@ -4,8 +4,8 @@ Run it as `python benchmarks/scene_pixels.py [TILES]`; `EUROSAT_DATA` names Euro
 (800 by default) of the validation part that the shipped models were trained with.
 
 L2A is simulated, since nobody has labelled tiles of it: what a clear sky adds to each tile under a
-sun 25° to 60° from the zenith is taken away, and the sky of `eurosat.scene_input` is put back. Real
-products differ from this in the dust that they take away too, and in their errors.
+sun 25° to 60° from the zenith is taken away, and the sky of `eurosat.scenes.input_kind` is put
+back. Real products differ from this in the dust that they take away too, and in their errors.
 """
 
 import sys
@@ -16,8 +16,8 @@ import numpy as np
 from eurosat.classifier import Classifier
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.model_file import shipped_model_names
-from eurosat.scene_input import InputKind, Scaling, clear_sky
-from eurosat.scene_windows import fill_by_mirroring
+from eurosat.scenes.input_kind import InputKind, Scaling, clear_sky
+from eurosat.scenes.windows import fill_by_mirroring
 from eurosat.split import split_dataset
 
 SUN_DEGREES = (25, 60)

@@ -15,13 +15,13 @@ import numpy as np
 import rasterio
 
 from eurosat.classifier import Classifier
-from eurosat.map_cells import label_cells
 from eurosat.model_file import find_model
-from eurosat.scene import open_scene
-from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_windows import WINDOW, Rows, WindowGrid, one_by_one
+from eurosat.scenes.cells import label_cells
+from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.scene import open_scene
+from eurosat.scenes.windows import WINDOW, Rows, WindowGrid, one_by_one
 
-MAP = "from eurosat.map_cli import main; main()"
+MAP = "from eurosat.scenes.cli import main; main()"
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ import numpy as np
 
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
-from eurosat.map_cells import label_cells
 from eurosat.model_file import write_model_file
-from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_twin import make_twin
-from eurosat.scene_windows import Rows, WindowGrid, one_by_one
+from eurosat.scenes.cells import label_cells
+from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.twin import make_twin
+from eurosat.scenes.windows import Rows, WindowGrid, one_by_one
 
 SIDE: Final = 640
 """Height and width of the large window, in pixels."""

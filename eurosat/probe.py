@@ -41,7 +41,7 @@ _MAX_CLASSES: Final = 100_000
 _RUNTIMES: Final = ("ai_edge_litert", "tflite_runtime")
 
 SCENE_SIGNATURE: Final = "scene"
-"""What marks a file that holds a scene twin, see `eurosat.scene_twin`."""
+"""What marks a file that holds a scene twin, see `eurosat.scenes.twin`."""
 
 CHILD_OPTION: Final = "--try-model"
 """In a bundle, the first argument of the child process; the second names the model."""
@@ -118,7 +118,7 @@ def open_model(flatbuffer: bytes, name: str, *, is_scene: bool = False) -> OpenM
     Args:
         flatbuffer: The model, as in `ModelFile.flatbuffer`.
         name: How messages name it.
-        is_scene: Whether the model gives a grid of answers, see `eurosat.scene_twin`.
+        is_scene: Whether the model gives a grid of answers, see `eurosat.scenes.twin`.
 
     Returns:
         The model, ready to run.

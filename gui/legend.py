@@ -14,8 +14,8 @@ from PySide6.QtWidgets import (
 )
 
 from eurosat.labels import LandCover, land_cover
-from eurosat.map_areas import Area
-from eurosat.map_cells import UNSURE
+from eurosat.scenes.areas import Area
+from eurosat.scenes.cells import UNSURE
 
 from .class_bars import swatch
 from .class_texts import description_of, title_of

@@ -17,7 +17,7 @@ from typing import Final
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError
-from eurosat.land_map import LandMap, MapSettings, MapStart, map_scene
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_scene
 
 from .scene_work import GrowingMap, MapSoFar, finished_map, map_folder
 

@@ -7,8 +7,8 @@ from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from eurosat.labels import land_cover
-from eurosat.map_cells import UNSURE
-from eurosat.map_report import REPORT_FILE
+from eurosat.scenes.cells import UNSURE
+from eurosat.scenes.report import REPORT_FILE
 
 from .class_texts import title_of
 from .scene_panel import ScenePanel

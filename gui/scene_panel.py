@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from eurosat.land_map import MapSettings
-from eurosat.scene import Bands
-from eurosat.scene_input import InputKind
-from eurosat.scene_windows import STRIDES
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.land_map import MapSettings
+from eurosat.scenes.scene import Bands
+from eurosat.scenes.windows import STRIDES
 
 from .legend import Legend
 from .scene_work import SceneWork, Stage

@@ -15,8 +15,8 @@ from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError
-from eurosat.land_map import MapSettings
-from eurosat.scene import Scene, open_scene
+from eurosat.scenes.land_map import MapSettings
+from eurosat.scenes.scene import Scene, open_scene
 
 from .pixels import to_qimage_with_alpha
 from .scene_work import MapSoFar, facts_of, preview_map

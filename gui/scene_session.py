@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
-from eurosat.land_map import MapSettings, seconds_per_tile
+from eurosat.scenes.land_map import MapSettings, seconds_per_tile
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from eurosat.map_cells import CellMap
+from eurosat.scenes.cells import CellMap
 
 from .scene_reader import TILE_SIDE, Tile, tile_window
 from .zoom_view import ZoomView

@@ -9,13 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene
-from eurosat.map_areas import Area, measure_areas
-from eurosat.map_cells import NODATA, CellMap, MapClass, label_cells, map_classes
-from eurosat.map_raster import read_cells
-from eurosat.scene import Scene
-from eurosat.scene_ground import longitudes_latitudes
-from eurosat.scene_windows import WINDOW, WindowGrid, classify_windows
+from eurosat.scenes.areas import Area, measure_areas
+from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
+from eurosat.scenes.ground import longitudes_latitudes
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, is_of_another_scene
+from eurosat.scenes.rasters import read_cells
+from eurosat.scenes.scene import Scene
+from eurosat.scenes.windows import WINDOW, WindowGrid, classify_windows
 
 from .workspace import Pace
 

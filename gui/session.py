@@ -14,7 +14,7 @@ from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
-from eurosat.scene import is_scene
+from eurosat.scenes.scene import is_scene
 
 from .classification import ClassificationThread
 from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha

@@ -28,7 +28,7 @@ PROGRAMS = {
     "eurosat-convert": "eurosat.convert.cli",
     "eurosat-classify": "eurosat.cli",
     "eurosat-benchmark": "eurosat.benchmark_cli",
-    "eurosat-map": "eurosat.map_cli",
+    "eurosat-map": "eurosat.scenes.cli",
 }
 
 # The commands silence TensorFlow before they load it. Tests load it first, in their own process.

@@ -14,8 +14,8 @@ HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "PySide6", "rasterio")
 HOMES = {"tensorflow": {"train", "convert"}, "keras": {"train", "convert"}, "PySide6": {"gui"}}
 
 HUB_MODULES = sorted(
-    "eurosat" if file.stem == "__init__" else f"eurosat.{file.stem}"
-    for file in (ROOT / "eurosat").glob("*.py")
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for file in (ROOT / "eurosat").rglob("*.py")
 )
 FILES = sorted(file for room in ("eurosat", *SPOKES) for file in (ROOT / room).rglob("*.py"))
 

@@ -38,7 +38,7 @@ def build_cnn(
     Plain convolutions, batch normalisation and ReLU lose nothing in int8. The first convolution
     keeps every pixel: at 64 px, a road is one or two pixels wide. Nothing pads: a feature depends
     on the pixels under it and not on where a tile ends, so that whole scenes can be classified in
-    one go with the answers of single tiles (`eurosat.scene_twin`).
+    one go with the answers of single tiles (`eurosat.scenes.twin`).
 
     Args:
         class_count: Number of classes.

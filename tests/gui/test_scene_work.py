@@ -8,9 +8,9 @@ import pytest
 
 from eurosat.gui.scene_panel import parsed_bands
 from eurosat.gui.scene_work import MOST_PREVIEWED, map_folder, preview_window, usual_maps_folder
-from eurosat.scene_windows import WindowGrid
+from eurosat.scenes.windows import WindowGrid
 
-from ..eurosat.scene_fixtures import make_map, texture, write_rgb
+from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb
 
 
 def test_it_needs_no_qt_and_its_import_no_gdal():

@@ -12,15 +12,15 @@ from PySide6.QtGui import QColor, QDesktopServices, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from eurosat import scene as scene_module
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.scene_work import Stage
 from eurosat.gui.settings import Settings
-from eurosat.map_cells import NODATA, CellMap
 from eurosat.model_file import shipped_model_path
-from eurosat.scene import open_scene
+from eurosat.scenes import scene as scene_module
+from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.scene import open_scene
 
-from ..eurosat.scene_fixtures import (
+from ..eurosat.scenes.scene_fixtures import (
     MAP_FILES,
     grid_at,
     make_map,

@@ -10,10 +10,10 @@ import numpy as np
 
 from eurosat.atomic import replacing, write_text
 from eurosat.errors import SceneError
-from eurosat.map_cells import NODATA, CellMap
 from eurosat.model_file import printable
-from eurosat.scene import Scene
-from eurosat.scene_windows import RowsDone, WindowGrid
+from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.scene import Scene
+from eurosat.scenes.windows import RowsDone, WindowGrid
 
 CLASSES_FILE: Final = "classes.tif"
 CONFIDENCE_FILE: Final = "confidence.tif"

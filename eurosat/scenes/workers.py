@@ -26,10 +26,10 @@ from eurosat.model_file import (
     shipped_model_names,
     shipped_model_path,
 )
-from eurosat.scene import Bands, open_scene
-from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_input import InputKind
-from eurosat.scene_windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
+from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.scene import Bands, open_scene
+from eurosat.scenes.windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
 
 SECONDS_TO_CONNECT: Final = 30
 """How long a scheduler may take to answer, and its first worker to appear."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from eurosat.atomic import write_text
-from eurosat.map_areas import Area, area_title
+from eurosat.scenes.areas import Area, area_title
 
 REPORT_FILE: Final = "report.html"
 

@@ -15,11 +15,11 @@ import pytest
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError, SceneError
-from eurosat.land_map import MapSettings, map_scene
 from eurosat.model_file import shipped_model_path
-from eurosat.scene_input import InputKind
-from eurosat.scene_windows import WindowGrid
-from eurosat.scene_workers import SceneJob, Workers, answer_strip, dask_cluster, process_pool
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.windows import WindowGrid
+from eurosat.scenes.workers import SceneJob, Workers, answer_strip, dask_cluster, process_pool
 
 from .scene_fixtures import small_classifier, texture, write_rgb
 
@@ -159,7 +159,7 @@ def test_a_scheduler_that_is_not_there_is_told(
     tmp_path: Path, scene: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip("distributed", reason="clusters need the extra cluster")
-    monkeypatch.setattr("eurosat.scene_workers.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("eurosat.scenes.workers.SECONDS_TO_CONNECT", 1)
     with (
         pytest.raises(EurosatError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1: .+"),
         dask_cluster("tcp://127.0.0.1:1"),

@@ -16,17 +16,17 @@ import numpy as np
 from eurosat.atomic import write_bytes, write_text
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError
-from eurosat.map_areas import AREAS_FILE, Area, measure_areas, write_areas
-from eurosat.map_cells import NODATA, CellMap, label_cells
-from eurosat.map_picture import draw_map
-from eurosat.map_polygons import POLYGONS_FILE, write_polygons
-from eurosat.map_raster import CLASSES_FILE, CONFIDENCE_FILE, RASTER_BLOCK, write_rasters
-from eurosat.map_report import REPORT_FILE, write_report
 from eurosat.model_file import printable
-from eurosat.scene import Bands, Scene, open_scene
-from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_input import InputKind
-from eurosat.scene_windows import (
+from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
+from eurosat.scenes.cells import NODATA, CellMap, label_cells
+from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.picture import draw_map
+from eurosat.scenes.polygons import POLYGONS_FILE, write_polygons
+from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE, RASTER_BLOCK, write_rasters
+from eurosat.scenes.report import REPORT_FILE, write_report
+from eurosat.scenes.scene import Bands, Scene, open_scene
+from eurosat.scenes.windows import (
     STRIP,
     WINDOW,
     Rows,
@@ -35,7 +35,7 @@ from eurosat.scene_windows import (
     classify_windows,
     windows_done,
 )
-from eurosat.scene_workers import SceneJob, Workers
+from eurosat.scenes.workers import SceneJob, Workers
 
 PICTURE_FILE: Final = "map.png"
 

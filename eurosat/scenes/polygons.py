@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.atomic import replacing
-from eurosat.map_cells import NODATA, CellMap
-from eurosat.scene import Scene
-from eurosat.scene_ground import longitudes_latitudes
+from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.ground import longitudes_latitudes
+from eurosat.scenes.scene import Scene
 
 POLYGONS_FILE: Final = "classes.geojson"
 

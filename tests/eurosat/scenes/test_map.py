@@ -20,10 +20,10 @@ from PIL import Image
 
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
-from eurosat.map_cells import CellMap, map_classes
-from eurosat.map_raster import read_cells, write_rasters
-from eurosat.scene import open_scene
-from eurosat.scene_windows import WindowGrid
+from eurosat.scenes.cells import CellMap, map_classes
+from eurosat.scenes.rasters import read_cells, write_rasters
+from eurosat.scenes.scene import open_scene
+from eurosat.scenes.windows import WindowGrid
 
 from .scene_fixtures import (
     MAP_FILES,

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from eurosat.atomic import replacing
-from eurosat.map_cells import UNSURE, CellMap
-from eurosat.scene import Scene
+from eurosat.scenes.cells import UNSURE, CellMap
+from eurosat.scenes.scene import Scene
 
 AREAS_FILE: Final = "areas.csv"
 

@@ -12,13 +12,13 @@ from eurosat.classifier import Classifier
 from eurosat.cli import BAR_WIDTH
 from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bars, run
 from eurosat.errors import EurosatError, SceneError
-from eurosat.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
-from eurosat.map_areas import area_title
 from eurosat.model_file import find_model
-from eurosat.scene import Bands
-from eurosat.scene_input import InputKind
-from eurosat.scene_windows import STRIDES, WINDOW
-from eurosat.scene_workers import Workers, dask_cluster, process_pool
+from eurosat.scenes.areas import area_title
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
+from eurosat.scenes.scene import Bands
+from eurosat.scenes.windows import STRIDES, WINDOW
+from eurosat.scenes.workers import Workers, dask_cluster, process_pool
 
 EXIT_SOME_FAILED = 1
 EXIT_ALL_FAILED = 2

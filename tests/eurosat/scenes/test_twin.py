@@ -12,12 +12,12 @@ from eurosat.errors import ModelFileError
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, read_model_file, shipped_model_path, write_model_file
 from eurosat.probe import open_model
-from eurosat.scene import open_scene
-from eurosat.scene_dense import DenseClassifier
-from eurosat.scene_twin import make_twin
-from eurosat.scene_windows import Rows, WindowGrid, classify_windows, one_by_one
+from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.scene import open_scene
+from eurosat.scenes.twin import make_twin
+from eurosat.scenes.windows import Rows, WindowGrid, classify_windows, one_by_one
 
-from .model_fixtures import convert
+from ..model_fixtures import convert
 from .scene_fixtures import make_map, small_classifier, texture, write_rgb
 
 NAMES = tuple(entry.name for entry in EUROSAT_CLASSES)
@@ -129,7 +129,9 @@ def test_an_exact_twin_maps_without_being_asked_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     model = saved(tmp_path, model_without_padding("int8"))
-    monkeypatch.setattr("tests.eurosat.scene_fixtures.small_classifier", lambda: Classifier(model))
+    monkeypatch.setattr(
+        "tests.eurosat.scenes.scene_fixtures.small_classifier", lambda: Classifier(model)
+    )
     asked: list[int] = []
     answer = DenseClassifier.answer_strips
 
@@ -141,7 +143,7 @@ def test_an_exact_twin_maps_without_being_asked_and_changes_nothing(
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
     dense = make_map(path, tmp_path / "dense", stride=16)
     assert asked
-    monkeypatch.setattr("eurosat.land_map._dense_classifier", lambda *_: None)
+    monkeypatch.setattr("eurosat.scenes.land_map._dense_classifier", lambda *_: None)
     single = make_map(path, tmp_path / "single", stride=16)
     for name in ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png"):
         assert (dense / name).read_bytes() == (single / name).read_bytes(), name

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from eurosat.classifier import Classifier
-from eurosat.land_map import MapSettings, map_scene
 from eurosat.model_file import shipped_model_path
-from eurosat.scene import Scene
+from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.scene import Scene
 
 rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra scene")
 
 UTM = "EPSG:32630"
-REAL_SCENES = Path(__file__).resolve().parents[3] / "shared" / "scenes"
+REAL_SCENES = Path(__file__).resolve().parents[4] / "shared" / "scenes"
 MAP_FILES = {
     "areas.csv",
     "classes.geojson",

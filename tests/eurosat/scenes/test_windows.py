@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from eurosat.classifier import Classifier
-from eurosat.map_cells import label_cells
-from eurosat.scene import open_scene
-from eurosat.scene_windows import (
+from eurosat.scenes.cells import label_cells
+from eurosat.scenes.scene import open_scene
+from eurosat.scenes.windows import (
     STRIDES,
     WINDOW,
     WindowGrid,

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from eurosat.map_areas import Area, area_title
-from eurosat.map_cells import NODATA, CellMap
-from eurosat.scene import Scene
+from eurosat.scenes.areas import Area, area_title
+from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.scene import Scene
 
 # All in pixels of the picture.
 _PANEL: Final = 720

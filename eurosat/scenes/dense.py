@@ -14,8 +14,8 @@ from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
 from eurosat.model_file import printable
 from eurosat.probe import OpenModel, open_model
-from eurosat.scene_twin import SceneTwin, make_twin
-from eurosat.scene_windows import (
+from eurosat.scenes.twin import SceneTwin, make_twin
+from eurosat.scenes.windows import (
     STRIP,
     WINDOW,
     Rows,

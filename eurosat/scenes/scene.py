@@ -16,8 +16,8 @@ from PIL import Image
 from eurosat.errors import MissingPackageError, SceneError
 from eurosat.images import FORMATS
 from eurosat.model_file import printable
-from eurosat.scene_ground import Ground, find_ground
-from eurosat.scene_input import InputKind, Scaling, choose_scaling, warnings_of
+from eurosat.scenes.ground import Ground, find_ground
+from eurosat.scenes.input_kind import InputKind, Scaling, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

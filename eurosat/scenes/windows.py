@@ -11,7 +11,7 @@ from typing import Final, Self
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.scene import Scene
+from eurosat.scenes.scene import Scene
 
 WINDOW: Final = 64
 """Height and width of a window in pixels: a EuroSAT tile."""

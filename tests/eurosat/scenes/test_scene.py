@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from eurosat.errors import SceneError
-from eurosat.scene import Scene, is_scene, open_scene
-from eurosat.scene_input import InputKind, Scaling
+from eurosat.scenes.input_kind import InputKind, Scaling
+from eurosat.scenes.scene import Scene, is_scene, open_scene
 
-from .conftest import assert_one_sentence
+from ..conftest import assert_one_sentence
 from .scene_fixtures import (
     grid_at,
     rasterio,

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from eurosat.labels import land_cover
-from eurosat.scene_windows import WindowGrid, average_over_cells
+from eurosat.scenes.windows import WindowGrid, average_over_cells
 
 NODATA: Final = 255
 """What stands in a map where the scene has no data."""

@@ -1,0 +1,1 @@
+"""Whole scenes: read, classified window by window, and written as land-cover maps."""
