@@ -1,4 +1,4 @@
-"""`eurosat-compare`: runs side by side, on screen and as one page."""
+"""`eurosat-compare`: models side by side, on screen and as one page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from eurosat.atomic import write_text
 from eurosat.console import RunDataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, RunFolderError
+from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part, Split
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -21,8 +22,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def compare(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of training runs of one split.")
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_MODEL...",
+            help="Run folders, with the model files in them; model files; names of shipped models."
+            " All of one split.",
+        ),
     ],
     *,
     data: RunDataOption = None,
@@ -37,22 +43,23 @@ def compare(
         "comparison.html"
     ),
 ) -> None:
-    """Compare trained models, and the model files in their run folders, on the same tiles."""
+    """Compare trained models on the same tiles, in one table and one page."""
     require_tensorflow()
-    folders = [RunFolder(path) for path in runs]
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if split is Part.ALL:
-        raise EurosatError("Runs are compared on tiles that none has seen: test or validation.")
-    recorded = _split_of_all(folders)
+        raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
+    sources = [path if path.is_dir() else find_model(str(path)) for path in models]
+    splits = _recorded_splits(sources)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
-    recorded.check_matches(dataset)
+    for recorded in splits:
+        recorded.check_matches(dataset)
     start_tensorflow()
-    from .comparison import compare_runs
+    from .comparison import compare_models
     from .comparison_page import COLUMNS, page, pair_sentences, summary
 
     with notes.status("Comparing") as status:
-        comparison = compare_runs(folders, dataset, split, status.update)
+        comparison = compare_models(sources, dataset, split, status.update)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, heading in enumerate(COLUMNS):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
@@ -69,23 +76,28 @@ def compare(
     output.print(f"\nThe page: {out}", markup=False, soft_wrap=True)
 
 
-def _split_of_all(folders: Sequence[RunFolder]) -> Split:
-    """Return the split of all runs, without loading any model.
+def _recorded_splits(sources: Sequence[Path]) -> list[Split]:
+    """Return the splits of the runs, without loading any model.
 
     Raises:
-        RunFolderError: A folder is no run or is named twice, or two runs were split differently.
+        RunFolderError: A folder is no run, or something is named twice, or two runs were split
+            differently.
+        ModelFileError: A model file is missing or damaged.
     """
+    paths = [source.resolve() for source in sources]
+    for source, path in zip(sources, paths, strict=True):
+        if paths.count(path) > 1:
+            raise RunFolderError(f"{source} is named twice: name each model once.")
+        if not source.is_dir() and source.suffix != ".keras":
+            read_model_file(source)
+    folders = [RunFolder(source) for source in sources if source.is_dir()]
     for folder in folders:
         folder.read_config()
-    paths = [folder.path.resolve() for folder in folders]
-    for folder, path in zip(folders, paths, strict=True):
-        if paths.count(path) > 1:
-            raise RunFolderError(f"{folder.path} is named twice: name each run once.")
-    first, *others = [folder.read_split() for folder in folders]
-    for folder, split in zip(folders[1:], others, strict=True):
-        if split.fingerprint != first.fingerprint:
+    splits = [folder.read_split() for folder in folders]
+    for folder, split in zip(folders[1:], splits[1:], strict=True):
+        if split.fingerprint != splits[0].fingerprint:
             reason = "were trained on different data"
-        elif (split.validation, split.test) != (first.validation, first.test):
+        elif (split.validation, split.test) != (splits[0].validation, splits[0].test):
             reason = "were split differently"
         else:
             continue
@@ -93,7 +105,7 @@ def _split_of_all(folders: Sequence[RunFolder]) -> Split:
             f"{folders[0].path} and {folder.path} {reason}, so no tiles are new to both: compare "
             f"runs with the same data, --seed and fractions."
         )
-    return first
+    return splits
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Several runs side by side on the same tiles: what `eurosat-compare` finds out."""
+"""Several models side by side on the same tiles: what `eurosat-compare` finds out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 from eurosat.benchmark import Speed, measure_speed
 from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset
+from eurosat.errors import RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.significance import mcnemar_p
 from eurosat.split import Part
@@ -18,23 +19,24 @@ from eurosat.split import Part
 from .fit import Epoch, read_history
 from .judgement import Judgement, judge
 from .report import sheet_positions
-from .trained_model import choose_tiles, open_model
+from .trained_model import TrainedModel, open_model, recorded_split
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One model of a run: the Keras model, or a file made of it.
+    """One model: the Keras model of a run, a file made of it, or a file by itself.
 
     Attributes:
-        name: The run and how the model is stored, such as "first, int8".
-        run: Name of the run.
+        name: The run and how the model is stored, such as "first, int8"; the name of a file by
+            itself.
+        source: Name of the run, or of the file by itself.
         judgement: What it says of the tiles.
         size_bytes: Size of the file.
         speed: How fast a model file runs here on one thread; None for a Keras model.
     """
 
     name: str
-    run: str
+    source: str
     judgement: Judgement
     size_bytes: int
     speed: Speed | None
@@ -60,68 +62,85 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class RunComparison:
-    """Runs of one split, compared.
+class Comparison:
+    """Models of one split, compared.
 
     Attributes:
         dataset: The data.
         part: Which part of it all were asked about.
+        sources: Names of the runs and of the files by themselves.
         contenders: The models, those of a run together.
         pairs: Each two of them.
         histories: Figures of every epoch, by run.
-        seconds: Time of training in seconds, by run.
-        differences: Training options that differ: their values by run, by option.
+        differences: Training options that differ: their values by source, by option.
         sheet: Positions, among the tiles asked about, of those that are shown.
     """
 
     dataset: Dataset
     part: Part
+    sources: tuple[str, ...]
     contenders: tuple[Contender, ...]
     pairs: tuple[Pair, ...]
     histories: Mapping[str, Sequence[Epoch]]
-    seconds: Mapping[str, float]
     differences: Mapping[str, Mapping[str, Any]]
     sheet: np.ndarray
 
 
-def compare_runs(
-    folders: Sequence[RunFolder],
+def compare_models(
+    sources: Sequence[Path],
     dataset: Dataset,
     part: Part,
     say: Callable[[str], None] = lambda _: None,
-) -> RunComparison:
-    """Ask every model of every run about the same tiles.
+) -> Comparison:
+    """Ask every model of every run, and every file by itself, about the same tiles.
 
     Args:
-        folders: Runs of one split.
-        dataset: Their data set.
+        sources: Folders of runs, and model files.
+        dataset: What all were trained on.
         part: What to ask about.
         say: Told what is being done.
 
     Raises:
-        RunFolderError: A run is not finished or is damaged.
+        RunFolderError: A run is not finished or is damaged, or the models were trained on
+            different tiles.
         DatasetError: The data set is another one.
-        ModelFileError: A model file in a run is damaged.
+        ModelFileError: A model file is damaged, or does not say what it was trained on.
     """
-    names = _short_names(folders)
+    names = _short_names(sources)
     contenders: list[Contender] = []
-    for folder, run in zip(folders, names, strict=True):
-        for path in [folder.path, *model_files(folder)]:
+    options: list[Mapping[str, Any]] = []
+    positions: np.ndarray | None = None
+    seed = 0
+    for source, name in zip(sources, names, strict=True):
+        for path in [source, *model_files(RunFolder(source))] if source.is_dir() else [source]:
             say(f"Asking {path}")
-            contenders.append(_contender(path, run, dataset, part))
-    split = folders[0].read_split()
+            model = open_model(path)
+            split = recorded_split(model, dataset, "compare what eurosat-convert made")
+            wanted = dataset.positions(split.test if part is Part.TEST else split.validation)
+            if positions is not None and not np.array_equal(positions, wanted):
+                raise RunFolderError(
+                    f"{sources[0]} and {path} were split differently, so no tiles are new to both: "
+                    "compare models with the same data, --seed and fractions."
+                )
+            positions = wanted
+            judgement = judge(model, dataset, part, wanted)
+            contenders.append(_contender(judgement, path, name, is_alone=path is source))
+            seed = split.seed
+        options.append(_training_options(source, contenders[-1].judgement.model))
     histories = {
-        run: read_history(folder.history) for folder, run in zip(folders, names, strict=True)
+        name: read_history(RunFolder(source).history)
+        for source, name in zip(sources, names, strict=True)
+        if source.is_dir()
     }
-    return RunComparison(
+    return Comparison(
         dataset=dataset,
         part=part,
+        sources=tuple(names),
         contenders=tuple(contenders),
         pairs=tuple(_pairs(contenders)),
         histories=histories,
-        seconds={run: sum(epoch.seconds for epoch in epochs) for run, epochs in histories.items()},
-        differences=_differences(folders, names),
-        sheet=sheet_positions(split.seed, len(contenders[0].judgement.labels)),
+        differences=_differences(options, names),
+        sheet=sheet_positions(seed, len(contenders[0].judgement.labels)),
     )
 
 
@@ -131,26 +150,38 @@ def model_files(folder: RunFolder) -> list[Path]:
     return [path for path in files if not path.stem.endswith(".previous")]
 
 
-def _contender(path: Path, run: str, dataset: Dataset, part: Part) -> Contender:
-    model = open_model(path)
-    part, positions = choose_tiles(model, dataset, part)
-    is_file = path.is_file()
-    precision = model.metadata.precision if model.metadata else path.stem
+def _contender(judgement: Judgement, path: Path, source: str, *, is_alone: bool) -> Contender:
+    """Add to a judgement what else is compared.
+
+    Args:
+        judgement: What the model says.
+        path: Its run folder, or its file.
+        source: The name of what the user named.
+        is_alone: Whether that is the model itself, and not the run that the model file lies in.
+    """
+    is_run, is_model_file = path.is_dir(), path.suffix == ".tflite"
+    metadata = judgement.model.metadata
+    if is_run:
+        name = f"{source}, Keras"
+    elif is_alone:
+        name = source
+    else:
+        name = f"{source}, {metadata.precision if metadata else path.stem}"
     return Contender(
-        name=f"{run}, {precision if is_file else 'Keras'}",
-        run=run,
-        judgement=judge(model, dataset, part, positions),
-        size_bytes=(path if is_file else RunFolder(path).model).stat().st_size,
-        speed=measure_speed(Classifier(path, threads=1)) if is_file else None,
+        name=name,
+        source=source,
+        judgement=judgement,
+        size_bytes=(RunFolder(path).model if is_run else path).stat().st_size,
+        speed=measure_speed(Classifier(path, threads=1)) if is_model_file else None,
     )
 
 
-def _short_names(folders: Sequence[RunFolder]) -> list[str]:
-    """Return the names of the folders; whole paths where two have the same name."""
-    names = [folder.path.resolve().name for folder in folders]
+def _short_names(sources: Sequence[Path]) -> list[str]:
+    """Return the names of folders and files; whole paths where two have the same name."""
+    names = [source.resolve().name if source.is_dir() else source.stem for source in sources]
     if len(set(names)) == len(names):
         return names
-    return [str(folder.path) for folder in folders]
+    return [str(source) for source in sources]
 
 
 def _pairs(contenders: Sequence[Contender]) -> list[Pair]:
@@ -165,9 +196,16 @@ def _pairs(contenders: Sequence[Contender]) -> list[Pair]:
     return pairs
 
 
-def _differences(folders: Sequence[RunFolder], names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the training options that are not the same in all runs."""
-    options = [folder.read_config().get("training", {}) for folder in folders]
+def _training_options(source: Path, model: TrainedModel) -> Mapping[str, Any]:
+    if source.is_dir():
+        return RunFolder(source).read_config().get("training", {})
+    return model.metadata.provenance.get("training", {}) if model.metadata else {}
+
+
+def _differences(
+    options: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the training options that are not the same for all."""
     keys = dict.fromkeys(key for record in options for key in record)
     return {
         key: {name: record.get(key) for name, record in zip(names, options, strict=True)}

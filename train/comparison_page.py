@@ -15,8 +15,8 @@ from PIL import Image
 
 from eurosat.labels import land_cover
 
-from .comparison import Contender, Pair, RunComparison
-from .fit import best_epoch
+from .comparison import Comparison, Contender, Pair
+from .fit import Epoch, best_epoch
 
 COLUMNS = ("Model", "Accuracy", "95 % interval", "Macro F1", "ECE", "Size", "Latency", "Training")
 """Headings of the summary."""
@@ -94,7 +94,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def summary(comparison: RunComparison) -> list[tuple[str, ...]]:
+def summary(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return the cells of the summary, a row for each model, as text under `COLUMNS`."""
     return [
         (
@@ -106,13 +106,13 @@ def summary(comparison: RunComparison) -> list[tuple[str, ...]]:
             f"{contender.judgement.ece:.2%}",
             f"{contender.size_bytes / 1e6:.2f} MB",
             f"{contender.speed.single_ms:.2f} ms" if contender.speed else "-",
-            _duration(comparison.seconds[contender.run]),
+            _training_time(comparison.histories.get(contender.source)),
         )
         for contender in comparison.contenders
     ]
 
 
-def pair_sentences(comparison: RunComparison) -> list[str]:
+def pair_sentences(comparison: Comparison) -> list[str]:
     """Say which models are better than which, as far as can be told."""
     told = [pair for pair in comparison.pairs if pair.p < SIGNIFICANT]
     if not told:
@@ -123,22 +123,23 @@ def pair_sentences(comparison: RunComparison) -> list[str]:
     return [_pair_sentence(comparison, pair) for pair in told]
 
 
-def page(comparison: RunComparison) -> str:
+def page(comparison: Comparison) -> str:
     """Return the whole page as HTML that needs nothing else."""
-    runs = list(comparison.histories)
     sections = [
         _section("Summary", _summary_table(comparison), _SUMMARY_NOTE),
         _section("Accuracy against speed and size", _scatter(comparison), _SCATTER_NOTE),
         _section("Is the difference real?", _pair_table(comparison), _PAIR_NOTE),
         _section("F1 of each class", _class_table(comparison)),
         _section("Confidence", _confidence_table(comparison), _CONFIDENCE_NOTE),
-        _section("Learning curves", _curves(comparison), _CURVES_NOTE),
     ]
+    if comparison.histories:
+        sections.append(_section("Learning curves", _curves(comparison), _CURVES_NOTE))
     if comparison.differences:
-        sections.append(_section("What the runs were told differently", _options(comparison)))
+        sections.append(_section("What training was told differently", _options(comparison)))
     sections.append(_section(f"The {len(comparison.sheet)} tiles", _tiles(comparison), _TILES_NOTE))
     count = len(comparison.contenders[0].judgement.labels)
-    named = " and ".join(filter(None, [", ".join(runs[:-1]), runs[-1]]))
+    *others, last = comparison.sources
+    named = " and ".join(filter(None, [", ".join(others), last]))
     return _PAGE.format(
         title=f"Comparison of {escape(named)}",
         subtitle=f"{count:,} tiles of the {comparison.part} split of "
@@ -195,7 +196,7 @@ def _best(values: Sequence[float]) -> list[bool]:
     return [value == max(values) and min(values) < max(values) for value in values]
 
 
-def _summary_table(comparison: RunComparison) -> str:
+def _summary_table(comparison: Comparison) -> str:
     judged = [contender.judgement for contender in comparison.contenders]
     no_time = float("-inf")
     marks = {
@@ -220,7 +221,7 @@ def _summary_table(comparison: RunComparison) -> str:
     return _table(COLUMNS, rows)
 
 
-def _pair_sentence(comparison: RunComparison, pair: Pair) -> str:
+def _pair_sentence(comparison: Comparison, pair: Pair) -> str:
     alone = {pair.first: pair.only_first, pair.second: pair.only_second}
     worse, better = sorted(alone, key=lambda index: alone[index])
     return (
@@ -230,7 +231,7 @@ def _pair_sentence(comparison: RunComparison, pair: Pair) -> str:
     )
 
 
-def _pair_table(comparison: RunComparison) -> str:
+def _pair_table(comparison: Comparison) -> str:
     names = [contender.name for contender in comparison.contenders]
     found = {(pair.first, pair.second): pair for pair in comparison.pairs}
 
@@ -247,7 +248,7 @@ def _pair_table(comparison: RunComparison) -> str:
     return _table(["Right alone", *names], rows)
 
 
-def _class_table(comparison: RunComparison) -> str:
+def _class_table(comparison: Comparison) -> str:
     contenders = comparison.contenders
     rows = []
     for figures in zip(*(one.judgement.evaluation.classes for one in contenders), strict=True):
@@ -258,7 +259,7 @@ def _class_table(comparison: RunComparison) -> str:
     return _table(["Class", "Tiles", *(one.name for one in contenders)], rows)
 
 
-def _confidence_table(comparison: RunComparison) -> str:
+def _confidence_table(comparison: Comparison) -> str:
     rows = []
     for contender in comparison.contenders:
         calibration = contender.judgement.model.calibration
@@ -284,16 +285,15 @@ def _confidence_table(comparison: RunComparison) -> str:
     return _table(["Model", *headings], rows)
 
 
-def _options(comparison: RunComparison) -> str:
-    runs = list(comparison.histories)
+def _options(comparison: Comparison) -> str:
     rows = [
-        _plain([option.replace("_", " "), *(str(values[run]) for run in runs)])
+        _plain([option.replace("_", " "), *(str(values[name]) for name in comparison.sources)])
         for option, values in comparison.differences.items()
     ]
-    return _table(["Option", *runs], rows)
+    return _table(["Option", *comparison.sources], rows)
 
 
-def _tiles(comparison: RunComparison) -> str:
+def _tiles(comparison: Comparison) -> str:
     judged = comparison.contenders[0].judgement
     positions = comparison.dataset.positions([judged.names[index] for index in comparison.sheet])
     figures = []
@@ -324,23 +324,25 @@ def _answer(contender: Contender, index: int) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
+def _training_time(history: Sequence[Epoch] | None) -> str:
+    if history is None:
+        return "-"
+    minutes = sum(epoch.seconds for epoch in history) / 60
     return f"{minutes:.1f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 # --- Charts, as SVG whose ink is the colour of the text -------------------------------------------
 
 
-def _curves(comparison: RunComparison) -> str:
+def _curves(comparison: Comparison) -> str:
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, 2)
         for panel, title, name in (
             (panels[0], "Loss (cross-entropy)", "loss"),
             (panels[1], "Accuracy", "accuracy"),
         ):
-            for number, (run, history) in enumerate(comparison.histories.items()):
-                colour = _COLOURS[number % len(_COLOURS)]
+            for run, history in comparison.histories.items():
+                colour = _colour(comparison, run)
                 epochs = [epoch.epoch for epoch in history]
                 train = [getattr(epoch, name) for epoch in history]
                 validation = [getattr(epoch, f"validation_{name}") for epoch in history]
@@ -358,7 +360,7 @@ def _curves(comparison: RunComparison) -> str:
     return _chart("learning curves", (11, 4), draw)
 
 
-def _scatter(comparison: RunComparison) -> str:
+def _scatter(comparison: Comparison) -> str:
     contenders = comparison.contenders
     axes = (
         ("Latency in ms", [one.speed.single_ms if one.speed else None for one in contenders]),
@@ -374,7 +376,7 @@ def _scatter(comparison: RunComparison) -> str:
             panel.set_xlim(0, 1.1 * max(known, default=1.0))
             if not known:
                 hint = {"ha": "center", "transform": panel.transAxes}
-                panel.text(0.5, 0.5, "no run has a model file", **hint)
+                panel.text(0.5, 0.5, "no model file", **hint)
         panels[0].set_ylabel("Accuracy")
         panels[0].yaxis.set_major_formatter(PercentFormatter(1.0))
         handles, names = panels[1].get_legend_handles_labels()
@@ -384,9 +386,8 @@ def _scatter(comparison: RunComparison) -> str:
     return _chart("accuracy against latency and size", (11, 4.6), draw)
 
 
-def _points(panel: Axes, comparison: RunComparison, values: Sequence[float | None]) -> None:
-    """Draw a point for each model, its run as colour, with the interval of its accuracy."""
-    runs = list(comparison.histories)
+def _points(panel: Axes, comparison: Comparison, values: Sequence[float | None]) -> None:
+    """Draw a point for each model, where it comes from as colour, with its interval."""
     for number, (contender, value) in enumerate(zip(comparison.contenders, values, strict=True)):
         if value is None:
             continue
@@ -397,7 +398,7 @@ def _points(panel: Axes, comparison: RunComparison, values: Sequence[float | Non
             [value],
             [figures.accuracy],
             yerr=[[below], [above]],
-            color=_COLOURS[runs.index(contender.run) % len(_COLOURS)],
+            color=_colour(comparison, contender.source),
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=7,
             linewidth=1,
@@ -405,6 +406,10 @@ def _points(panel: Axes, comparison: RunComparison, values: Sequence[float | Non
             linestyle="none",
             label=_legible(contender.name),
         )
+
+
+def _colour(comparison: Comparison, source: str) -> str:
+    return _COLOURS[comparison.sources.index(source) % len(_COLOURS)]
 
 
 def _legible(name: str) -> str:

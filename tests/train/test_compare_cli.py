@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -18,6 +19,7 @@ from scipy.stats import binomtest
 from eurosat.classifier import Classifier
 from eurosat.dataset import load_dataset
 from eurosat.labels import land_cover
+from eurosat.model_file import read_model_file, write_model_file
 from eurosat.run_folder import RunFolder
 
 Command = Callable[..., CompletedProcess[str]]
@@ -179,6 +181,57 @@ def test_the_page_needs_no_network_and_knows_paper_and_dark(
     used = set(re.findall(r"url\(#([^)]+)\)", content))
     assert used <= set(ids)
     assert all(ids.count(name) == 1 for name in used)
+
+
+def test_a_model_file_by_itself_is_compared_with_a_run(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    alone = Path(shutil.copy(two_runs[0] / "cnn-int8.tflite", tmp_path / "alone.tflite"))
+    done = command_here("eurosat-compare", two_runs[1], alone, "--data", small_archive)
+    assert done.returncode == 0, done.stderr
+    content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    page = Page(content)
+    summary, _, _, _, options = page.tables
+    assert [row[0] for row in summary[1:]] == [f"{two_runs[1].name}, Keras", "alone"]
+    assert [row[7] == "-" for row in summary[1:]] == [False, True]
+    assert options == [["Option", two_runs[1].name, "alone"], ["learning rate", "0.5", "0.002"]]
+    assert "Learning curves" in content
+
+    done = command_here("eurosat-compare", alone, "--data", small_archive)
+    assert done.returncode == 0, done.stderr
+    content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "Comparison of alone" in content
+    assert "Learning curves" not in content
+
+
+def test_model_files_of_other_or_unknown_tiles_are_refused(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    ours = read_model_file(two_runs[0] / "cnn-int8.tflite")
+    assert ours.metadata is not None
+    training = ours.metadata.provenance["training"]
+    for name, provenance, part in (
+        ("unknown", {}, "records no split"),
+        (
+            "other",
+            ours.metadata.provenance | {"training": training | {"seed": 1}, "split": {"seed": 1}},
+            "does not say how its data was split",
+        ),
+    ):
+        path = tmp_path / f"{name}.tflite"
+        write_model_file(path, ours.flatbuffer, replace(ours.metadata, provenance=provenance))
+        done = command_here("eurosat-compare", two_runs[0], path, "--data", small_archive)
+        assert_refused(done, str(path), part)
+    split = ours.metadata.provenance["split"] | {"seed": 1}
+    path = tmp_path / "split.tflite"
+    described = replace(ours.metadata, provenance=ours.metadata.provenance | {"split": split})
+    write_model_file(path, ours.flatbuffer, described)
+    done = command_here("eurosat-compare", two_runs[0], path, "--data", small_archive)
+    assert_refused(done, f"{two_runs[0]} and {path} were split differently")
+    done = command_here("eurosat-compare", "cnn-int8", "--data", small_archive)
+    assert_refused(done, "cnn-int8.tflite was trained on")
+    assert_refused(command_here("eurosat-compare", "no.tflite"), "no.tflite")
+    assert not (tmp_path / "comparison.html").exists()
 
 
 def test_runs_of_other_splits_or_data_are_refused(
