@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
-from eurosat.scenes.land_map import MapSettings, seconds_per_tile
+from eurosat.scenes.land_map import MapSettings, seconds_per_window
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile
@@ -118,6 +118,7 @@ class SceneSession(QObject):
             self._open()
         elif old != settings:
             work.begin(Stage.READY)
+            self._measure()
             self.map_changed.emit()
             self.changed.emit()
 
@@ -251,7 +252,7 @@ class SceneSession(QObject):
         self.stop()
         if work.stage is Stage.WRITING:
             self._mapping = None  # It ends with its files written, and nothing is shown of it.
-        work.seconds_each = None
+        work.seconds_each.clear()
         work.hidden.clear()
         work.begin(Stage.READY if work.facts else work.stage)
         self._measure()
@@ -263,15 +264,18 @@ class SceneSession(QObject):
     def _measure(self) -> None:
         """Find out how long a window takes here."""
         classifier, work = self._session.classifier, self.work
-        if classifier is None or work is None or work.seconds_each is not None:
+        if classifier is None or work is None or work.grid is None:
+            return
+        grid, settings = work.grid, work.settings
+        if grid.stride in work.seconds_each:
             return
 
         def take(seconds: float) -> None:
             if work is self.work and classifier is self._session.classifier:
-                work.seconds_each = seconds
+                work.seconds_each[grid.stride] = seconds
                 self.changed.emit()
 
-        task = Task(lambda _: seconds_per_tile(classifier), self._session)
+        task = Task(lambda _: seconds_per_window(classifier, grid, settings), self._session)
         task.finished.connect(take)
         self._session.start(task)
 

@@ -158,7 +158,7 @@ class SceneWork:
         stage: How far it has come.
         facts: What is known of it, once it is open.
         refusal: Why it cannot be opened.
-        seconds_each: How long a window takes here, once it has been measured.
+        seconds_each: How long a window takes here, by stride, once it has been measured.
         so_far: The map as far as there is one.
         finished: The finished map.
         windows_done: How many windows of a run have been classified.
@@ -172,7 +172,7 @@ class SceneWork:
     stage: Stage = Stage.OPENING
     facts: SceneFacts | None = None
     refusal: str = ""
-    seconds_each: float | None = None
+    seconds_each: dict[int, float] = field(default_factory=dict[int, float])
     so_far: MapSoFar | None = None
     finished: LandMap | None = None
     windows_done: int = 0
@@ -194,9 +194,10 @@ class SceneWork:
     @property
     def seconds_expected(self) -> float | None:
         """About how long the whole map takes, or None as long as nobody knows."""
-        if self.grid is None or self.seconds_each is None:
+        each = self.seconds_each.get(self.settings.stride)
+        if self.grid is None or each is None:
             return None
-        return self.grid.window_count * self.seconds_each
+        return self.grid.window_count * each
 
     @property
     def seconds_left(self) -> float | None:

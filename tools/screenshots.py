@@ -122,7 +122,7 @@ def _take_scene(scene: Path, folder: Path, out: Path) -> None:
 
     _wait_until(lambda: session.classifier is not None)
     window.open_paths([scene])
-    _wait_until(lambda: scenes.can_map and work().seconds_each is not None)
+    _wait_until(lambda: scenes.can_map and work().seconds_expected is not None)
     scenes.choose_maps_folder(folder / "maps")
     picture("opened")
     scenes.choose(replace(work().settings, stride=16, unsure_below=0.5))

@@ -63,8 +63,8 @@ def map_scenes(
         bool,
         typer.Option(
             "--dense",
-            help="Let windows share their work: faster at strides below 64, CNN only; labels may"
-            " differ a little.",
+            help="Let the windows of a CNN that pads share their work below stride 64, too; labels"
+            " may differ a little. Of one that does not pad, as the shipped one, they always do.",
         ),
     ] = False,
     processes: Annotated[

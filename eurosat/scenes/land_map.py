@@ -201,10 +201,9 @@ def _make(
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
     dense = _dense_classifier(classifier, grid, settings)
-    seconds_per_window = dense.time_block() if dense else seconds_per_tile(classifier)
+    seconds = _seconds_per_window(classifier, dense) * (grid.window_count - done)
     if workers:
-        seconds_per_window *= classifier.threads / workers.threads
-    seconds = seconds_per_window * (grid.window_count - done)
+        seconds *= classifier.threads / workers.threads
     dense_notes = () if dense is None or dense.twin.is_exact else (DENSE_NOTE,)
     started(MapStart(scene, grid, done, seconds, answers, dense_notes))
 
@@ -394,8 +393,19 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def seconds_per_tile(classifier: Classifier) -> float:
-    """Time the model on tiles of random pixels; the time does not depend on what they show."""
+def seconds_per_window(classifier: Classifier, grid: WindowGrid, settings: MapSettings) -> float:
+    """Return about how long a window takes on this machine when a scene is mapped.
+
+    Raises:
+        ModelFileError: A scene twin is wanted, but the model has none.
+    """
+    return _seconds_per_window(classifier, _dense_classifier(classifier, grid, settings))
+
+
+def _seconds_per_window(classifier: Classifier, dense: DenseClassifier | None) -> float:
+    """Time random pixels: the time does not depend on what they show."""
+    if dense is not None:
+        return dense.time_block()
     count = _TIMED_TILES_PER_THREAD * classifier.threads
     shape = (count, WINDOW, WINDOW, 3)
     tiles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

@@ -54,7 +54,7 @@ class SceneUser(User):
                 and scenes.work.facts is not None
                 and not view.quick_look.isNull()
                 and scenes.can_map
-                and scenes.work.seconds_each is not None
+                and scenes.work.seconds_expected is not None
             )
         )
 
@@ -164,6 +164,8 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
         pixels, has_data = scene.read_rows(0, 521)
     assert "63 windows, " in panel
     user.chooses_in(QComboBox, "every 16 pixels")
+    # The stride decides how windows are classified, so that its time is measured by itself.
+    user.waits_for(lambda: user.work.seconds_expected is not None)
     assert "690 windows, " in user.panel()
     look = user.window.scene_page.view.quick_look
     assert (look.height(), look.width()) == (521, 416)
