@@ -187,8 +187,10 @@ def fit(
     # Once more, as a break may have come between the last checkpoint and its line.
     write_text(folder.history, _as_csv(state.history))
     _assign(model.variables, state.best_weights)
+    # One that was never compiled: Keras saves an optimizer whether it is told to or not, which
+    # makes the file three times as large.
     with replacing(folder.model) as temporary:
-        model.save(temporary, include_optimizer=False)
+        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
     return state.history
 
 

@@ -59,12 +59,12 @@ class DenseClassifier:
                 f"{printable(classifier.model_file.path)} has no scene twin for windows of"
                 f" {WINDOW} pixels every {grid.stride}: map with single windows."
             )
-        self._margin = -(-tile.reach // tile.step) * tile.step
+        self._margin = -(-tile.reach // grid.stride) * grid.stride
         height, width = (
             (count - 1) * grid.stride + WINDOW + 2 * self._margin
             for count in (self.rows_at_once, self._columns_at_once)
         )
-        self.twin: SceneTwin = make_twin(classifier.model_file, height, width)
+        self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
         # As in `Classifier`: None stands for a model that is yet to be loaded.
         self._idle: LifoQueue[OpenModel | None] = LifoQueue()
         for _ in range(classifier.threads):
@@ -120,11 +120,10 @@ class DenseClassifier:
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         """Run the twin; return calibrated probabilities for the windows of a block."""
-        margin, step = self._margin // self.twin.step, self._grid.stride // self.twin.step
+        margin = self._margin // self._grid.stride
         with self._borrowed() as model:
             found = model.run(pixels[np.newaxis])[0]
-        ends = (side - margin for side in found.shape[:2])
-        rows, columns = (slice(margin, end, step) for end in ends)
+        rows, columns = (slice(margin, side - margin) for side in found.shape[:2])
         values = found[rows, columns]
         if not np.isfinite(values).all():
             raise ModelFileError(

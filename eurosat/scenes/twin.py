@@ -58,7 +58,7 @@ class SceneTwin:
         return self.reach == 0
 
 
-def make_twin(model_file: ModelFile, height: int, width: int) -> SceneTwin:
+def make_twin(model_file: ModelFile, height: int, width: int, step: int | None = None) -> SceneTwin:
     """Make the scene twin of a model.
 
     Args:
@@ -66,10 +66,12 @@ def make_twin(model_file: ModelFile, height: int, width: int) -> SceneTwin:
         height: Height of the large window in pixels; rounded down to whole steps, and at least
             that of a tile.
         width: Width, likewise.
+        step: Pixels from a tile to the next. Without it the smallest, which divides all others: the
+            product of the model's strides.
 
     Raises:
         ModelFileError: The model has layers that do not treat every place alike, such as one that
-            resizes its input.
+            resizes its input; or there is no such step.
         MissingPackageError: LiteRT's description of the format is not installed.
     """
     try:
@@ -82,7 +84,7 @@ def make_twin(model_file: ModelFile, height: int, width: int) -> SceneTwin:
     try:
         model = schema.ModelT.InitFromPackedBuf(model_file.flatbuffer)
         rewriting = _Rewriting(schema, model)
-        rewriting.enlarge(height, width)
+        rewriting.enlarge(height, width, step)
         return rewriting.twin()
     # The generated code raises errors of many types for a graph that is damaged or not ours.
     except (_NoTwinError, LookupError, TypeError, AttributeError, ValueError) as error:
@@ -130,15 +132,20 @@ class _Rewriting:
             value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
         }
         self._extents: dict[int, _Extent] = {}
+        self._step = self._total_stride()
 
-    def enlarge(self, height: int, width: int) -> None:
+    def enlarge(self, height: int, width: int, step: int | None) -> None:
         """Give every tensor the shape that it has for a large window."""
         graph = self._graph
         if len(self._model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise _NoTwinError("it does not have one input and one output")
         pixels = int(graph.inputs[0])
         _, rows, columns, _ = map(int, graph.tensors[pixels].shape)
-        step = self._total_stride()
+        if step is not None:
+            if step % self._step:
+                raise _NoTwinError(f"its tiles stand every {self._step} pixels, not every {step}")
+            self._step = step
+        step = self._step
         window = (
             rows + max(0, height - rows) // step * step,
             columns + max(0, width - columns) // step * step,
@@ -252,6 +259,7 @@ class _Rewriting:
         if sorted(self._constant(operator.inputs[1]).tolist()) != [1, 2]:
             raise _NoTwinError("its average is not one over rows and columns")
         rows, columns = extent.tile
+        stride = self._step // extent.jump
         source = graph.tensors[operator.inputs[0]]
         if source.type == schema.TensorType.INT8:
             # A pooling cannot change the scale, as the average does: a convolution can.
@@ -265,12 +273,12 @@ class _Rewriting:
             self._add_bias(operator, channels)
             options = schema.DepthwiseConv2DOptionsT()
             options.depthMultiplier = options.dilationHFactor = options.dilationWFactor = 1
-            self._become(operator, "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", options)
+            self._become(operator, "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", options, stride)
         else:
             operator.inputs = [operator.inputs[0]]
             options = schema.Pool2DOptionsT()
             options.filterHeight, options.filterWidth = rows, columns
-            self._become(operator, "AVERAGE_POOL_2D", "Pool2DOptions", options)
+            self._become(operator, "AVERAGE_POOL_2D", "Pool2DOptions", options, stride)
         return _slid(options, extent.tile, extent)
 
     def _make_convolution(self, operator: Any) -> None:
@@ -283,7 +291,7 @@ class _Rewriting:
         options = self._schema.Conv2DOptionsT()
         options.dilationHFactor = options.dilationWFactor = 1
         options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
-        self._become(operator, "CONV_2D", "Conv2DOptions", options)
+        self._become(operator, "CONV_2D", "Conv2DOptions", options, stride=1)
 
     def _add_bias(self, operator: Any, channels: int) -> None:
         """Give an operator the bias of zeros that a convolution must have."""
@@ -297,10 +305,12 @@ class _Rewriting:
             bias = self._add_constant("no_bias", np.zeros(channels, np.float32), types.FLOAT32)
         operator.inputs = [*operator.inputs[:2], bias]
 
-    def _become(self, operator: Any, kind: str, options_kind: str, options: Any) -> None:
+    def _become(
+        self, operator: Any, kind: str, options_kind: str, options: Any, stride: int
+    ) -> None:
         """Turn an operator into one that steps from place to place without padding."""
         schema = self._schema
-        options.padding, options.strideH, options.strideW = _VALID, 1, 1
+        options.padding, options.strideH, options.strideW = _VALID, stride, stride
         operator.builtinOptions = options
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_kind)
         code = schema.OperatorCodeT()

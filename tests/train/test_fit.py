@@ -415,6 +415,12 @@ def test_a_model_grows_to_its_size_and_only_what_it_did_there_counts(
     assert_same_weights(broken.path, whole.path)
 
 
+def test_the_model_is_saved_without_what_only_training_needs(small_run: Path):
+    weights = sum(array.nbytes for array in weights_of(small_run))
+    size = RunFolder(small_run).model.stat().st_size
+    assert weights < size < 1.5 * weights, "an optimizer holds each weight twice"
+
+
 def test_a_history_of_before_models_grew_is_read(tmp_path: Path):
     old = "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,0.5,0.8,0.4,0.9,2.0\n"
     (tmp_path / "history.csv").write_text(old)
