@@ -145,9 +145,12 @@ def compare_models(
 
 
 def model_files(folder: RunFolder) -> list[Path]:
-    """Return the model files that `eurosat-convert` left in a run, without those set aside."""
+    """Return the model files that `eurosat-convert` left in a run.
+
+    Without those set aside, and without scene twins, which answer as their models do.
+    """
     files = sorted(folder.path.glob("*.tflite"))
-    return [path for path in files if not path.stem.endswith(".previous")]
+    return [path for path in files if not path.stem.endswith((".previous", "-scene"))]
 
 
 def _contender(judgement: Judgement, path: Path, source: str, *, is_alone: bool) -> Contender:

@@ -25,7 +25,7 @@ from eurosat.convert.export import Recipe
 from eurosat.dataset import load_dataset
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file
-from eurosat.run_folder import RunFolder
+from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER, RunFolder
 from eurosat.train.evaluate import predict
 
 Command = Callable[..., CompletedProcess[str]]
@@ -437,16 +437,31 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     assert done.stdout.splitlines() == ["/mnt", "/mnt/out"]
 
 
+def put_padding_model(folder: RunFolder) -> None:
+    """Put a model with random weights into a run whose answers depend on where a tile ends."""
+    keras.utils.set_random_seed(3)
+    inputs: Any = keras.Input((64, 64, 3), dtype="uint8")
+    values = keras.layers.Rescaling(1 / 127.5, -1, name=RESCALING_LAYER)(inputs)
+    for filters in (8, 16):
+        values = keras.layers.Conv2D(filters, 3, strides=4, padding="same")(values)
+        values = keras.layers.ReLU()(keras.layers.BatchNormalization()(values))
+    values = keras.layers.GlobalAveragePooling2D()(values)
+    spread = keras.initializers.RandomNormal(stddev=20)
+    values = keras.layers.Dense(10, name=LOGITS_LAYER, kernel_initializer=spread)(values)
+    keras.Model(inputs, keras.layers.Softmax()(values)).save(folder.model)
+
+
 @pytest.mark.slow
 def test_a_scene_twin_is_written_beside_the_model_or_refused(
     copied_run: RunFolder, command_here: Command, small_archive: Path
 ):
     options = (copied_run.path, "--data", small_archive, "--scene", *GENEROUS)
-    done = command_here("eurosat-convert", *options, "--min-agreement", 0)
+    done = command_here("eurosat-convert", *options, "--min-agreement", 100)
     assert done.returncode == 0, done.stderr
     path = copied_run.path / "cnn-int8-scene.tflite"
     assert path.exists()
     assert re.search(r"Scene twin: 640 x 640 pixels in, .+ of [\d,]+ cells", done.stdout)
+    put_padding_model(copied_run)
     done = command_here("eurosat-convert", *options, "--min-agreement", 100)
     assert done.returncode == 1
     assert f"100 % of the cells, so {path} was not written." in done.stderr

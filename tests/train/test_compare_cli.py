@@ -74,8 +74,8 @@ def two_runs(
     """The small run with its int8 file, and one that says the opposite, with an odd name."""
     folder = tmp_path_factory.mktemp("runs")
     first = shutil.copytree(small_run, folder / "first")
-    shutil.copyfile(small_models / "cnn-int8.tflite", first / "cnn-int8.tflite")
-    shutil.copyfile(small_models / "cnn-int8.tflite", first / "cnn-int8.previous.tflite")
+    for name in ("cnn-int8", "cnn-int8.previous", "cnn-int8-scene"):
+        shutil.copyfile(small_models / "cnn-int8.tflite", first / f"{name}.tflite")
     second = shutil.copytree(small_run, folder / "_second <b>&|[red]$1$")
     model = keras.saving.load_model(second / "model.keras", compile=False)
     kernel, bias = model.get_layer("logits").get_weights()

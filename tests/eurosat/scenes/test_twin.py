@@ -24,23 +24,30 @@ NAMES = tuple(entry.name for entry in EUROSAT_CLASSES)
 
 
 @cache
-def model_without_padding(precision: str) -> bytes:
-    """A residual CNN with random weights that never looks beyond a tile; its total stride is 8."""
+def random_model(precision: str, padding: str) -> bytes:
+    """A residual CNN with random weights, whose total stride is 8."""
     keras: Any = pytest.importorskip("keras", reason="makes the models for these tests")
     layers = keras.layers
     keras.utils.set_random_seed(3)
     inputs = keras.Input((64, 64, 3), dtype="uint8")
     values = layers.Rescaling(1 / 127.5, -1)(inputs)
-    values = layers.Conv2D(8, 3, strides=2, activation="relu")(values)
-    branch = layers.Conv2D(8, 3, strides=2)(values)
-    values = layers.ReLU()(layers.Add()([branch, layers.AveragePooling2D(3, 2)(values)]))
-    branch = layers.Conv2D(8, 3)(values)
-    values = layers.ReLU()(layers.Add()([branch, layers.Cropping2D(1)(values)]))
-    values = layers.Conv2D(16, 3, strides=2, activation="relu")(values)
+    values = layers.Conv2D(8, 3, strides=2, activation="relu", padding=padding)(values)
+    branch = layers.Conv2D(8, 3, strides=2, padding=padding)(values)
+    shortcut = layers.AveragePooling2D(3, 2, padding=padding)(values)
+    values = layers.ReLU()(layers.Add()([branch, shortcut]))
+    branch = layers.Conv2D(8, 3, padding=padding)(values)
+    shortcut = layers.Cropping2D(1)(values) if padding == "valid" else values
+    values = layers.ReLU()(layers.Add()([branch, shortcut]))
+    values = layers.Conv2D(16, 3, strides=2, activation="relu", padding=padding)(values)
     values = layers.Dense(16, activation="relu")(layers.GlobalAveragePooling2D()(values))
     spread = keras.initializers.RandomNormal(stddev=8)
     outputs = layers.Dense(10, activation="softmax", kernel_initializer=spread)(values)
     return convert(keras.Model(inputs, outputs), precision)  # Plain conversion, as others do it.
+
+
+def padding_classifier(folder: Path) -> Classifier:
+    """A model whose twin looks beyond tiles."""
+    return Classifier(saved(folder, random_model("int8", "same")))
 
 
 def saved(folder: Path, flatbuffer: bytes, side: int = 64) -> Path:
@@ -81,7 +88,7 @@ def test_the_twin_of_one_tile_is_the_model_itself():
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
 def test_without_padding_the_twin_says_what_single_windows_say(tmp_path: Path, stride: int):
-    classifier = Classifier(saved(tmp_path, model_without_padding("int8")))
+    classifier = Classifier(saved(tmp_path, random_model("int8", "valid")))
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
     single, found = answers_of(path, stride, classifier, tmp_path)
     assert len(np.unique(single.argmax(axis=2))) > 1
@@ -90,14 +97,14 @@ def test_without_padding_the_twin_says_what_single_windows_say(tmp_path: Path, s
 
 
 def test_models_of_floats_have_twins_too(tmp_path: Path):
-    classifier = Classifier(saved(tmp_path, model_without_padding("float32")))
+    classifier = Classifier(saved(tmp_path, random_model("float32", "valid")))
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(130, 201))
     single, found = answers_of(path, 16, classifier, tmp_path)
     assert np.allclose(single, found, atol=1e-4, equal_nan=True)
 
 
 def test_a_twin_that_looks_beyond_tiles_says_the_same_wherever_it_begins(tmp_path: Path):
-    classifier = small_classifier()
+    classifier = padding_classifier(tmp_path)
     pixels = texture(1300, 90)
     path = write_rgb(tmp_path / "scene.tif", pixels)
     with open_scene(path) as scene:
@@ -117,21 +124,19 @@ def test_a_twin_that_looks_beyond_tiles_says_the_same_wherever_it_begins(tmp_pat
 
 def test_windows_near_empty_pixels_are_left_to_the_model(tmp_path: Path):
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
-    single, found = answers_of(path, 16, small_classifier(), tmp_path)
+    classifier = padding_classifier(tmp_path)
+    single, found = answers_of(path, 16, classifier, tmp_path)
     empty = np.isnan(single[..., 0])
     assert np.array_equal(empty, np.isnan(found[..., 0]))
-    # The hole in rows 100 to 109 and columns 70 to 89, and 32 pixels around each window.
-    assert np.array_equal(single[1:9, 1:7], found[1:9, 1:7], equal_nan=True)
+    assert 0 < make_twin(classifier.model_file, 0, 0).reach <= 16
+    # The hole in rows 100 to 109 and columns 70 to 89, and 16 pixels around each window.
+    assert np.array_equal(single[2:8, 1:6], found[2:8, 1:6], equal_nan=True)
     assert not np.array_equal(single, found, equal_nan=True)
 
 
 def test_an_exact_twin_maps_without_being_asked_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    model = saved(tmp_path, model_without_padding("int8"))
-    monkeypatch.setattr(
-        "tests.eurosat.scenes.scene_fixtures.small_classifier", lambda: Classifier(model)
-    )
     asked: list[int] = []
     answer = DenseClassifier.answer_strips
 
@@ -157,9 +162,22 @@ def test_a_model_that_resizes_has_no_twin():
         make_twin(mobilenet, 640, 640)
 
 
+def test_a_twin_answers_at_the_step_that_is_asked_for():
+    model = small_classifier().model_file
+    fine, coarse = make_twin(model, 200, 200), make_twin(model, 200, 200, step=16)
+    assert (fine.step, coarse.step) == (4, 16)
+    assert (coarse.height, coarse.width) == (192, 192)
+    pixels = texture(200, 200)[np.newaxis]
+    answers = open_model(fine.flatbuffer, "fine", is_scene=True).run(pixels)
+    fewer = open_model(coarse.flatbuffer, "coarse", is_scene=True).run(pixels[:, :192, :192])
+    assert np.array_equal(fewer, answers[:, :33:4, :33:4])
+    with pytest.raises(ModelFileError, match="its tiles stand every 4 pixels, not every 6"):
+        make_twin(model, 200, 200, step=6)
+
+
 def test_a_classifier_refuses_a_twin_in_one_sentence(tmp_path: Path):
     twin = make_twin(small_classifier().model_file, 200, 300)
-    assert (twin.height, twin.width) == (200, 296)
+    assert (twin.height, twin.width) == (200, 300)
     path = saved(tmp_path, twin.flatbuffer)
     with pytest.raises(ModelFileError, match=r"answers for a grid of tiles and not for one: .+\."):
         Classifier(path)
