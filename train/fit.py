@@ -190,7 +190,7 @@ def fit(
     # One that was never compiled: Keras saves an optimizer whether it is told to or not, which
     # makes the file three times as large.
     with replacing(folder.model) as temporary:
-        keras.Model(model.inputs, model.outputs, name=model.name).save(temporary)
+        keras.Model(model.input, model.output, name=model.name).save(temporary)
     return state.history
 
 
