@@ -197,18 +197,16 @@ def _print_conversion(conversion: "Conversion") -> None:
 
 
 def _print_scene(twin: "SceneExport", min_agreement: float) -> None:
-    sees = f", looking {twin.reach} pixels beyond each tile" if twin.reach else ""
     output.print(
         f"Scene twin: {twin.side} x {twin.side} pixels in, an answer every {twin.step} pixels"
-        f"{sees}. {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
+        f". {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
         " the class that single windows give them at stride 16.",
         soft_wrap=True,
     )
     if twin.is_refused:
         notes.print(
             f"[bold red]Not the same:[/] less than {min_agreement:g} % of the cells, so"
-            f" {escape(str(twin.path))} was not written. Convolutions that pad see other things at"
-            " the rim of a tile than in a scene.",
+            f" {escape(str(twin.path))} was not written.",
             soft_wrap=True,
         )
     else:

@@ -1,6 +1,6 @@
 """The scene twin of an exported model as a file of its own, for runtimes other than ours.
 
-`eurosat-map --dense` needs no such file: it makes the twin out of the model file.
+`eurosat-map` needs no such file: it makes the twin out of the model file.
 """
 
 import math
@@ -22,7 +22,7 @@ SIDE: Final = 640
 """Height and width of the large window, in pixels."""
 
 STRIDE: Final = 16
-"""At which stride the labels are compared."""
+"""Pixels from an answer to the next; the labels are compared at the same stride."""
 
 _MOSAIC_TILES: Final = 144
 
@@ -35,7 +35,6 @@ class SceneExport:
         path: The file; not there if `is_refused`.
         side: Height and width of its window, in pixels.
         step: Pixels from an answer to the next.
-        reach: How far beyond a tile its answer looks, in pixels.
         agreement: Share of the cells of a mosaic of validation tiles whose most probable class is
             that of single windows, at stride `STRIDE`, 0 to 1.
         cells: The number of these cells.
@@ -45,7 +44,6 @@ class SceneExport:
     path: Path
     side: int
     step: int
-    reach: int
     agreement: float
     cells: int
     is_refused: bool
@@ -67,7 +65,7 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
     metadata = classifier.metadata
     if metadata is None:
         raise ModelFileError(f"{model} is not one of ours.")
-    twin = make_twin(classifier.model_file, SIDE, SIDE)
+    twin = make_twin(classifier.model_file, SIDE, SIDE, STRIDE)
     agreement, cells = measure_agreement(classifier, mosaic(tiles, labels))
     path = model.with_name(f"{model.stem}-scene.tflite")
     described = replace(
@@ -88,7 +86,6 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
                 "sha256": classifier.model_file.sha256,
                 "tile": [metadata.height, metadata.width],
                 "step": twin.step,
-                "reach": twin.reach,
             },
         },
     )
@@ -102,7 +99,7 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
         raise ModelFileError(
             f"{path.parent} cannot be written to ({error.strerror}): choose another folder."
         ) from error
-    return SceneExport(path, twin.height, twin.step, twin.reach, agreement, cells, is_refused)
+    return SceneExport(path, twin.height, twin.step, agreement, cells, is_refused)
 
 
 def mosaic(tiles: np.ndarray, labels: np.ndarray) -> np.ndarray:

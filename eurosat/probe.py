@@ -147,7 +147,7 @@ def open_model(flatbuffer: bytes, name: str, *, is_scene: bool = False) -> OpenM
     if not is_scene and SCENE_SIGNATURE in interpreter.get_signature_list():
         raise ModelFileError(
             f"{name} answers for a grid of tiles and not for one: choose the model that it was made"
-            " of, which `eurosat-map --dense` maps scenes with."
+            " of, which `eurosat-map` maps scenes with."
         )
     is_row = len(answer.shape) == (4 if is_scene else 2) and answer.shape[0] == 1
     has_meaning = answer.dtype == np.float32 or answer.scale != 0

@@ -266,7 +266,7 @@ class SceneSession(QObject):
         classifier, work = self._session.classifier, self.work
         if classifier is None or work is None or work.grid is None:
             return
-        grid, settings = work.grid, work.settings
+        grid = work.grid
         if grid.stride in work.seconds_each:
             return
 
@@ -275,7 +275,7 @@ class SceneSession(QObject):
                 work.seconds_each[grid.stride] = seconds
                 self.changed.emit()
 
-        task = Task(lambda _: seconds_per_window(classifier, grid, settings), self._session)
+        task = Task(lambda _: seconds_per_window(classifier, grid), self._session)
         task.finished.connect(take)
         self._session.start(task)
 

@@ -6,6 +6,7 @@ rescaling, and resizing where the model wants more pixels, are layers inside.
 
 import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,40 @@ from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 
-from .configuration import HALVING_BLOCK
-
 BATCH_NORMALISATION_MOMENTUM = 0.95
 """MobileNetV2 comes with 0.999, which needs thousands of steps to forget ImageNet's statistics."""
 
 MOBILENET_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
 
+@dataclass(frozen=True)
+class _Block:
+    """A residual block of the CNN.
+
+    Attributes:
+        widening: How many filters of it come to one of the first convolution.
+        strides: What it divides height and width by.
+        pads: Whether its convolutions pad with zeros, or lose the rim.
+    """
+
+    widening: int
+    strides: int
+    pads: bool
+
+
+_BLOCKS = (
+    _Block(3, strides=1, pads=False),
+    _Block(4, strides=2, pads=False),
+    _Block(6, strides=2, pads=True),
+    _Block(7, strides=1, pads=True),
+)
+
+
 def build_cnn(
     class_count: int,
     *,
     image_size: int = TILE_SIZE,
-    blocks: int = 3,
+    blocks: int = 4,
     filters: int = 16,
     units: int = 128,
     dropout: float = 0.2,
@@ -36,28 +58,25 @@ def build_cnn(
     """Build the custom CNN: a small residual network (He et al. 2016) of plain 3 x 3 convolutions.
 
     Plain convolutions, batch normalisation and ReLU lose nothing in int8. The first convolution
-    keeps every pixel: at 64 px, a road is one or two pixels wide. Nothing pads: a feature depends
-    on the pixels under it and not on where a tile ends, so that whole scenes can be classified in
-    one go with the answers of single tiles (`eurosat.scenes.twin`).
+    keeps every pixel: at 64 px, a road is one or two pixels wide. The first half, which costs most,
+    pads nothing: a feature depends on the pixels under it and not on where a tile ends, so that
+    overlapping tiles of a scene share it (`eurosat.scenes.twin`). The blocks of the second half,
+    which are small, pad: they see how the features lie in the tile as a whole.
 
     Args:
         class_count: Number of classes.
         image_size: Height and width in pixels that the tile is resized to inside the model; at
-            least `smallest_image_size(blocks)`.
-        blocks: Residual blocks; every second one doubles the filters, and the second one halves
-            the picture.
-        filters: Filters of the first convolution; the first block has twice as many.
+            least 25.
+        blocks: Residual blocks, 1 to 4.
+        filters: Filters of the first convolution; the blocks have 3, 4, 6 and 7 times as many.
         units: Neurons of the dense layer before the logits; 0 leaves it out.
         dropout: Share of features that are dropped in training, 0 to below 1.
     """
     inputs, features = _scaled_input(image_size)
     features = _convolution(features, filters)
-    filters *= 2
-    features = _convolution(features, filters, strides=2)
-    for block in range(blocks):
-        filters *= 1 + block % 2
-        features = _residual_block(features, filters, strides=2 if block == HALVING_BLOCK else 1)
-    features = _convolution(features, filters * 4)
+    features = _convolution(features, filters * _BLOCKS[0].widening, strides=2)
+    for block in _BLOCKS[:blocks]:
+        features = _residual_block(features, filters * block.widening, block)
     return _with_head(inputs, features, class_count, units=units, dropout=dropout, name="cnn")
 
 
@@ -154,22 +173,28 @@ def _convolution(
     *,
     kernel_size: int = 3,
     strides: int = 1,
+    pads: bool = False,
     activate: bool = True,
 ) -> keras.KerasTensor:
-    features = layers.Conv2D(filters, kernel_size, strides=strides, use_bias=False)(features)
+    padding = "same" if pads else "valid"
+    features = layers.Conv2D(
+        filters, kernel_size, strides=strides, padding=padding, use_bias=False
+    )(features)
     features = layers.BatchNormalization(momentum=BATCH_NORMALISATION_MOMENTUM)(features)
     return layers.ReLU()(features) if activate else features
 
 
-def _residual_block(
-    features: keras.KerasTensor, filters: int, *, strides: int = 1
-) -> keras.KerasTensor:
-    branch = _convolution(features, filters, strides=strides)
-    branch = _convolution(branch, filters, activate=False)
-    # The shortcut loses what the two convolutions lose, so that both stand over the same pixels.
-    shortcut = layers.Cropping2D(2)(features)
-    if strides > 1:
-        shortcut = layers.AveragePooling2D(3, strides=strides)(shortcut)
+def _residual_block(features: keras.KerasTensor, filters: int, block: _Block) -> keras.KerasTensor:
+    branch = _convolution(features, filters, strides=block.strides, pads=block.pads)
+    branch = _convolution(branch, filters, pads=block.pads, activate=False)
+    shortcut = features
+    if not block.pads:
+        # It loses what the two convolutions lose, so that both stand over the same pixels.
+        shortcut = layers.Cropping2D(2)(shortcut)
+    if block.strides > 1:
+        shortcut = layers.AveragePooling2D(
+            3, strides=block.strides, padding="same" if block.pads else "valid"
+        )(shortcut)
     if shortcut.shape[-1] != filters:
         shortcut = _convolution(shortcut, filters, kernel_size=1, activate=False)
     return layers.ReLU()(layers.Add()([branch, shortcut]))

@@ -54,6 +54,10 @@ def train(
         float | None,
         typer.Option(help="Largest relative change of an augmented tile's brightness, contrast."),
     ] = None,
+    mixup: Annotated[
+        float | None,
+        typer.Option(help="Strength of blending pairs of tiles and their labels; 0 for none."),
+    ] = None,
     label_smoothing: Annotated[
         float | None, typer.Option(help="Share of the target spread over all classes.")
     ] = None,

@@ -24,10 +24,6 @@ class Optimizer(StrEnum):
     SGD = "sgd"
 
 
-HALVING_BLOCK = 1
-"""Which residual block of the CNN, from 0, halves the picture."""
-
-
 @dataclass(frozen=True)
 class TrainingConfiguration:
     """All that decides the outcome of a training run, besides the data.
@@ -51,12 +47,13 @@ class TrainingConfiguration:
         seed: Seed of the split, the first weights, the order, the augmentation and dropout.
         validation_fraction: Share of the tiles that choices are made on.
         test_fraction: Share of the tiles that are looked at once.
-        blocks: Residual blocks of the CNN; every second one doubles the filters, and the second
-            one halves the picture.
+        blocks: Residual blocks of the CNN, 1 to 4.
         filters: Filters of the CNN's first convolution.
         shift: Largest shift of an augmented tile, in pixels.
         jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
             below 1.
+        mixup: Strength alpha of mixing pairs of training tiles and their labels, 0 for none; the
+            share of one tile is drawn from Beta(alpha, alpha) (Zhang et al. 2018).
         growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
             half of `image_size`, the others three quarters. Training costs what its pixels cost,
             and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
@@ -83,10 +80,11 @@ class TrainingConfiguration:
     validation_fraction: float
     test_fraction: float
     # A run that was recorded before these were settings had these values.
-    blocks: int = 3
+    blocks: int = 4
     filters: int = 16
     shift: int = 4
     jitter: float = 0.0
+    mixup: float = 0.0
     growing: float = 0.0
     teacher: str = ""
 
@@ -109,12 +107,10 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at most {highest}, not {getattr(self, name)}."
                 )
-        smallest = smallest_image_size(self.blocks)
-        if self.architecture is Architecture.CNN and self.image_size_of(0) < smallest:
+        if self.architecture is Architecture.CNN and self.image_size_of(0) < SMALLEST_CNN_IMAGE:
             raise EurosatError(
-                f"A CNN of {self.blocks} blocks needs {smallest} pixels, not "
-                f"{self.image_size_of(0)}: give fewer --blocks, a larger --image-size, or no "
-                "--growing."
+                f"The CNN needs {SMALLEST_CNN_IMAGE} pixels, not {self.image_size_of(0)}: give a"
+                " larger --image-size, or no --growing."
             )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
@@ -153,6 +149,12 @@ class TrainingConfiguration:
         return cls(**known)
 
 
+CNN_BLOCKS = 4
+"""How many residual blocks the CNN has at most."""
+
+SMALLEST_CNN_IMAGE = 25
+"""From how many pixels on the CNN's blocks that do not pad leave a feature behind."""
+
 LARGEST_SEED = 2**32 - 1
 """What NumPy and scikit-learn take."""
 
@@ -171,21 +173,15 @@ _LOWEST = {
     "filters": 1,
     "shift": 0,
     "jitter": 0,
+    "mixup": 0,
     "growing": 0,
 }
 
 _HIGHEST = {
     "seed": LARGEST_SEED,
     "shift": TILE_SIZE // 2,
+    "blocks": CNN_BLOCKS,
 }
-
-
-def smallest_image_size(blocks: int) -> int:
-    """Return from how many pixels on the CNN has a feature left behind so many residual blocks."""
-    size = 3  # For the last convolution.
-    for block in reversed(range(blocks)):
-        size = 2 * (size + 2) + 1 if block == HALVING_BLOCK else size + 4
-    return 2 * size + 1 + 2
 
 
 def _option(name: str) -> str:

@@ -143,6 +143,7 @@ def fit(
         augment=configuration.augment,
         shift=configuration.shift,
         jitter=configuration.jitter,
+        mixup=configuration.mixup,
         teacher=open_teacher(configuration.teacher, dataset, split)
         if configuration.teacher
         else None,

@@ -26,6 +26,7 @@ class TrainingTiles:
         augment: bool,
         shift: int,
         jitter: float,
+        mixup: float = 0.0,
         teacher: Teacher | None = None,
     ) -> None:
         """Take the tiles.
@@ -38,6 +39,7 @@ class TrainingTiles:
             augment: Whether tiles are changed by `augment` at all.
             shift: Largest shift in pixels.
             jitter: Largest relative change of brightness and contrast, 0 to below 1.
+            mixup: Strength of mixing every tile with another, 0 for none.
             teacher: Is asked about every tile, as it was changed; half of the label is its answer.
         """
         with tf.device("CPU"):
@@ -47,6 +49,7 @@ class TrainingTiles:
         self._augment = augment
         self._shift = shift
         self._jitter = jitter
+        self._mixup = mixup
         self._teacher = teacher
 
     def batch_count(self, batch_size: int) -> int:
@@ -59,11 +62,13 @@ class TrainingTiles:
 
         def take(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             tiles = tf.gather(self._tiles, positions)
-            if self._augment:
-                step_of_run = step + number * self.batch_count(batch_size)
-                seed = tf.stack([tf.cast(self._seed, tf.int64), step_of_run])
-                tiles = augment(tiles, seed, shift=self._shift, jitter=self._jitter)
             labels = tf.gather(self._labels, positions)
+            step_of_run = step + number * self.batch_count(batch_size)
+            seed = tf.stack([tf.cast(self._seed, tf.int64), step_of_run])
+            if self._augment:
+                tiles = augment(tiles, seed, shift=self._shift, jitter=self._jitter)
+            if self._mixup:
+                tiles, labels = mix(tiles, labels, tf.random.fold_in(seed, 3), self._mixup)
             if self._teacher:
                 taught = tf.numpy_function(self._teacher, [tiles], tf.float32, stateful=False)
                 taught = tf.ensure_shape(taught, labels.shape)
@@ -124,6 +129,35 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor, *, shift: int, jitter: float) -> 
     tiles = tf.where(mirrored, tf.reverse(tiles, [2]), tiles)
     tiles = tf.where(transposed, tf.transpose(tiles, [0, 2, 1, 3]), tiles)
     return _jittered(tiles, tf.random.fold_in(seed, 2), jitter) if jitter else tiles
+
+
+def mix(
+    tiles: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blend every tile and its label with the tile that is as far from the end of the batch.
+
+    Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018; every tile has a share of its
+    own. The batch is in chance order, so that its mirror image is as good as any.
+
+    Args:
+        tiles: uint8 `[b, h, w, 3]`.
+        labels: float32 `[b, classes]`.
+        seed: int64 `[2]`; the same seed gives the same result.
+        alpha: Strength, above 0; the share of the tile itself is drawn from Beta(alpha, alpha).
+
+    Returns:
+        Tiles and labels of the same shapes and types.
+    """
+    # Two gamma variates of one scale make a beta variate.
+    first, second = tf.unstack(tf.random.stateless_gamma([2, tf.shape(tiles)[0], 1], seed, alpha))
+    share = first / (first + second)
+    share_of_pixels = share[..., tf.newaxis, tf.newaxis]
+    pixels = tf.cast(tiles, tf.float32)
+    mixed = share_of_pixels * pixels + (1 - share_of_pixels) * tf.reverse(pixels, [0])
+    return (
+        tf.saturate_cast(tf.round(mixed), tf.uint8),
+        share * labels + (1 - share) * tf.reverse(labels, [0]),
+    )
 
 
 def _jittered(tiles: tf.Tensor, seed: tf.Tensor, jitter: float) -> tf.Tensor:

@@ -42,7 +42,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
 from .architectures import find_weights
-from .configuration import Architecture, Optimizer, TrainingConfiguration
+from .configuration import CNN_BLOCKS, Architecture, Optimizer, TrainingConfiguration
 from .fit import DivergedError, Step, best_epoch, fit
 from .study_folder import StudyFolder, StudySettings
 
@@ -62,7 +62,7 @@ SEARCH: Mapping[Architecture, SearchSpace] = {
     Architecture.CNN: {
         "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
         **_SHARED,
-        "blocks": IntDistribution(1, 3),
+        "blocks": IntDistribution(2, CNN_BLOCKS),
         "filters": IntDistribution(8, 24, step=4),
     },
     Architecture.MOBILENET: {

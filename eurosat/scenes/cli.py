@@ -59,14 +59,6 @@ def map_scenes(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
     ] = None,
-    dense: Annotated[
-        bool,
-        typer.Option(
-            "--dense",
-            help="Let the windows of a CNN that pads share their work below stride 64, too; labels"
-            " may differ a little. Of one that does not pad, as the shipped one, they always do.",
-        ),
-    ] = False,
     processes: Annotated[
         int | None,
         typer.Option(min=1, help="Classify in so many processes; in threads of one without it."),
@@ -89,7 +81,7 @@ def map_scenes(
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
     if sum(choice is not None for choice in (threads, processes, scheduler)) > 1:
         raise EurosatError("Choose one of --threads, --processes and --scheduler.")
-    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below, dense)
+    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
     classifier = Classifier(find_model(model), threads=threads)
     with _workers(processes, scheduler) as workers:
         failures = _map_all(scenes, out, classifier, settings, workers)
@@ -174,7 +166,7 @@ def _tell_start(start: MapStart) -> None:
     )
     if start.windows_done:
         notes.print(f"  Goes on after {start.windows_done:,} windows.")
-    for note in (*scene.notes, *start.notes):
+    for note in scene.notes:
         notes.print(f"  {escape(note)}", soft_wrap=True)
     for warning in scene.warnings:
         notes.print(f"  [yellow]Warning:[/] {escape(warning)}", soft_wrap=True)

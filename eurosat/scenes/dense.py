@@ -26,15 +26,17 @@ from eurosat.scenes.windows import (
 )
 
 _COLUMNS: Final = 2 * STRIP
-"""The columns of pixels that a twin answers for at once. More would cost memory, fewer time."""
+_WINDOWS: Final = 1024
+"""The columns of pixels, and the windows, that a twin answers for at once.
+
+More would cost memory, fewer time.
+"""
 
 
 class DenseClassifier:
     """A model and its scene twin, ready for the windows of one grid.
 
-    Windows with empty pixels, in themselves or as far around them as the twin looks, are left to
-    the model itself. So each answer depends on the pixels around its window alone, and not on
-    which windows are answered with it.
+    Windows with empty pixels are left to the model itself.
 
     Attributes:
         twin: The scene twin.
@@ -45,26 +47,24 @@ class DenseClassifier:
         """Make the twin.
 
         Raises:
-            ModelFileError: The model has none.
+            ModelFileError: The model has none for windows that stand so.
             MissingPackageError: LiteRT's description of the format is not installed.
         """
         self._classifier = classifier
         self._grid = grid
         down, across = grid.windows
         self.rows_at_once = min(down, STRIP // grid.stride)
-        self._columns_at_once = min(across, _COLUMNS // grid.stride)
-        tile = make_twin(classifier.model_file, 0, 0)
-        if (tile.height, tile.width) != (WINDOW, WINDOW) or grid.stride % tile.step:
-            raise ModelFileError(
-                f"{printable(classifier.model_file.path)} has no scene twin for windows of"
-                f" {WINDOW} pixels every {grid.stride}: map with single windows."
-            )
-        self._margin = -(-tile.reach // grid.stride) * grid.stride
+        self._columns_at_once = min(across, _COLUMNS // grid.stride, _WINDOWS // self.rows_at_once)
         height, width = (
-            (count - 1) * grid.stride + WINDOW + 2 * self._margin
+            (count - 1) * grid.stride + WINDOW
             for count in (self.rows_at_once, self._columns_at_once)
         )
         self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
+        if (self.twin.height, self.twin.width) != (height, width):
+            raise ModelFileError(
+                f"{printable(classifier.model_file.path)} has no scene twin for windows of {WINDOW}"
+                " pixels: map with single windows."
+            )
         # As in `Classifier`: None stands for a model that is yet to be loaded.
         self._idle: LifoQueue[OpenModel | None] = LifoQueue()
         for _ in range(classifier.threads):
@@ -90,18 +90,16 @@ class DenseClassifier:
         return (perf_counter() - started) / windows / self._classifier.threads
 
     def _answer(self, rows: Rows, strip: Strip, executor: ThreadPoolExecutor) -> np.ndarray:
-        grid, margin, stride = self._grid, self._margin, self._grid.stride
+        grid, stride = self._grid, self._grid.stride
         start, stop = strip
         across = grid.windows[1]
         at_once = self._columns_at_once
         blocks = range(0, across, at_once)
-        width = (len(blocks) * at_once - 1) * stride + WINDOW + 2 * margin
-        columns = mirrored(-margin, width, grid.width)
-        pixels, has_data = rows.take(
-            mirrored(start * stride - margin, self.twin.height, grid.height)
-        )
+        width = (len(blocks) * at_once - 1) * stride + WINDOW
+        columns = mirrored(0, width, grid.width)
+        pixels, has_data = rows.take(mirrored(start * stride, self.twin.height, grid.height))
         pixels, has_data = pixels[:, columns], has_data[:, columns]
-        is_whole = _are_whole(has_data, WINDOW + 2 * margin, stride)[: stop - start, :across]
+        is_whole = _are_whole(has_data, WINDOW, stride)[: stop - start, :across]
 
         def answer(first: int) -> np.ndarray | None:
             if not is_whole[:, first : first + at_once].any():
@@ -120,11 +118,8 @@ class DenseClassifier:
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         """Run the twin; return calibrated probabilities for the windows of a block."""
-        margin = self._margin // self._grid.stride
         with self._borrowed() as model:
-            found = model.run(pixels[np.newaxis])[0]
-        rows, columns = (slice(margin, side - margin) for side in found.shape[:2])
-        values = found[rows, columns]
+            values = model.run(pixels[np.newaxis])[0]
         if not np.isfinite(values).all():
             raise ModelFileError(
                 f"{printable(self._classifier.model_file.path)} answers with values that are no"
@@ -153,8 +148,8 @@ class DenseClassifier:
         for row, columns in enumerate(map(np.flatnonzero, chosen)):
             if not len(columns):
                 continue
-            corners = self._margin + columns * self._grid.stride
-            top = self._margin + row * self._grid.stride
+            corners = columns * self._grid.stride
+            top = row * self._grid.stride
             tiles = np.stack([pixels[top : top + WINDOW, x : x + WINDOW] for x in corners])
             known = np.stack([has_data[top : top + WINDOW, x : x + WINDOW] for x in corners])
             answers[row, columns] = classify_tiles(tiles, known, self._classifier)

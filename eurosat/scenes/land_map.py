@@ -52,11 +52,6 @@ _TIMED_TILES_PER_THREAD: Final = 8
 _STEPS_AFTER_THE_RASTERS: Final = 3
 """Overviews and areas, polygons, picture and report."""
 
-DENSE_NOTE: Final = (
-    "Windows were classified together by the scene twin of the model, so the labels of some cells"
-    " differ from those of single windows."
-)
-
 
 @dataclass(frozen=True)
 class MapSettings:
@@ -69,8 +64,6 @@ class MapSettings:
         offset: What is added to values of 16 bits, or None to find it out.
         unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
             that the model file states.
-        is_dense: Whether the scene twin of the model answers even if its answers are not quite
-            those of the model. Where they are, it does so in any case.
     """
 
     stride: int = WINDOW
@@ -78,7 +71,6 @@ class MapSettings:
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
     unsure_below: float | None = None
-    is_dense: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,6 @@ class MapStart:
         windows_done: How many windows an earlier run classified.
         seconds: About how long the rest takes here.
         answers: The file to which `classify_windows` adds rows while `progress` is called.
-        notes: What was decided about the work, in sentences.
     """
 
     scene: Scene
@@ -99,7 +90,6 @@ class MapStart:
     windows_done: int
     seconds: float
     answers: Path
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,12 +190,11 @@ def _make(
         write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
-    dense = _dense_classifier(classifier, grid, settings)
+    dense = _dense_classifier(classifier, grid)
     seconds = _seconds_per_window(classifier, dense) * (grid.window_count - done)
     if workers:
         seconds *= classifier.threads / workers.threads
-    dense_notes = () if dense is None or dense.twin.is_exact else (DENSE_NOTE,)
-    started(MapStart(scene, grid, done, seconds, answers, dense_notes))
+    started(MapStart(scene, grid, done, seconds, answers))
 
     if workers:
         job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
@@ -236,7 +225,7 @@ def _make(
     writing(blocks + 1, steps)
     areas = measure_areas(scene, cells, with_data)
     write_areas(folder / AREAS_FILE, scene, areas)
-    notes = [*scene.notes, *dense_notes]
+    notes = list(scene.notes)
     if scene.ground.crs is None:
         (folder / POLYGONS_FILE).unlink(missing_ok=True)
         notes.append(f"No {POLYGONS_FILE}, as nobody knows where the scene lies.")
@@ -329,7 +318,6 @@ def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,
-        "dense": settings.is_dense,
         "unsure_below": unsure_below,
         "version": _version(),
     }
@@ -349,23 +337,14 @@ def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     return LandMap(folder, areas, record["pixel_size"], was_there=True)
 
 
-def _dense_classifier(
-    classifier: Classifier, grid: WindowGrid, settings: MapSettings
-) -> DenseClassifier | None:
-    """Return the scene twin where it is wanted or changes nothing but the time.
-
-    Raises:
-        ModelFileError: It is wanted, but there is none.
-    """
-    if grid.stride == WINDOW and not settings.is_dense:
+def _dense_classifier(classifier: Classifier, grid: WindowGrid) -> DenseClassifier | None:
+    """Return the scene twin of the model, which changes nothing but the time, if it has one."""
+    if grid.stride == WINDOW:
         return None  # No window shares a pixel with another.
     try:
-        dense = DenseClassifier(classifier, grid)
+        return DenseClassifier(classifier, grid)
     except (ModelFileError, MissingPackageError):
-        if settings.is_dense:
-            raise
         return None
-    return dense if settings.is_dense or dense.twin.is_exact else None
 
 
 def _job(
@@ -393,13 +372,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def seconds_per_window(classifier: Classifier, grid: WindowGrid, settings: MapSettings) -> float:
-    """Return about how long a window takes on this machine when a scene is mapped.
-
-    Raises:
-        ModelFileError: A scene twin is wanted, but the model has none.
-    """
-    return _seconds_per_window(classifier, _dense_classifier(classifier, grid, settings))
+def seconds_per_window(classifier: Classifier, grid: WindowGrid) -> float:
+    """Return about how long a window takes on this machine when a scene is mapped."""
+    return _seconds_per_window(classifier, _dense_classifier(classifier, grid))
 
 
 def _seconds_per_window(classifier: Classifier, dense: DenseClassifier | None) -> float:

@@ -1,16 +1,18 @@
 """The scene twin of a model: the same layers over a large window, with a grid of answers.
 
-Neighbouring windows of a scene share most of their pixels. A model that is convolutional up to its
-average can be run over all of them at once: its convolutions are applied to a large window, and the
-average, which took a whole tile, moves over the features (Long et al. 2015, "Fully convolutional
-networks for semantic segmentation"). The twin is made out of the model file: its weights, and the
-scales of its integers, are those of the file to the last bit.
+Neighbouring windows of a scene share most of their pixels. Where a convolution does not pad, what
+it says of a place depends on the pixels around it alone, and not on where a tile begins. So the
+first layers, up to the first that pads or averages, are applied to a large window once (Long et al.
+2015, "Fully convolutional networks for semantic segmentation"); then the features of each tile are
+taken out of those of the window, and the other layers see tile by tile, as ever (as in Girshick
+2015, "Fast R-CNN"). So the answers are those of the model.
 
-A convolution that pads sees zeros beyond the rim of a tile, and the real neighbours in the twin.
-So the answers are those of the tile model only if no layer pads; `SceneTwin.reach` tells.
+The twin is made out of the model file: its weights, and the scales of its integers, are those of
+the file to the last bit.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -19,14 +21,18 @@ from eurosat.errors import MissingPackageError, ModelFileError
 from eurosat.model_file import ModelFile, printable
 from eurosat.probe import SCENE_SIGNATURE
 
-_PASSED_THROUGH: Final = frozenset(
-    {"QUANTIZE", "DEQUANTIZE", "CAST", "ADD", "MUL", "SUB", "RELU", "RELU6", "SOFTMAX"}
+_ELEMENTWISE: Final = frozenset(
+    {"QUANTIZE", "DEQUANTIZE", "CAST", "ADD", "MUL", "SUB", "RELU", "RELU6"}
 )
-"""Operators that treat every place alike."""
+_CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+_POOLINGS: Final = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
 
-_SAME: Final = 0
+_TILE_BY_TILE: Final = (
+    _ELEMENTWISE | _CONVOLUTIONS | _POOLINGS | {"PAD", "MEAN", "FULLY_CONNECTED", "SOFTMAX"}
+)
+"""Operators that treat every tile of a batch alike."""
+
 _VALID: Final = 1
-_LARGEST_INT8: Final = 127
 _FILE_IDENTIFIER: Final = b"TFL3"
 
 
@@ -41,24 +47,15 @@ class SceneTwin:
         width: Width of the window in pixels.
         step: Pixels from a tile to the next: the answer in row i and column j is that for the tile
             whose upper left pixel stands in row i * step and column j * step.
-        reach: How far beyond a tile its answer may look, in pixels. If it is 0, answers are those
-            of the tile model. Else they are not quite, and those for tiles nearer than this to a
-            rim of the window see the zeros behind it.
     """
 
     flatbuffer: bytes
     height: int
     width: int
     step: int
-    reach: int
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the answers are those of the tile model."""
-        return self.reach == 0
 
 
-def make_twin(model_file: ModelFile, height: int, width: int, step: int | None = None) -> SceneTwin:
+def make_twin(model_file: ModelFile, height: int, width: int, step: int) -> SceneTwin:
     """Make the scene twin of a model.
 
     Args:
@@ -66,12 +63,11 @@ def make_twin(model_file: ModelFile, height: int, width: int, step: int | None =
         height: Height of the large window in pixels; rounded down to whole steps, and at least
             that of a tile.
         width: Width, likewise.
-        step: Pixels from a tile to the next. Without it the smallest, which divides all others: the
-            product of the model's strides.
+        step: Pixels from a tile to the next.
 
     Raises:
-        ModelFileError: The model has layers that do not treat every place alike, such as one that
-            resizes its input; or there is no such step.
+        ModelFileError: Tiles at this step share none of the model's layers, as it pads or resizes
+            at once, or for its strides.
         MissingPackageError: LiteRT's description of the format is not installed.
     """
     try:
@@ -83,9 +79,7 @@ def make_twin(model_file: ModelFile, height: int, width: int, step: int | None =
         ) from error
     try:
         model = schema.ModelT.InitFromPackedBuf(model_file.flatbuffer)
-        rewriting = _Rewriting(schema, model)
-        rewriting.enlarge(height, width, step)
-        return rewriting.twin()
+        return _Rewriting(schema, model).twin(height, width, step)
     # The generated code raises errors of many types for a graph that is damaged or not ours.
     except (_NoTwinError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, _NoTwinError) else "its graph is not one of ours"
@@ -101,28 +95,21 @@ class _NoTwinError(Exception):
 
 @dataclass(frozen=True)
 class _Extent:
-    """What a tensor covers.
+    """What a tensor of the shared layers covers.
 
     Attributes:
         tile: Its rows and columns in the tile model.
         window: Its rows and columns in the twin.
         jump: Pixels of the window from one of its rows to the next.
-        reach: How many pixels beyond the tile its values depend on in the twin.
     """
 
     tile: tuple[int, int]
     window: tuple[int, int]
     jump: int
-    reach: int
 
 
 class _Rewriting:
-    """A graph on its way from a tile to a large window, operator by operator.
-
-    The twins of a model differ only in the shapes of tensors, apart from the average, which
-    becomes a convolution (integers) or a pooling (floats), and from dense layers, which become
-    convolutions of one pixel.
-    """
+    """A graph on its way from a tile to a large window."""
 
     def __init__(self, schema: Any, model: Any) -> None:
         self._schema = schema
@@ -131,233 +118,242 @@ class _Rewriting:
         self._names = {
             value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
         }
-        self._extents: dict[int, _Extent] = {}
-        self._step = self._total_stride()
 
-    def enlarge(self, height: int, width: int, step: int | None) -> None:
-        """Give every tensor the shape that it has for a large window."""
+    def twin(self, height: int, width: int, step: int) -> SceneTwin:
+        """Rewrite the graph for a large window, and pack it."""
+        import flatbuffers
+
         graph = self._graph
         if len(self._model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise _NoTwinError("it does not have one input and one output")
-        pixels = int(graph.inputs[0])
-        _, rows, columns, _ = map(int, graph.tensors[pixels].shape)
-        if step is not None:
-            if step % self._step:
-                raise _NoTwinError(f"its tiles stand every {self._step} pixels, not every {step}")
-            self._step = step
-        step = self._step
+        _, rows, columns, channels = map(int, graph.tensors[graph.inputs[0]].shape)
         window = (
             rows + max(0, height - rows) // step * step,
             columns + max(0, width - columns) // step * step,
         )
-        self._extents[pixels] = _Extent((rows, columns), window, 1, 0)
-        for operator in graph.operators:
-            read = [
-                self._extents[index] for index in map(int, operator.inputs) if self._is_in(index)
-            ]
-            if not read:
-                continue  # Weights that are unpacked.
-            self._extents[int(operator.outputs[0])] = self._enlarged(operator, read)
-        for index, extent in self._extents.items():
-            tensor = graph.tensors[index]
-            tensor.shape = [1, *extent.window, int(tensor.shape[-1])]
-            tensor.shapeSignature = None
-        for signature in self._model.signatureDefs or []:
-            signature.signatureKey = SCENE_SIGNATURE
-
-    def twin(self) -> SceneTwin:
-        """Return what was made."""
-        import flatbuffers
-
-        graph = self._graph
-        pixels = self._extents[int(graph.inputs[0])]
-        answer = self._extents[int(graph.outputs[0])]
-        rows, columns = (
-            (window - tile) // answer.jump + 1
-            for window, tile in zip(pixels.window, pixels.tile, strict=True)
-        )
-        if answer.tile != (1, 1) or answer.window != (rows, columns):
-            raise _NoTwinError("its layers do not fit a larger window")
+        grid = (window[0] - rows) // step + 1, (window[1] - columns) // step + 1
+        extents = self._extents(_Extent((rows, columns), window, 1))
+        shared, features = self._handover(extents, step, rows * columns * channels)
+        extent = extents[features]
+        first, rest = graph.operators[:shared], graph.operators[shared:]
+        self._enlarge(first, extents)
+        take = self._take_tiles(features, extent, grid, step // extent.jump)
+        self._see_tile_by_tile(rest, features, int(take[-1].outputs[0]), prod(grid))
+        graph.operators = [*first, *take, *rest, self._arrange_answers(grid)]
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self._model.Pack(builder), _FILE_IDENTIFIER)
-        return SceneTwin(bytes(builder.Output()), *pixels.window, answer.jump, answer.reach)
+        return SceneTwin(bytes(builder.Output()), *window, step)
 
-    def _is_in(self, index: int) -> bool:
-        return index in self._extents
-
-    def _kind(self, operator: Any) -> str:
-        code = self._model.operatorCodes[operator.opcodeIndex]
-        return self._names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-    def _total_stride(self) -> int:
-        """Return the product of the strides along the longest way through the graph."""
-        jumps: dict[int, int] = {}
+    def _extents(self, pixels: _Extent) -> dict[int, _Extent]:
+        """Follow the input to the first operator that must see tile by tile."""
+        extents = {int(self._graph.inputs[0]): pixels}
         for operator in self._graph.operators:
-            before = max((jumps.get(int(index), 1) for index in operator.inputs), default=1)
-            stride = getattr(operator.builtinOptions, "strideH", 1)
-            jumps[int(operator.outputs[0])] = before * stride
-        return max(jumps.values())
+            read = [extents[index] for index in map(int, operator.inputs) if index in extents]
+            if not read:
+                continue  # Weights that are unpacked.
+            made = self._made(operator, read)
+            if made is None:
+                break
+            extents[int(operator.outputs[0])] = made
+        return extents
 
-    def _enlarged(self, operator: Any, read: list[_Extent]) -> _Extent:
-        """Fit an operator to the extents that it reads; return the extent of its output."""
-        kind = self._kind(operator)
-        first = read[0]
-        if any(other.window != first.window for other in read):
-            raise _NoTwinError("its branches do not fit each other")
-        if kind in _PASSED_THROUGH:
-            reach = max(extent.reach for extent in read)
-            return _Extent(first.tile, first.window, first.jump, reach)
-        if kind in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
-            self._check_weights(operator)
-            kernel = self._graph.tensors[operator.inputs[1]].shape[1:3]
-            return _slid(operator.builtinOptions, kernel, first)
-        if kind in {"AVERAGE_POOL_2D", "MAX_POOL_2D"}:
-            options = operator.builtinOptions
-            return _slid(options, (options.filterHeight, options.filterWidth), first)
-        if kind == "STRIDED_SLICE":
-            return self._cropped(operator, first)
-        if kind == "MEAN":
-            return self._averaged(operator, first)
-        if kind == "FULLY_CONNECTED":
-            self._check_weights(operator)
-            self._make_convolution(operator)
+    def _handover(
+        self, extents: dict[int, _Extent], step: int, values_of_tile: int
+    ) -> tuple[int, int]:
+        """Find the last place where the rest reads one tensor alone, and one that tiles share.
+
+        Returns:
+            How many operators come before, and the tensor. It has a row for each step, and fewer
+            values of a tile than the tile itself.
+        """
+        operators = self._graph.operators
+        traced = {int(self._graph.inputs[0])}
+        for operator in operators:
+            if traced & _indices(operator.inputs):
+                traced |= _indices(operator.outputs)
+        for shared in range(len(operators) - 1, 0, -1):
+            rest = operators[shared:]
+            read = traced & set().union(*(_indices(operator.inputs) for operator in rest))
+            read -= set().union(*(_indices(operator.outputs) for operator in rest))
+            if len(read) != 1 or not read <= extents.keys():
+                continue
+            features = read.pop()
+            extent = extents[features]
+            values = prod(extent.tile) * self._channels(features)
+            if step % extent.jump == 0 and values < values_of_tile:
+                return shared, features
+        raise _NoTwinError(f"tiles every {step} pixels share none of its layers")
+
+    def _made(self, operator: Any, read: list[_Extent]) -> _Extent | None:
+        """Return what the output covers; None if it depends on where a tile begins."""
+        kind, first = self._kind(operator), read[0]
+        if kind in _ELEMENTWISE and all(other == first for other in read):
             return first
-        raise _NoTwinError(f"it has a layer {kind} that does not treat every place alike")
-
-    def _check_weights(self, operator: Any) -> None:
-        """Refuse layers whose scale is measured on what they are given, as it differs by window."""
-        values, weights = (self._graph.tensors[operator.inputs[n]].type for n in (0, 1))
-        if values != weights:
-            raise _NoTwinError("its weights and its values are of different types")
-
-    def _cropped(self, operator: Any, extent: _Extent) -> _Extent:
-        """Cut off as much at the end of a large window as at that of a tile."""
-        begin, end = (self._constant(operator.inputs[n]) for n in (1, 2))
+        if kind == "STRIDED_SLICE":
+            return self._cropped(operator, first)[0]
         options = operator.builtinOptions
-        kept = [
-            (
-                0 if options.beginMask >> axis & 1 else int(begin[axis]),
-                0 if options.endMask >> axis & 1 else int(end[axis]),
-            )
-            for axis in (1, 2)
-        ]
-        tile, window, new_end = [], [], [int(value) for value in end]
-        for axis, (first, last) in enumerate(kept):
-            cut = -last if last <= 0 else extent.tile[axis] - last
-            tile.append(extent.tile[axis] - cut - first)
-            window.append(extent.window[axis] - cut - first)
+        if kind in _CONVOLUTIONS:
+            values, weights = (self._graph.tensors[operator.inputs[n]] for n in (0, 1))
+            # Of others, a scale is measured on all that they are given.
+            if values.type != weights.type:
+                return None
+            kernel = int(weights.shape[1]), int(weights.shape[2])
+        elif kind in _POOLINGS:
+            kernel = int(options.filterHeight), int(options.filterWidth)
+        else:
+            return None
+        stride = int(options.strideH)
+        if options.padding != _VALID and (*kernel, stride) != (1, 1, 1):
+            return None
+        tile, window = (
+            ((side[0] - kernel[0]) // stride + 1, (side[1] - kernel[1]) // stride + 1)
+            for side in (first.tile, first.window)
+        )
+        return _Extent(tile, window, first.jump * stride)
+
+    def _cropped(self, operator: Any, extent: _Extent) -> tuple[_Extent, np.ndarray]:
+        """Cut off as much at the end of a large window as at that of a tile.
+
+        Returns:
+            What is left, and where the slice of the window ends: int32, an entry for each axis.
+        """
+        begin, end = (self._constant(int(operator.inputs[n])) for n in (1, 2))
+        options = operator.builtinOptions
+        tile, window, ends = list(extent.tile), list(extent.window), end.copy()
+        for side, axis in enumerate((1, 2)):
+            first = 0 if options.beginMask >> axis & 1 else int(begin[axis])
+            last = 0 if options.endMask >> axis & 1 else int(end[axis])
+            cut = -last if last <= 0 else extent.tile[side] - last
             if last > 0:
-                new_end[axis + 1] = extent.window[axis] - cut
-        ends = np.array(new_end, np.int32)
-        constant = self._add_constant("ends", ends, self._schema.TensorType.INT32)
-        operator.inputs = [*operator.inputs[:2], constant, *operator.inputs[3:]]
-        return _Extent((tile[0], tile[1]), (window[0], window[1]), extent.jump, extent.reach)
+                ends[axis] = extent.window[side] - cut
+            tile[side] -= first + cut
+            window[side] -= first + cut
+        return _Extent((tile[0], tile[1]), (window[0], window[1]), extent.jump), ends
 
-    def _averaged(self, operator: Any, extent: _Extent) -> _Extent:
-        """Let the average over all features of a tile move over those of the window."""
-        schema, graph = self._schema, self._graph
-        if sorted(self._constant(operator.inputs[1]).tolist()) != [1, 2]:
-            raise _NoTwinError("its average is not one over rows and columns")
-        rows, columns = extent.tile
-        stride = self._step // extent.jump
-        source = graph.tensors[operator.inputs[0]]
-        if source.type == schema.TensorType.INT8:
-            # A pooling cannot change the scale, as the average does: a convolution can.
-            channels = int(source.shape[-1])
-            scale = 1 / (rows * columns * _LARGEST_INT8)
-            weights = np.full((1, rows, columns, channels), _LARGEST_INT8, np.int8)
-            kernel = self._add_constant(
-                "average", weights, schema.TensorType.INT8, [scale] * channels
-            )
-            operator.inputs = [operator.inputs[0], kernel, -1]
-            self._add_bias(operator, channels)
-            options = schema.DepthwiseConv2DOptionsT()
-            options.depthMultiplier = options.dilationHFactor = options.dilationWFactor = 1
-            self._become(operator, "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions", options, stride)
-        else:
-            operator.inputs = [operator.inputs[0]]
-            options = schema.Pool2DOptionsT()
-            options.filterHeight, options.filterWidth = rows, columns
-            self._become(operator, "AVERAGE_POOL_2D", "Pool2DOptions", options, stride)
-        return _slid(options, extent.tile, extent)
+    def _enlarge(self, operators: list[Any], extents: dict[int, _Extent]) -> None:
+        """Let the shared operators see the window."""
+        self._widen(int(self._graph.inputs[0]), extents)
+        for operator in operators:
+            if int(operator.outputs[0]) not in extents:
+                continue
+            if self._kind(operator) == "STRIDED_SLICE":
+                _, ends = self._cropped(operator, extents[int(operator.inputs[0])])
+                operator.inputs = [
+                    *operator.inputs[:2],
+                    self._add_constant("ends", ends),
+                    *operator.inputs[3:],
+                ]
+            self._widen(int(operator.outputs[0]), extents)
 
-    def _make_convolution(self, operator: Any) -> None:
-        """Make a dense layer a convolution of one pixel, which has the same weights."""
-        weights = self._graph.tensors[operator.inputs[1]]
-        outputs, inputs = map(int, weights.shape)
-        weights.shape = [outputs, 1, 1, inputs]
-        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
-            self._add_bias(operator, outputs)
-        options = self._schema.Conv2DOptionsT()
-        options.dilationHFactor = options.dilationWFactor = 1
-        options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
-        self._become(operator, "CONV_2D", "Conv2DOptions", options, stride=1)
+    def _widen(self, index: int, extents: dict[int, _Extent]) -> None:
+        self._set_shape(index, [1, *extents[index].window, self._channels(index)])
 
-    def _add_bias(self, operator: Any, channels: int) -> None:
-        """Give an operator the bias of zeros that a convolution must have."""
-        types = self._schema.TensorType
-        source, weights = (self._graph.tensors[operator.inputs[n]] for n in (0, 1))
-        if source.type == types.INT8:
-            scales = np.broadcast_to(np.array(weights.quantization.scale), channels)
-            scales = (scales * source.quantization.scale[0]).tolist()
-            bias = self._add_constant("no_bias", np.zeros(channels, np.int32), types.INT32, scales)
-        else:
-            bias = self._add_constant("no_bias", np.zeros(channels, np.float32), types.FLOAT32)
-        operator.inputs = [*operator.inputs[:2], bias]
+    def _take_tiles(
+        self, features: int, extent: _Extent, grid: tuple[int, int], stride: int
+    ) -> list[Any]:
+        """Take the features of each tile out of those of the window: one batch of all tiles."""
+        (rows, columns), (_, across) = extent.tile, extent.window
+        top, left = (np.arange(count) * stride for count in grid)
+        row = top[:, None, None, None] + np.arange(rows)[:, None]
+        column = left[:, None, None] + np.arange(columns)
+        places = (row * across + column).reshape(-1, rows, columns).astype(np.int32)
+        channels = self._channels(features)
+        flat = self._add_like(features, [prod(extent.window), channels])
+        tiles = self._add_like(features, [*places.shape, channels])
+        options = self._schema.GatherOptionsT()
+        options.axis = 0
+        inputs = [flat, self._add_constant("places", places)]
+        return [
+            self._reshaping(features, flat),
+            self._operator("GATHER", "GatherOptions", options, inputs, tiles),
+        ]
 
-    def _become(
-        self, operator: Any, kind: str, options_kind: str, options: Any, stride: int
+    def _see_tile_by_tile(
+        self, operators: list[Any], features: int, tiles: int, count: int
     ) -> None:
-        """Turn an operator into one that steps from place to place without padding."""
+        """Let the rest of the operators see a batch of tiles instead of one."""
+        batch = {features}
+        for operator in operators:
+            if not batch & _indices(operator.inputs):
+                continue  # Weights that are unpacked.
+            kind = self._kind(operator)
+            if kind not in _TILE_BY_TILE:
+                raise _NoTwinError(f"it has a layer {kind} that may not see tile by tile")
+            batch |= _indices(operator.outputs)
+            operator.inputs = [tiles if index == features else index for index in operator.inputs]
+            for index in map(int, operator.outputs):
+                self._set_shape(index, [count, *self._graph.tensors[index].shape[1:]])
+
+    def _arrange_answers(self, grid: tuple[int, int]) -> Any:
+        """Put the answers in rows and columns, and make them the output."""
+        graph = self._graph
+        answer = int(graph.outputs[0])
+        arranged = self._add_like(answer, [1, *grid, self._channels(answer)])
+        graph.outputs = [arranged]
+        for signature in self._model.signatureDefs or []:
+            signature.signatureKey = SCENE_SIGNATURE
+            for output in signature.outputs:
+                output.tensorIndex = arranged
+        return self._reshaping(answer, arranged)
+
+    def _reshaping(self, source: int, target: int) -> Any:
+        shape = list(map(int, self._graph.tensors[target].shape))
+        options = self._schema.ReshapeOptionsT()
+        options.newShape = shape
+        constant = self._add_constant("shape", np.array(shape, np.int32))
+        return self._operator("RESHAPE", "ReshapeOptions", options, [source, constant], target)
+
+    def _operator(
+        self, kind: str, options_kind: str, options: Any, inputs: list[int], output: int
+    ) -> Any:
         schema = self._schema
-        options.padding, options.strideH, options.strideW = _VALID, stride, stride
-        operator.builtinOptions = options
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_kind)
         code = schema.OperatorCodeT()
         code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
-        # Of a convolution, the first with int8 values and a scale for each channel.
-        code.version = 2 if kind == "AVERAGE_POOL_2D" else 3
+        code.version = 2 if kind == "GATHER" else 1  # From 2 on, it takes int8.
         self._model.operatorCodes.append(code)
+        operator = schema.OperatorT()
         operator.opcodeIndex = len(self._model.operatorCodes) - 1
+        operator.inputs, operator.outputs = inputs, [output]
+        operator.builtinOptions = options
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_kind)
+        return operator
+
+    def _add_like(self, index: int, shape: list[int]) -> int:
+        """Add a tensor with the type and scale of another."""
+        like, tensor = self._graph.tensors[index], self._schema.TensorT()
+        tensor.name = like.name + f"_{len(self._graph.tensors)}".encode()
+        tensor.type, tensor.quantization, tensor.buffer = like.type, like.quantization, 0
+        tensor.shape = shape
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def _add_constant(self, name: str, values: np.ndarray) -> int:
+        """Add a constant of int32."""
+        buffer, tensor = self._schema.BufferT(), self._schema.TensorT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        self._model.buffers.append(buffer)
+        tensor.name = f"{name}_{len(self._graph.tensors)}".encode()
+        tensor.type = self._schema.TensorType.INT32
+        tensor.shape, tensor.buffer = list(values.shape), len(self._model.buffers) - 1
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
 
     def _constant(self, index: int) -> np.ndarray:
         """Return a constant of int32."""
         data = self._model.buffers[self._graph.tensors[index].buffer].data
         return np.frombuffer(bytes(bytearray(data)), np.int32)
 
-    def _add_constant(
-        self, name: str, values: np.ndarray, kind: int, scales: list[float] | None = None
-    ) -> int:
-        """Add a constant tensor, with a scale for each entry of its last axis if it has scales."""
-        schema = self._schema
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self._model.buffers.append(buffer)
-        tensor = schema.TensorT()
-        tensor.name = name.encode()
-        tensor.type = kind
-        tensor.shape = list(values.shape)
-        tensor.buffer = len(self._model.buffers) - 1
-        if scales is not None:
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = scales
-            tensor.quantization.zeroPoint = [0] * values.shape[-1]
-            tensor.quantization.quantizedDimension = values.ndim - 1
-        self._graph.tensors.append(tensor)
-        return len(self._graph.tensors) - 1
+    def _set_shape(self, index: int, shape: list[int]) -> None:
+        tensor = self._graph.tensors[index]
+        tensor.shape, tensor.shapeSignature = shape, None
+
+    def _channels(self, index: int) -> int:
+        return int(self._graph.tensors[index].shape[-1])
+
+    def _kind(self, operator: Any) -> str:
+        code = self._model.operatorCodes[operator.opcodeIndex]
+        return self._names[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
-def _slid(options: Any, kernel: Any, extent: _Extent) -> _Extent:
-    """Return the extent behind something that slides over rows and columns."""
-    stride, reach = options.strideH, extent.reach
-    if options.padding == _SAME:
-        # The zeros of a tile stand before, after or on both sides; here the worst case is taken.
-        rows, columns = ([-(-n // stride) for n in shape] for shape in (extent.tile, extent.window))
-        needed = max(0, (rows[0] - 1) * stride + int(kernel[0]) - extent.tile[0])
-        reach += -(-needed // 2) * extent.jump if stride == 1 else needed * extent.jump
-    else:
-        rows, columns = (
-            [(n - int(size)) // stride + 1 for n, size in zip(shape, kernel, strict=True)]
-            for shape in (extent.tile, extent.window)
-        )
-    return _Extent((rows[0], rows[1]), (columns[0], columns[1]), extent.jump * stride, reach)
+def _indices(tensors: Any) -> set[int]:
+    return set(map(int, tensors))

@@ -80,25 +80,28 @@ def test_the_default_cnn_is_the_one_that_ships():
     model = build_model(default, 10)
     assert kernel_shapes(model) == [
         (3, 3, 3, 16),
-        (3, 3, 16, 32),
-        (3, 3, 32, 32),
-        (3, 3, 32, 32),
-        (3, 3, 32, 64),
+        (3, 3, 16, 48),
+        (3, 3, 48, 48),
+        (3, 3, 48, 48),
+        (3, 3, 48, 64),
         (3, 3, 64, 64),
-        (1, 1, 32, 64),
-        (3, 3, 64, 64),
-        (3, 3, 64, 64),
-        (3, 3, 64, 256),
-        (256, 128),
+        (1, 1, 48, 64),
+        (3, 3, 64, 96),
+        (3, 3, 96, 96),
+        (1, 1, 64, 96),
+        (3, 3, 96, 112),
+        (3, 3, 112, 112),
+        (1, 1, 96, 112),
+        (112, 128),
         (128, 10),
     ]
-    assert model.count_params() == 338_938
-    assert model.get_layer("pooled").input.shape == (None, 4, 4, 256)
+    assert model.count_params() == 500_858
+    assert model.get_layer("pooled").input.shape == (None, 5, 5, 112)
 
 
 @pytest.mark.parametrize(
     ("blocks", "filters", "image_size", "features"),
-    [(1, 4, 64, (24, 32)), (2, 8, 64, (8, 128)), (3, 3, 49, (1, 48)), (5, 2, 96, (4, 64))],
+    [(1, 4, 64, (26, 12)), (2, 8, 64, (10, 32)), (3, 3, 25, (1, 18)), (4, 2, 96, (9, 14))],
 )
 def test_blocks_and_filters_of_the_cnn(
     blocks: int, filters: int, image_size: int, features: tuple[int, int]
@@ -124,16 +127,17 @@ def test_the_probabilities_are_the_softmax_of_the_logits():
     np.testing.assert_allclose(probabilities_of(model), expected, atol=1e-6)
 
 
-def test_a_feature_of_the_cnn_depends_on_the_pixels_under_it_alone():
+def test_a_feature_of_the_first_half_of_the_cnn_depends_on_the_pixels_under_it_alone():
     model = build_cnn(3)
-    features = keras.Model(model.input, model.get_layer("pooled").input)
+    _, second, *_ = (layer for layer in model.layers if isinstance(layer, keras.layers.Add))
+    features = keras.Model(model.input, second.output)
     moved = np.roll(TILES, (4, 8), axis=(1, 2))
     here, there = (np.asarray(features.predict_on_batch(tiles)) for tiles in (TILES, moved))
     # Four pixels are one feature; what came in from the other side is left out.
     np.testing.assert_allclose(there[:, 1:, 2:], here[:, :-1, :-2], atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [50, 64, 96])
+@pytest.mark.parametrize("size", [25, 64, 96])
 def test_tiles_are_resized_inside_the_model(size: int):
     model = build_cnn(3, image_size=size)
     assert model.input_shape == (None, 64, 64, 3)

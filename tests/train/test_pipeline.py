@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from eurosat.train.configuration import DEFAULTS, Architecture
-from eurosat.train.pipeline import TrainingTiles, augment
+from eurosat.train.pipeline import TrainingTiles, augment, mix
 
 COUNT, SIDE, BATCH, SHIFT = 50, 16, 16, 4
 TILES = np.random.default_rng(1).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
@@ -174,6 +174,32 @@ def test_jitter_saturates_and_never_wraps_around():
     bright = np.sort(made.reshape(200, -1), axis=1)
     assert (bright[:, -1] >= bright[:, 0]).all()
     assert (bright[:, 96] > bright[:, 95]).mean() > 0.9
+
+
+def test_mixed_tiles_carry_the_labels_of_what_is_in_them():
+    # One colour each, which is the class: 0 is black, 1 is grey of 200.
+    truth = np.arange(60) % 2
+    tiles = np.broadcast_to(truth[:, None, None, None] * 200, (60, 8, 8, 3)).astype(np.uint8)
+    training = TrainingTiles(tiles, truth, 2, seed=0, augment=False, shift=0, jitter=0.0, mixup=0.5)
+    ((mixed, labels),) = [(t.numpy(), one.numpy()) for t, one in training.epoch(0, 60)]
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(mixed[:, 0, 0, 0], 200 * labels[:, 1], atol=0.51)
+    between = (labels[:, 1] > 0.05) & (labels[:, 1] < 0.95)
+    assert 5 < between.sum() < 30, "half of the pairs are of one class"
+    ((again, same),) = [(t.numpy(), one.numpy()) for t, one in training.epoch(0, 60)]
+    assert np.array_equal(mixed, again)
+    assert np.array_equal(labels, same)
+
+
+def test_weak_mixing_leaves_most_of_a_tile_and_strong_mixing_blends():
+    tiles = tf.zeros((4000, 1, 1, 3), tf.uint8)
+    labels = tf.one_hot(np.arange(4000) % 2, 2)
+    ownership = {
+        alpha: mix(tiles, labels, tf.constant([1, 2], tf.int64), alpha)[1].numpy().max(axis=1)
+        for alpha in (0.1, 8.0)
+    }
+    assert np.median(ownership[0.1]) > 0.99
+    assert 0.5 < np.median(ownership[8.0]) < 0.65
 
 
 def test_the_default_augmentation_is_the_one_that_the_shipped_models_were_trained_with():

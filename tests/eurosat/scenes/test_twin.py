@@ -24,30 +24,40 @@ NAMES = tuple(entry.name for entry in EUROSAT_CLASSES)
 
 
 @cache
-def random_model(precision: str, padding: str) -> bytes:
-    """A residual CNN with random weights, whose total stride is 8."""
+def random_model(precision: str, trunk: str = "valid", rest: str = "same") -> bytes:
+    """A residual CNN with random weights, whose first half has a total stride of 8.
+
+    Args:
+        precision: Of the file.
+        trunk: How the convolutions of the first half pad.
+        rest: How the others do; the shipped CNN pads there.
+    """
     keras: Any = pytest.importorskip("keras", reason="makes the models for these tests")
     layers = keras.layers
     keras.utils.set_random_seed(3)
+
+    def convolution(values: Any, filters: int, padding: str, **options: Any) -> Any:
+        return layers.Conv2D(filters, 3, padding=padding, **options)(values)
+
+    def block(values: Any, filters: int, padding: str) -> Any:
+        branch = convolution(values, filters, padding, strides=2)
+        shortcut = layers.AveragePooling2D(3, 2, padding=padding)(values)
+        shortcut = layers.Conv2D(filters, 1)(shortcut)
+        return layers.ReLU()(layers.Add()([branch, shortcut]))
+
     inputs = keras.Input((64, 64, 3), dtype="uint8")
     values = layers.Rescaling(1 / 127.5, -1)(inputs)
-    values = layers.Conv2D(8, 3, strides=2, activation="relu", padding=padding)(values)
-    branch = layers.Conv2D(8, 3, strides=2, padding=padding)(values)
-    shortcut = layers.AveragePooling2D(3, 2, padding=padding)(values)
+    values = convolution(values, 8, trunk, strides=2, activation="relu")
+    values = block(values, 8, trunk)
+    branch = convolution(values, 8, trunk)
+    shortcut = layers.Cropping2D(1)(values) if trunk == "valid" else values
     values = layers.ReLU()(layers.Add()([branch, shortcut]))
-    branch = layers.Conv2D(8, 3, padding=padding)(values)
-    shortcut = layers.Cropping2D(1)(values) if padding == "valid" else values
-    values = layers.ReLU()(layers.Add()([branch, shortcut]))
-    values = layers.Conv2D(16, 3, strides=2, activation="relu", padding=padding)(values)
+    values = convolution(values, 16, trunk, strides=2, activation="relu")
+    values = block(values, 24, rest)
     values = layers.Dense(16, activation="relu")(layers.GlobalAveragePooling2D()(values))
     spread = keras.initializers.RandomNormal(stddev=8)
     outputs = layers.Dense(10, activation="softmax", kernel_initializer=spread)(values)
     return convert(keras.Model(inputs, outputs), precision)  # Plain conversion, as others do it.
-
-
-def padding_classifier(folder: Path) -> Classifier:
-    """A model whose twin looks beyond tiles."""
-    return Classifier(saved(folder, random_model("int8", "same")))
 
 
 def saved(folder: Path, flatbuffer: bytes, side: int = 64) -> Path:
@@ -77,18 +87,20 @@ def answers_of(
     return single, found
 
 
-def test_the_twin_of_one_tile_is_the_model_itself():
-    classifier = small_classifier()
-    twin = open_model(make_twin(classifier.model_file, 64, 64).flatbuffer, "twin", is_scene=True)
-    model = open_model(classifier.model_file.flatbuffer, "model")
+@pytest.mark.parametrize("rest", ["same", "valid"])
+def test_the_twin_of_one_tile_is_the_model_itself(tmp_path: Path, rest: str):
+    model_file = read_model_file(saved(tmp_path, random_model("int8", rest=rest)))
+    twin = open_model(make_twin(model_file, 64, 64, 16).flatbuffer, "twin", is_scene=True)
+    model = open_model(model_file.flatbuffer, "model")
     for seed in range(10):
         tile = texture(64, 64, seed)[np.newaxis]
         assert np.array_equal(twin.run(tile)[0, 0, 0], model.run(tile)[0])
 
 
 @pytest.mark.parametrize("stride", [32, 16, 8])
-def test_without_padding_the_twin_says_what_single_windows_say(tmp_path: Path, stride: int):
-    classifier = Classifier(saved(tmp_path, random_model("int8", "valid")))
+@pytest.mark.parametrize("rest", ["same", "valid"])
+def test_the_twin_says_what_single_windows_say(tmp_path: Path, stride: int, rest: str):
+    classifier = Classifier(saved(tmp_path, random_model("int8", rest=rest)))
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
     single, found = answers_of(path, stride, classifier, tmp_path)
     assert len(np.unique(single.argmax(axis=2))) > 1
@@ -96,21 +108,25 @@ def test_without_padding_the_twin_says_what_single_windows_say(tmp_path: Path, s
     assert np.array_equal(single, found, equal_nan=True)
 
 
-def test_models_of_floats_have_twins_too(tmp_path: Path):
-    classifier = Classifier(saved(tmp_path, random_model("float32", "valid")))
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_models_of_floats_have_twins_too(tmp_path: Path, precision: str):
+    classifier = Classifier(saved(tmp_path, random_model(precision)))
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(130, 201))
     single, found = answers_of(path, 16, classifier, tmp_path)
     assert np.allclose(single, found, atol=1e-4, equal_nan=True)
 
 
-def test_a_twin_that_looks_beyond_tiles_says_the_same_wherever_it_begins(tmp_path: Path):
-    classifier = padding_classifier(tmp_path)
-    pixels = texture(1300, 90)
-    path = write_rgb(tmp_path / "scene.tif", pixels)
+def test_the_shipped_cnn_has_a_twin_that_says_the_same(tmp_path: Path):
+    path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
+    single, found = answers_of(path, 16, small_classifier(), tmp_path)
+    assert np.array_equal(single, found, equal_nan=True)
+
+
+def test_it_says_the_same_wherever_a_strip_begins(tmp_path: Path):
+    classifier = Classifier(saved(tmp_path, random_model("int8")))
+    path = write_rgb(tmp_path / "scene.tif", texture(1300, 90))
     with open_scene(path) as scene:
-        grid = WindowGrid(1300, 90, 32)
-        dense = DenseClassifier(classifier, grid)
-        assert not dense.twin.is_exact
+        dense = DenseClassifier(classifier, grid := WindowGrid(1300, 90, 32))
         down = grid.windows[0]
         whole, parts = (
             np.concatenate(list(dense.answer_strips(Rows.of(scene), strips)))
@@ -122,19 +138,7 @@ def test_a_twin_that_looks_beyond_tiles_says_the_same_wherever_it_begins(tmp_pat
     assert np.array_equal(whole, parts)
 
 
-def test_windows_near_empty_pixels_are_left_to_the_model(tmp_path: Path):
-    path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
-    classifier = padding_classifier(tmp_path)
-    single, found = answers_of(path, 16, classifier, tmp_path)
-    empty = np.isnan(single[..., 0])
-    assert np.array_equal(empty, np.isnan(found[..., 0]))
-    assert 0 < make_twin(classifier.model_file, 0, 0).reach <= 16
-    # The hole in rows 100 to 109 and columns 70 to 89, and 16 pixels around each window.
-    assert np.array_equal(single[2:8, 1:6], found[2:8, 1:6], equal_nan=True)
-    assert not np.array_equal(single, found, equal_nan=True)
-
-
-def test_an_exact_twin_maps_without_being_asked_and_changes_nothing(
+def test_windows_that_overlap_share_their_work_without_being_asked_and_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[int] = []
@@ -154,30 +158,20 @@ def test_an_exact_twin_maps_without_being_asked_and_changes_nothing(
         assert (dense / name).read_bytes() == (single / name).read_bytes(), name
 
 
-def test_a_model_that_resizes_has_no_twin():
-    mobilenet = read_model_file(shipped_model_path("mobilenet-int8"))
-    with pytest.raises(
-        ModelFileError, match=r"mobilenet-int8.tflite has no scene twin, as .+CNN\."
-    ):
-        make_twin(mobilenet, 640, 640)
-
-
-def test_a_twin_answers_at_the_step_that_is_asked_for():
-    model = small_classifier().model_file
-    fine, coarse = make_twin(model, 200, 200), make_twin(model, 200, 200, step=16)
-    assert (fine.step, coarse.step) == (4, 16)
-    assert (coarse.height, coarse.width) == (192, 192)
-    pixels = texture(200, 200)[np.newaxis]
-    answers = open_model(fine.flatbuffer, "fine", is_scene=True).run(pixels)
-    fewer = open_model(coarse.flatbuffer, "coarse", is_scene=True).run(pixels[:, :192, :192])
-    assert np.array_equal(fewer, answers[:, :33:4, :33:4])
-    with pytest.raises(ModelFileError, match="its tiles stand every 4 pixels, not every 6"):
-        make_twin(model, 200, 200, step=6)
+def test_a_model_whose_tiles_share_nothing_has_no_twin(tmp_path: Path):
+    resizing = read_model_file(shipped_model_path("mobilenet-int8"))
+    padding = read_model_file(saved(tmp_path, random_model("int8", trunk="same")))
+    odd = read_model_file(saved(tmp_path, random_model("int8")))
+    for model, step in ((resizing, 16), (padding, 16), (odd, 5)):
+        with pytest.raises(
+            ModelFileError, match=rf"has no scene twin, as tiles every {step} pixels .+CNN\."
+        ):
+            make_twin(model, 640, 640, step)
 
 
 def test_a_classifier_refuses_a_twin_in_one_sentence(tmp_path: Path):
-    twin = make_twin(small_classifier().model_file, 200, 300)
-    assert (twin.height, twin.width) == (200, 300)
+    twin = make_twin(read_model_file(saved(tmp_path, random_model("int8"))), 200, 305, 16)
+    assert (twin.height, twin.width) == (192, 304)
     path = saved(tmp_path, twin.flatbuffer)
     with pytest.raises(ModelFileError, match=r"answers for a grid of tiles and not for one: .+\."):
         Classifier(path)
