@@ -16,12 +16,12 @@ from eurosat.images import read_image, resize_image
 from eurosat.model_file import (
     ModelFile,
     ModelMetadata,
-    Normalization,
     printable,
     read_model_file,
     shipped_model_path,
 )
 from eurosat.probe import OpenModel, Tensor, open_model, probe
+from eurosat.standard_metadata import Normalization
 
 ImageSource = str | os.PathLike[str] | bytes | np.ndarray
 """Whatever `eurosat.images.read_image` reads."""

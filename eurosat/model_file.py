@@ -16,18 +16,20 @@ import json
 import math
 import os
 import stat
-import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
 from eurosat import atomic
 from eurosat.errors import ModelFileError
-
-if TYPE_CHECKING:
-    from flatbuffers import Builder
+from eurosat.standard_metadata import (
+    Description,
+    Normalization,
+    read_standard_metadata,
+    with_standard_metadata,
+)
 
 MAX_FILE_BYTES: Final = 500_000_000
 """The largest model file that is read, in bytes."""
@@ -39,6 +41,7 @@ LABELS_FILE: Final = "labels.txt"
 EUROSAT_FILE: Final = "eurosat.json"
 
 _FORMAT_VERSION: Final = 1
+_IDENTIFIER: Final = b"TFL3"
 
 # The appended files are looked for in this many bytes at the end. A model's labels and figures
 # take some kilobytes; the limit keeps a hostile archive from costing time and memory.
@@ -123,18 +126,6 @@ class ModelMetadata:
                 raise ValueError(f"{name} is not a JSON object")
 
 
-class Normalization(NamedTuple):
-    """How pixels, 0 to 255, become the values that a model takes: (pixel - mean) / std.
-
-    Attributes:
-        mean: One value for all three channels, or one for each.
-        std: One value for all three channels, or one for each; never 0.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class ModelFile:
     """A model file that has been read and checked, but not run.
@@ -176,7 +167,20 @@ def write_model_file(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> 
         ValueError: `metadata` holds a value that JSON cannot express.
         OSError: The folder is not writable or the disk is full.
     """
-    described = _with_standard_metadata(path, flatbuffer, metadata)
+    if flatbuffer[4:8] != _IDENTIFIER:
+        raise _refusal(path, "cannot be written, as there is no TFLite model to write.")
+    described = with_standard_metadata(
+        flatbuffer,
+        Description(
+            name=metadata.title or metadata.name,
+            description=metadata.description,
+            version=str(_FORMAT_VERSION),
+            width=metadata.width,
+            height=metadata.height,
+            label_file=LABELS_FILE,
+            details_file=EUROSAT_FILE,
+        ),
+    )
     document = {
         "format": "eurosat-edge model",
         "format_version": _FORMAT_VERSION,
@@ -217,9 +221,9 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     path = Path(path)
     content = _read_bytes(path)
     flatbuffer, appended = _split(path, content)
-    if flatbuffer[4:8] != b"TFL3":
+    if flatbuffer[4:8] != _IDENTIFIER:
         raise _refusal(path, "is not a TFLite model: choose a .tflite file.")
-    standard = _read_standard_metadata(flatbuffer)
+    standard = read_standard_metadata(flatbuffer)
     # The FlatBuffer says which files belong to it: without this check, a file of ours that lost
     # its end would pass for a file of others that has no labels.
     if not set(standard.files) <= set(appended):
@@ -410,354 +414,3 @@ def _likely_label_file(appended: Mapping[str, bytes]) -> str | None:
         return LABELS_FILE
     texts = [name for name in appended if name.endswith(".txt")]
     return texts[0] if len(texts) == 1 else None
-
-
-# --- The standard metadata -----------------------------------------------------------------------
-#
-# The tables of the public schema `metadata_schema.fbs`, version 1.5.0, by The TensorFlow and
-# MediaPipe Authors (Apache License 2.0), as far as they are used here: the names of the fields in
-# the order of their slots. A union takes two slots, of which the first says what the second holds.
-# The code that writes and reads them follows the description of the binary format at
-# https://flatbuffers.dev/internals/.
-
-_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ModelMetadata": (
-        "name",
-        "description",
-        "version",
-        "subgraph_metadata",
-        "author",
-        "license",
-        "associated_files",
-        "min_parser_version",
-    ),
-    "SubGraphMetadata": (
-        "name",
-        "description",
-        "input_tensor_metadata",
-        "output_tensor_metadata",
-        "associated_files",
-    ),
-    "TensorMetadata": (
-        "name",
-        "description",
-        "dimension_names",
-        "content",
-        "process_units",
-        "stats",
-        "associated_files",
-    ),
-    "Content": ("content_properties_type", "content_properties", "range"),
-    "ImageProperties": ("color_space", "default_size"),
-    "FeatureProperties": (),
-    "ImageSize": ("width", "height"),
-    "Stats": ("max", "min"),
-    "AssociatedFile": ("name", "description", "type", "locale", "version"),
-    "ProcessUnit": ("options_type", "options"),
-    "NormalizationOptions": ("mean", "std"),
-    # From `schema.fbs`, version 3c, of the same authors and licence: the model itself.
-    "Model": (
-        "version",
-        "operator_codes",
-        "subgraphs",
-        "description",
-        "buffers",
-        "metadata_buffer",
-        "metadata",
-    ),
-    "Metadata": ("name", "buffer"),
-    "Buffer": ("data",),
-}
-_BYTE_FIELDS: Final = {"content_properties_type", "color_space", "type", "options_type"}
-_MAX_TABLES: Final = 100_000
-_METADATA_ENTRY: Final = b"TFLITE_METADATA"
-_METADATA_IDENTIFIER: Final = b"M001"
-
-# Values of the enumerations and unions of that schema.
-_DESCRIPTIONS: Final = 1
-_TENSOR_AXIS_LABELS: Final = 2
-_FEATURE_PROPERTIES: Final = 1
-_IMAGE_PROPERTIES: Final = 2
-_RGB: Final = 1
-_NORMALIZATION_OPTIONS: Final = 1
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table to be written: the name of its kind, and the fields that it has.
-
-    A field holds a text, a whole number, another table, a list of tables or a list of floats.
-    """
-
-    kind: str
-    values: Mapping[str, "str | int | _Table | Sequence[_Table] | Sequence[float]"]
-
-
-def _describe(metadata: ModelMetadata) -> _Table:
-    """Say in the tables of the standard what `metadata` says of input and output."""
-    size = _Table("ImageSize", {"width": metadata.width, "height": metadata.height})
-    image = _Table("ImageProperties", {"color_space": _RGB, "default_size": size})
-    pixels = _Table(
-        "TensorMetadata",
-        {
-            "name": "image",
-            "description": (
-                f"An RGB tile of {metadata.width} x {metadata.height} pixels with values from 0 to "
-                "255. Scaling is part of the model."
-            ),
-            "content": _Table(
-                "Content",
-                {"content_properties_type": _IMAGE_PROPERTIES, "content_properties": image},
-            ),
-            "stats": _Table("Stats", {"min": [0.0], "max": [255.0]}),
-        },
-    )
-    labels = _Table(
-        "AssociatedFile",
-        {
-            "name": LABELS_FILE,
-            "description": "The names of the classes, one a line.",
-            "type": _TENSOR_AXIS_LABELS,
-        },
-    )
-    probabilities = _Table(
-        "TensorMetadata",
-        {
-            "name": "probability",
-            "description": "The probability of each class.",
-            "content": _Table(
-                "Content",
-                {
-                    "content_properties_type": _FEATURE_PROPERTIES,
-                    "content_properties": _Table("FeatureProperties", {}),
-                },
-            ),
-            "stats": _Table("Stats", {"min": [0.0], "max": [1.0]}),
-            "associated_files": [labels],
-        },
-    )
-    details = _Table(
-        "AssociatedFile",
-        {
-            "name": EUROSAT_FILE,
-            "description": "Accuracy, provenance and checksum of this model.",
-            "type": _DESCRIPTIONS,
-        },
-    )
-    subgraph = _Table(
-        "SubGraphMetadata",
-        {"input_tensor_metadata": [pixels], "output_tensor_metadata": [probabilities]},
-    )
-    return _Table(
-        "ModelMetadata",
-        {
-            "name": metadata.title or metadata.name,
-            "description": metadata.description,
-            "version": str(_FORMAT_VERSION),
-            "subgraph_metadata": [subgraph],
-            "associated_files": [details],
-            "min_parser_version": "1.0.0",
-        },
-    )
-
-
-def _with_standard_metadata(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> bytes:
-    """Return the FlatBuffer of a model with its entry `TFLITE_METADATA` added or replaced."""
-    if flatbuffer[4:8] != b"TFL3":
-        raise _refusal(path, "cannot be written, as there is no TFLite model to write.")
-    # Imported here: only writing needs them, and they are slow to load.
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    class AlignedBuilder(flatbuffers.Builder):
-        """A builder that begins each vector of bytes at a multiple of 16."""
-
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
-            return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
-
-    description = flatbuffers.Builder()
-    description.Finish(_write_table(description, _describe(metadata)), _METADATA_IDENTIFIER)
-
-    # Any, as the generated code declares texts as str, but those that were read are bytes.
-    model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
-    model.metadata = model.metadata or []
-    old = [entry for entry in model.metadata if entry.name == _METADATA_ENTRY]
-    if old:
-        buffer = model.buffers[old[0].buffer]
-    else:
-        buffer = schema.BufferT()
-        entry = schema.MetadataT()
-        entry.name = _METADATA_ENTRY.decode()
-        entry.buffer = len(model.buffers)
-        model.buffers.append(buffer)
-        model.metadata.append(entry)
-    buffer.data = list(description.Output())
-
-    builder = AlignedBuilder(len(flatbuffer))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def _write_table(builder: "Builder", table: _Table) -> int:
-    """Write a table with all that it holds; return its offset."""
-    slots = _TABLES[table.kind]
-    # A FlatBuffer is written from its leaves to its root.
-    offsets = {
-        name: _write_value(builder, value)
-        for name, value in table.values.items()
-        if not isinstance(value, int)
-    }
-    builder.StartObject(len(slots))
-    for name, value in table.values.items():
-        slot = slots.index(name)
-        if name in offsets:
-            builder.PrependUOffsetTRelativeSlot(slot, offsets[name], 0)
-        elif name in _BYTE_FIELDS:
-            builder.PrependInt8Slot(slot, value, 0)
-        else:
-            builder.PrependUint32Slot(slot, value, 0)
-    return builder.EndObject()
-
-
-def _write_value(
-    builder: "Builder", value: str | _Table | Sequence[_Table] | Sequence[float]
-) -> int:
-    """Write a text, a table or a list; return its offset."""
-    if isinstance(value, str):
-        return builder.CreateString(value)
-    if isinstance(value, _Table):
-        return _write_table(builder, value)
-    entries = [
-        _write_table(builder, entry) if isinstance(entry, _Table) else entry for entry in value
-    ]
-    builder.StartVector(4, len(entries), 4)
-    for entry in reversed(entries):
-        if isinstance(entry, float):
-            builder.PrependFloat32(entry)
-        else:
-            builder.PrependUOffsetTRelative(entry)
-    return builder.EndVector()
-
-
-@dataclass(frozen=True)
-class _StandardMetadata:
-    """What is used of the standard metadata: the names of appended files, labels, scaling."""
-
-    files: tuple[str, ...] = ()
-    label_file: str | None = None
-    normalization: Normalization | None = None
-
-
-class _Reader:
-    """Reads the fields of one table of a FlatBuffer that may be damaged or hostile.
-
-    What leads out of the buffer raises `struct.error`. A way from a table to a field cannot be
-    endless, as the caller names each step of it.
-    """
-
-    def __init__(self, content: bytes, kind: str, position: int) -> None:
-        self._content = content
-        self._slots = _TABLES[kind]
-        self._position = position
-
-    def number(self, name: str) -> int:
-        place = self._place(name)
-        form = "<b" if name in _BYTE_FIELDS else "<I"
-        return 0 if place is None else self._unpack(form, place)
-
-    def table(self, name: str, kind: str) -> "_Reader | None":
-        place = self._place(name)
-        return None if place is None else _Reader(self._content, kind, self._follow(place))
-
-    def tables(self, name: str, kind: str) -> "list[_Reader]":
-        start, length = self._vector(name)
-        if length > _MAX_TABLES:
-            raise IndexError
-        places = range(start, start + 4 * length, 4)
-        return [_Reader(self._content, kind, self._follow(place)) for place in places]
-
-    def floats(self, name: str) -> tuple[float, ...]:
-        start, length = self._vector(name)
-        return struct.unpack_from(f"<{length}f", self._content, start)
-
-    def content(self, name: str) -> bytes:
-        start, length = self._vector(name)
-        return self._content[start : start + length]
-
-    def text(self, name: str) -> str:
-        return self.content(name).decode("utf-8", "replace")
-
-    def _place(self, name: str) -> int | None:
-        """Return where a field is stored, or None if the table does not have it."""
-        slots_start = self._position - self._unpack("<i", self._position)
-        slot = 4 + 2 * self._slots.index(name)
-        if slot >= self._unpack("<H", slots_start):
-            return None
-        offset = self._unpack("<H", slots_start + slot)
-        return self._position + offset if offset else None
-
-    def _vector(self, name: str) -> tuple[int, int]:
-        """Return where the entries of a list, or the bytes of a text, begin, and how many."""
-        place = self._place(name)
-        if place is None:
-            return 0, 0
-        target = self._follow(place)
-        return target + 4, self._unpack("<I", target)
-
-    def _follow(self, place: int) -> int:
-        return place + self._unpack("<I", place)
-
-    def _unpack(self, form: str, place: int) -> int:
-        return struct.unpack_from(form, self._content, place)[0]
-
-
-def _root(content: bytes, kind: str) -> _Reader:
-    """Return the table at which a FlatBuffer begins."""
-    return _Reader(content, kind, struct.unpack_from("<I", content)[0])
-
-
-def _read_standard_metadata(flatbuffer: bytes) -> _StandardMetadata:
-    """Read what is used of a model's `TFLITE_METADATA`; nothing if there is none or it is odd."""
-    try:
-        model = _root(flatbuffer, "Model")
-        numbers = [
-            entry.number("buffer")
-            for entry in model.tables("metadata", "Metadata")
-            if entry.content("name") == _METADATA_ENTRY
-        ]
-        if not numbers:
-            return _StandardMetadata()
-        content = model.tables("buffers", "Buffer")[numbers[0]].content("data")
-        if content[4:8] != _METADATA_IDENTIFIER:
-            return _StandardMetadata()
-        description = _root(content, "ModelMetadata")
-        subgraph = description.tables("subgraph_metadata", "SubGraphMetadata")[0]
-        image = subgraph.tables("input_tensor_metadata", "TensorMetadata")[0]
-        answer = subgraph.tables("output_tensor_metadata", "TensorMetadata")[0]
-        answer_files = answer.tables("associated_files", "AssociatedFile")
-        files = description.tables("associated_files", "AssociatedFile") + answer_files
-        labels = [
-            entry.text("name")
-            for entry in answer_files
-            if entry.number("type") == _TENSOR_AXIS_LABELS
-        ]
-        return _StandardMetadata(
-            files=tuple(entry.text("name") for entry in files),
-            label_file=labels[0] if labels else None,
-            normalization=_read_normalization(image),
-        )
-    except (struct.error, IndexError, OverflowError, MemoryError):
-        return _StandardMetadata()
-
-
-def _read_normalization(image: _Reader) -> Normalization | None:
-    """Return how the metadata of an input tensor says that pixels are to be scaled."""
-    for unit in image.tables("process_units", "ProcessUnit"):
-        options = unit.table("options", "NormalizationOptions")
-        if options is None or unit.number("options_type") != _NORMALIZATION_OPTIONS:
-            continue
-        mean, std = options.floats("mean"), options.floats("std")
-        counts_fit = len(mean) in {1, 3} and len(std) in {1, 3}
-        if counts_fit and all(map(math.isfinite, mean + std)) and 0.0 not in std:
-            return Normalization(mean, std)
-    return None

@@ -21,13 +21,13 @@ from eurosat.errors import ModelFileError
 from eurosat.model_file import (
     MAX_FILE_BYTES,
     ModelMetadata,
-    Normalization,
     is_shipped,
     read_model_file,
     shipped_model_names,
     shipped_model_path,
     write_model_file,
 )
+from eurosat.standard_metadata import Normalization
 
 from .model_fixtures import (
     COLOURS,
