@@ -203,9 +203,12 @@ def _training_command(training: dict[str, Any], run: str) -> str:
     configuration = TrainingConfiguration.from_json(training)
     defaults = DEFAULTS[configuration.architecture].to_json()
     options = [
-        f"--{name.replace('_', '-')} {value}"
-        for name, value in configuration.to_json().items()
-        if value != defaults[name]
+        f"--no-{option}" if value is False else f"--{option} {value}"
+        for option, value, default in (
+            (name.replace("_", "-"), value, defaults[name])
+            for name, value in configuration.to_json().items()
+        )
+        if value != default
     ]
     return " ".join(["eurosat-train", configuration.architecture, *options, "--out", run])
 

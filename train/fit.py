@@ -163,7 +163,7 @@ def fit(
         if image_size != built_for:
             # Convolutions take any size: the same weights serve a model of more pixels.
             # The first ones need not be read again, as these take their place.
-            sized = replace(configuration, image_size=image_size, weights="none")
+            sized = replace(configuration, image_size=image_size, growing=0.0, weights="none")
             model = build_model(sized, len(dataset.class_names))
             _assign(model.variables, state.weights)
         if number in (taken_up_at, configuration.head_epochs) or image_size != built_for:
