@@ -12,10 +12,10 @@ import numpy as np
 
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
-from eurosat.model_file import write_model_file
+from eurosat.model_file import ModelFile, ModelMetadata, write_model_file
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.dense import DenseClassifier
-from eurosat.scenes.twin import make_twin
+from eurosat.scenes.twin import SceneTwin, make_twin
 from eurosat.scenes.windows import Rows, WindowGrid, one_by_one
 
 SIDE: Final = 640
@@ -65,10 +65,27 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
     metadata = classifier.metadata
     if metadata is None:
         raise ModelFileError(f"{model} is not one of ours.")
-    twin = make_twin(classifier.model_file, SIDE, SIDE, STRIDE)
-    agreement, cells = measure_agreement(classifier, mosaic(tiles, labels))
     path = model.with_name(f"{model.stem}-scene.tflite")
-    described = replace(
+    try:
+        path.unlink(missing_ok=True)  # An older model's twin is none of this one.
+        twin = make_twin(classifier.model_file, SIDE, SIDE, STRIDE)
+        agreement, cells = measure_agreement(classifier, mosaic(tiles, labels))
+        is_refused = agreement < least
+        if not is_refused:
+            described = _described(metadata, twin, classifier.model_file, agreement, cells)
+            write_model_file(path, twin.flatbuffer, described)
+    except OSError as error:
+        raise ModelFileError(
+            f"{path.parent} cannot be written to ({error.strerror}): choose another folder."
+        ) from error
+    return SceneExport(path, twin.height, twin.step, agreement, cells, is_refused)
+
+
+def _described(
+    metadata: ModelMetadata, twin: SceneTwin, of: ModelFile, agreement: float, cells: int
+) -> ModelMetadata:
+    """Return what the file of a twin says about itself."""
+    return replace(
         metadata,
         name=f"{metadata.name}-scene",
         title=f"{metadata.title}, scene twin",
@@ -83,23 +100,12 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
             **metadata.provenance,
             "scene_twin": {
                 "of": metadata.name,
-                "sha256": classifier.model_file.sha256,
+                "sha256": of.sha256,
                 "tile": [metadata.height, metadata.width],
                 "step": twin.step,
             },
         },
     )
-    is_refused = agreement < least
-    try:
-        if is_refused:
-            path.unlink(missing_ok=True)
-        else:
-            write_model_file(path, twin.flatbuffer, described)
-    except OSError as error:
-        raise ModelFileError(
-            f"{path.parent} cannot be written to ({error.strerror}): choose another folder."
-        ) from error
-    return SceneExport(path, twin.height, twin.step, agreement, cells, is_refused)
 
 
 def mosaic(tiles: np.ndarray, labels: np.ndarray) -> np.ndarray:
