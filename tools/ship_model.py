@@ -2,7 +2,8 @@
 
     python tools/ship_model.py RUN/mobilenet-int8.tflite
 
-Every figure of the card is read from the files that `eurosat-train` and `eurosat-convert` wrote.
+Every figure of the card is read from the files that `eurosat-train` and `eurosat-convert` wrote. It
+is called where `eurosat-train` was, so that a run which was gone on from is found.
 
     python tools/ship_model.py --calibrate models/mobilenet-int8.tflite
 
@@ -60,7 +61,7 @@ chose the epoch, the Keras model reached {validation:.2%}.
 ```
 
 Trained for {epochs} epochs, {minutes:.0f} minutes on two cores that other work shared; epoch {kept}
-was kept. Data: {data:,} tiles of EuroSAT RGB (Helber et al. 2019), fingerprint
+of the last run was kept. Data: {data:,} tiles of EuroSAT RGB (Helber et al. 2019), fingerprint
 `{fingerprint}`, split {split} with seed {seed}. Calibrated on {calibration} training
 tiles. All of this is inside the file too, as `eurosat.json`.
 
@@ -213,6 +214,18 @@ def _training_command(training: dict[str, Any], run: str) -> str:
     return " ".join(["eurosat-train", configuration.architecture, *options, "--out", run])
 
 
+def _gone_on_from(run: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Return folder, configuration and metrics of a run, then of that which it went on from."""
+    if not run:
+        return []
+    training, metrics = (
+        json.loads(Path(run, name).read_text(encoding="utf-8"))
+        for name in ("config.json", "metrics.json")
+    )
+    training = training["training"]
+    return [(run, training, metrics), *_gone_on_from(training.get("from_run", ""))]
+
+
 def _card(
     source: Path, metadata: ModelMetadata, report: dict[str, Any], metrics: dict[str, Any]
 ) -> str:
@@ -229,6 +242,7 @@ def _card(
     ]
     training, split = provenance["training"], provenance["split"]
     run = f"runs/{training['architecture']}"
+    runs = [(run, training, metrics), *_gone_on_from(training["from_run"])]
     return CARD.format(
         title=metadata.title,
         description=metadata.description,
@@ -247,10 +261,10 @@ def _card(
         p=test["mcnemar_p"],
         validation=metrics["validation"]["accuracy"],
         confidence_and_cost=_confidence(report["calibration"]) + _cost(source),
-        training=_training_command(training, run),
+        training="\n".join(_training_command(told, name) for name, told, _ in reversed(runs)),
         conversion=f"eurosat-convert {run} --{report['precision']}",
-        epochs=metrics["epochs"],
-        minutes=metrics["training_seconds"] / 60,
+        epochs=" + ".join(str(judged["epochs"]) for _, _, judged in reversed(runs)),
+        minutes=sum(judged["training_seconds"] for _, _, judged in runs) / 60,
         kept=metrics["kept_epoch"],
         data=split["train"] + split["validation"] + split["test"],
         fingerprint=provenance["data_fingerprint"][:16],

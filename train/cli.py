@@ -89,6 +89,10 @@ def train(
             "the name of a shipped model."
         ),
     ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option(help="Fine-tune the model of this finished run, for these classes or others."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of the tiles for choices.")

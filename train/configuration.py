@@ -59,6 +59,7 @@ class TrainingConfiguration:
             and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
         teacher: A trained model that the model learns from too: a run folder, a `.keras` or
             `.tflite` file, or the name of a shipped one; empty for none.
+        from_run: The folder of a finished run whose model is fine-tuned; empty for none.
     """
 
     architecture: Architecture
@@ -87,6 +88,7 @@ class TrainingConfiguration:
     mixup: float = 0.0
     growing: float = 0.0
     teacher: str = ""
+    from_run: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.

@@ -22,6 +22,7 @@ from eurosat.split import Split
 
 from .architectures import build_cnn, build_mobilenet, head_layers
 from .configuration import Architecture, Optimizer, TrainingConfiguration
+from .first_weights import take_first_weights
 from .pipeline import TrainingTiles, untuned
 from .teacher import open_teacher
 
@@ -136,6 +137,8 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.seed)
     model = build_model(configuration, len(dataset.class_names))
+    if configuration.from_run and not folder.checkpoint.exists():
+        take_first_weights(model, configuration.from_run)
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),

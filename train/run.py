@@ -18,6 +18,7 @@ from eurosat.split import Split, split_dataset
 
 from .configuration import TrainingConfiguration
 from .evaluate import Evaluation, evaluate, predict
+from .first_weights import check_first_run
 from .fit import Epoch, best_epoch
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
 from .teacher import open_teacher
@@ -41,7 +42,8 @@ def start_run(
 
     Raises:
         DatasetError: The data set cannot be split.
-        EurosatError: The teacher cannot be opened, or may know the tiles for the exam.
+        EurosatError: The teacher cannot be opened, or may know the tiles for the exam; or the run
+            that is gone on from.
         RunFolderError: The folder cannot be written to.
     """
     split = split or split_dataset(
@@ -53,6 +55,8 @@ def start_run(
     if configuration.teacher:
         # One that cannot teach is refused before anything is written.
         open_teacher(configuration.teacher, dataset, split)
+    if configuration.from_run:
+        check_first_run(configuration.from_run, split)
     record: dict[str, Any] = {
         "training": configuration.to_json(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

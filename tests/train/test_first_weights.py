@@ -1,0 +1,97 @@
+"""Fine-tuning: a model that begins where an earlier run ended."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from eurosat.dataset import Dataset, load_dataset
+from eurosat.errors import EurosatError, RunFolderError
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+from eurosat.train.configuration import TrainingConfiguration
+from eurosat.train.evaluate import predict
+from eurosat.train.first_weights import check_first_run, take_first_weights
+from eurosat.train.fit import build_model
+from eurosat.train.run import recorded_configuration
+from eurosat.train.trained_model import open_model
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def dataset(small_archive: Path) -> Dataset:
+    return load_dataset(small_archive)
+
+
+@pytest.fixture(scope="module")
+def split(small_run: Path) -> Split:
+    return RunFolder(small_run).read_split()
+
+
+@pytest.fixture(scope="module")
+def asked(small_run: Path) -> TrainingConfiguration:
+    return recorded_configuration(RunFolder(small_run))
+
+
+def test_a_model_begins_where_the_run_ended(
+    small_run: Path, dataset: Dataset, asked: TrainingConfiguration
+):
+    tiles = dataset.tiles[:8]
+    expected = open_model(small_run).predict(tiles)
+    model = build_model(replace(asked, seed=7), 10)
+    assert not np.allclose(predict(model, tiles), expected, atol=1e-2)
+    take_first_weights(model, str(small_run))
+    np.testing.assert_allclose(predict(model, tiles), expected, atol=1e-6)
+
+
+def test_other_classes_get_fresh_logits_alone(small_run: Path, asked: TrainingConfiguration):
+    theirs, model = build_model(asked, 10), build_model(replace(asked, seed=7), 3)
+    take_first_weights(theirs, str(small_run))
+    fresh = model.get_weights()[-2]
+    take_first_weights(model, str(small_run))
+    for taken, original in zip(model.get_weights()[:-2], theirs.get_weights()[:-2], strict=True):
+        assert np.array_equal(taken, original)
+    assert np.array_equal(model.get_weights()[-2], fresh)
+
+
+def test_a_run_of_another_model_is_refused(small_run: Path, asked: TrainingConfiguration):
+    with pytest.raises(EurosatError, match=r"model.keras is of another architecture, or has other"):
+        take_first_weights(build_model(replace(asked, filters=8), 10), str(small_run))
+
+
+def test_a_run_that_may_know_the_tiles_of_the_exam_is_refused(small_run: Path, split: Split):
+    check_first_run(str(small_run), split)
+    swapped = replace(split, train=split.validation, validation=split.train)
+    with pytest.raises(EurosatError, match="was trained on other tiles than this run"):
+        check_first_run(str(small_run), swapped)
+    check_first_run(str(small_run), replace(swapped, fingerprint="that of other tiles"))
+
+
+def test_a_run_that_is_not_finished_or_damaged_is_refused(
+    small_run: Path, split: Split, asked: TrainingConfiguration, tmp_path: Path
+):
+    folder = RunFolder(tmp_path / "run")
+    shutil.copytree(small_run, folder.path)
+    folder.model.write_bytes(folder.model.read_bytes()[:1000])
+    with pytest.raises(RunFolderError, match=r"model.keras is damaged"):
+        take_first_weights(build_model(asked, 10), str(folder.path))
+    folder.model.unlink()
+    with pytest.raises(RunFolderError, match=r"has no model.keras yet: finish its training\.$"):
+        check_first_run(str(folder.path), split)
+
+
+def test_a_run_that_is_not_there_is_refused_before_anything_is_written(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    done = command_here(
+        *("eurosat-train", "cnn", "--data", small_archive),
+        *("--from-run", "nowhere", "--out", tmp_path / "run"),
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Error: nowhere")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,60 @@
+"""First weights from an earlier run: a model that is fine-tuned, on the same tiles or on others."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from eurosat.errors import EurosatError, RunFolderError
+from eurosat.run_folder import RunFolder
+from eurosat.split import Split
+
+
+def check_first_run(run: str, split: Split) -> None:
+    """Refuse a run that cannot be gone on from.
+
+    Args:
+        run: Its folder.
+        split: Of the new run.
+
+    Raises:
+        RunFolderError: The folder is no finished run, or is damaged.
+        EurosatError: Its model may have seen tiles that the new one is judged on.
+    """
+    folder = RunFolder(Path(run))
+    theirs = folder.read_split()
+    if not folder.model.exists():
+        raise RunFolderError(f"{folder.path} has no {folder.model.name} yet: finish its training.")
+    judged = (set(theirs.validation), set(theirs.test)) == (set(split.validation), set(split.test))
+    if theirs.fingerprint == split.fingerprint and not judged:
+        raise EurosatError(
+            f"The model of {run} was trained on other tiles than this run, and may know those that "
+            "the model is judged on: train both with the same --seed and the same fractions."
+        )
+
+
+def take_first_weights(model: keras.Model, run: str) -> None:
+    """Give a model the weights of an earlier run's model, but for the logits of other classes.
+
+    Args:
+        model: A fresh model.
+        run: The folder of a finished run.
+
+    Raises:
+        RunFolderError: Its model is damaged.
+        EurosatError: Its model is of another architecture or size.
+    """
+    path = RunFolder(Path(run)).model
+    try:
+        theirs = keras.saving.load_model(path, compile=False).get_weights()
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise RunFolderError(f"{path} is damaged or no Keras model: name another run.") from error
+    ours = model.get_weights()
+    # The kernel and the bias of the logits come last.
+    if [array.shape for array in theirs[:-2]] != [array.shape for array in ours[:-2]]:
+        raise EurosatError(
+            f"{path} is of another architecture, or has other blocks, filters, width or units: "
+            "train with those of its run."
+        )
+    fits = [array.shape for array in theirs[-2:]] == [array.shape for array in ours[-2:]]
+    model.set_weights([*theirs[:-2], *(theirs if fits else ours)[-2:]])
