@@ -26,7 +26,7 @@ from eurosat.scenes.windows import (
 )
 
 _COLUMNS: Final = 2 * STRIP
-_WINDOWS: Final = 1024
+_WINDOWS: Final = 512
 """The columns of pixels, and the windows, that a twin answers for at once.
 
 More would cost memory, fewer time.

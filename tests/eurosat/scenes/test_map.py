@@ -232,7 +232,9 @@ def test_a_polygon_tells_the_confidence_of_its_cells(tmp_path: Path):
     from rasterio.features import geometry_mask
     from rasterio.warp import transform_geom
 
-    path = write_rgb(tmp_path / "scene.tif", texture(192, 256))
+    pixels = texture(192, 256)
+    pixels[:, 128:] = (60, 90, 100)  # Like nothing in the other half.
+    path = write_rgb(tmp_path / "scene.tif", pixels)
     folder = make_map(path, tmp_path / "map", stride=32, unsure_below=0)
     percent = values_in(folder / "confidence.tif")
     features = features_in(folder)
