@@ -198,9 +198,9 @@ def _print_conversion(conversion: "Conversion") -> None:
 
 def _print_scene(twin: "SceneExport", min_agreement: float) -> None:
     output.print(
-        f"Scene twin: {twin.side} x {twin.side} pixels in, an answer every {twin.step} pixels"
-        f". {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
-        " the class that single windows give them at stride 16.",
+        f"Scene twin: {twin.side} x {twin.side} pixels in, an answer every {twin.step}"
+        f" pixels. {twin.agreement:.2%} of {twin.cells:,} cells of a mosaic of validation tiles get"
+        " the class that single windows give them.",
         soft_wrap=True,
     )
     if twin.is_refused:

@@ -71,6 +71,11 @@ class Split:
         except (ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
 
+    def has_exam_of(self, other: "Split") -> bool:
+        """Tell whether models of both splits are judged on the same tiles."""
+        ours, theirs = ((set(split.validation), set(split.test)) for split in (self, other))
+        return ours == theirs
+
     def check_matches(self, dataset: Dataset) -> None:
         """Refuse a data set that is not the one that was split.
 

@@ -25,8 +25,7 @@ def check_first_run(run: str, split: Split) -> None:
     theirs = folder.read_split()
     if not folder.model.exists():
         raise RunFolderError(f"{folder.path} has no {folder.model.name} yet: finish its training.")
-    judged = (set(theirs.validation), set(theirs.test)) == (set(split.validation), set(split.test))
-    if theirs.fingerprint == split.fingerprint and not judged:
+    if theirs.fingerprint == split.fingerprint and not theirs.has_exam_of(split):
         raise EurosatError(
             f"The model of {run} was trained on other tiles than this run, and may know those that "
             "the model is judged on: train both with the same --seed and the same fractions."

@@ -37,7 +37,7 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
     path = Path(source)
     teacher = open_model(path if path.is_dir() else find_model(source))
     theirs = recorded_split(teacher, dataset, "name another teacher")
-    if (set(theirs.validation), set(theirs.test)) != (set(split.validation), set(split.test)):
+    if not theirs.has_exam_of(split):
         raise EurosatError(
             f"The teacher {source} was trained on other tiles than this run, and may know those "
             f"that the model is judged on: train both with the same --seed and the same fractions."

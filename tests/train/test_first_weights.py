@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from eurosat.dataset import Dataset, load_dataset
+from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError, RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
@@ -21,16 +21,6 @@ from eurosat.train.run import recorded_configuration
 from eurosat.train.trained_model import open_model
 
 Command = Callable[..., CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_archive: Path) -> Dataset:
-    return load_dataset(small_archive)
-
-
-@pytest.fixture(scope="module")
-def split(small_run: Path) -> Split:
-    return RunFolder(small_run).read_split()
 
 
 @pytest.fixture(scope="module")

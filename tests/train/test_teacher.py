@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from eurosat.dataset import Dataset, load_dataset
+from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
@@ -20,16 +20,6 @@ from eurosat.train.teacher import open_teacher
 from eurosat.train.trained_model import open_model
 
 Command = Callable[..., CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_archive: Path) -> Dataset:
-    return load_dataset(small_archive)
-
-
-@pytest.fixture(scope="module")
-def split(small_run: Path) -> Split:
-    return RunFolder(small_run).read_split()
 
 
 def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(
