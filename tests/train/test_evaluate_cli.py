@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, top_k_ac
 
 from eurosat.calibration import expected_calibration_error, reliability_bins
 from eurosat.classifier import Classifier
-from eurosat.dataset import Dataset, load_dataset
+from eurosat.dataset import Dataset
 from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
@@ -24,11 +24,6 @@ from eurosat.run_folder import RunFolder
 Command = Callable[..., CompletedProcess[str]]
 
 FILES = {"metrics.json", "report.txt", "confusion_matrix.png", "reliability.png", "mistakes.png"}
-
-
-@pytest.fixture(scope="module")
-def dataset(small_archive: Path) -> Dataset:
-    return load_dataset(small_archive)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from eurosat.dataset import Dataset, load_dataset
+from eurosat.dataset import Dataset
 from eurosat.errors import RunFolderError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
@@ -26,11 +26,6 @@ from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit, read_hi
 
 Command = Callable[..., CompletedProcess[str]]
 Start = Callable[..., "Popen[str]"]
-
-
-@pytest.fixture(scope="module")
-def dataset(small_archive: Path) -> Dataset:
-    return load_dataset(small_archive)
 
 
 @pytest.fixture(scope="module")

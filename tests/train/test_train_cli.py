@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix, log_loss
 
 from eurosat.calibration import fit_calibration, measure_calibration
-from eurosat.dataset import Dataset, load_dataset
+from eurosat.dataset import Dataset
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 
@@ -35,11 +35,6 @@ FILES = {
     "predictions.png",
     "checkpoint",
 }
-
-
-@pytest.fixture(scope="module")
-def dataset(small_archive: Path) -> Dataset:
-    return load_dataset(small_archive)
 
 
 @pytest.fixture
