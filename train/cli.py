@@ -71,6 +71,10 @@ def train(
         float | None,
         typer.Option(help="Share of the epochs that see half, then three quarters of the pixels."),
     ] = None,
+    averaged: Annotated[
+        int | None,
+        typer.Option(help="Average the weights of so many epochs, the last ones; 0 for none."),
+    ] = None,
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
     filters: Annotated[
         int | None, typer.Option(help="Filters of the CNN's first convolution.")

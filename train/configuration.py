@@ -57,6 +57,8 @@ class TrainingConfiguration:
         growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
             half of `image_size`, the others three quarters. Training costs what its pixels cost,
             and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
+        averaged: How many epochs, the last ones, have their weights averaged; the rate stays the
+            same in them (Izmailov et al. 2018). 0 for none.
         teacher: A trained model that the model learns from too: a run folder, a `.keras` or
             `.tflite` file, or the name of a shipped one; empty for none.
         from_run: The folder of a finished run whose model is fine-tuned; empty for none.
@@ -87,6 +89,7 @@ class TrainingConfiguration:
     jitter: float = 0.0
     mixup: float = 0.0
     growing: float = 0.0
+    averaged: int = 0
     teacher: str = ""
     from_run: str = ""
 
@@ -114,6 +117,12 @@ class TrainingConfiguration:
                 f"The CNN needs {SMALLEST_CNN_IMAGE} pixels, not {self.image_size_of(0)}: give a"
                 " larger --image-size, or no --growing."
             )
+        whole = max(0, self.epochs - max(self.growing_epochs, self.head_epochs))
+        if self.averaged > whole:
+            raise EurosatError(
+                f"--averaged must be at most {whole}, not {self.averaged}: so many epochs train the"
+                " whole model at its full size."
+            )
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
 
@@ -121,6 +130,11 @@ class TrainingConfiguration:
     def growing_epochs(self) -> int:
         """How many epochs see fewer pixels."""
         return int(self.growing * self.epochs)
+
+    @property
+    def first_averaged_epoch(self) -> int:
+        """The first epoch, from 0, whose weights are averaged; `epochs` where none are."""
+        return self.epochs - self.averaged
 
     def image_size_of(self, epoch: int) -> int:
         """Return height and width, in pixels, that tiles are resized to in an epoch, from 0."""
@@ -177,6 +191,7 @@ _LOWEST = {
     "jitter": 0,
     "mixup": 0,
     "growing": 0,
+    "averaged": 0,
 }
 
 _HIGHEST = {

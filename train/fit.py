@@ -21,6 +21,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 
 from .architectures import build_cnn, build_mobilenet, head_layers
+from .averaging import mean_with, renew_statistics
 from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .first_weights import take_first_weights
 from .pipeline import TrainingTiles, untuned
@@ -31,6 +32,12 @@ WEIGHT_DECAY = 0.05
 
 HEAD_LEARNING_RATE = 1e-3
 """For a fresh head on a frozen trunk; it would destroy the features of the trunk itself."""
+
+AVERAGED_RATE = 0.25
+"""To what share of the highest rate the cosine falls, and stays, where epochs are averaged.
+
+At a rate of 0 there would be nothing but copies to average.
+"""
 
 VALIDATION_BATCH_SIZE = 256
 
@@ -97,12 +104,21 @@ Watcher = Callable[[Step | Epoch], None]
 
 @dataclass
 class _State:
-    """What a run knows between two epochs; all of it stands in the checkpoint."""
+    """What a run knows between two epochs; all of it stands in the checkpoint.
+
+    Attributes:
+        history: Figures of the epochs so far.
+        weights: Where training goes on from.
+        optimizer: The optimizer's own variables.
+        best_weights: Those of the best epoch.
+        mean: Of the trainable weights of the epochs that are averaged; empty before these begin.
+    """
 
     history: list[Epoch]
     weights: list[np.ndarray]
     optimizer: list[np.ndarray]
     best_weights: list[np.ndarray]
+    mean: list[np.ndarray]
 
 
 def fit(
@@ -175,14 +191,36 @@ def fit(
             _compile(model, configuration, number, steps)
             if number not in (0, configuration.head_epochs):
                 _assign(model.optimizer.variables, state.optimizer)
-        figures = _fit_one_epoch(model, training, validation, number, configuration, watch)
-        state.weights = [variable.numpy() for variable in model.variables]
+        started = perf_counter()
+        fitted = _fit_one_epoch(model, training, number, configuration, watch)
+        state.weights = _values(model.variables)
         # A ReLU makes 0 of what is no number, so that the loss alone does not tell.
         if not all(np.isfinite(array).all() for array in state.weights):
             raise _diverged("Some weights are no longer finite numbers", number, configuration)
-        state.optimizer = [variable.numpy() for variable in model.optimizer.variables]
+        state.optimizer = _values(model.optimizer.variables)
+        if number >= configuration.first_averaged_epoch:
+            state.mean = mean_with(
+                state.mean,
+                number - configuration.first_averaged_epoch,
+                _values(model.trainable_variables),
+            )
+            _assign(model.trainable_variables, state.mean)
+            renew_statistics(model, training.epoch(number, configuration.batch_size))
+        validated = model.evaluate(validation, verbose=0, return_dict=True)
+        figures = Epoch(
+            epoch=number + 1,
+            loss=float(fitted["cross_entropy"][0]),
+            accuracy=float(fitted["accuracy"][0]),
+            validation_loss=float(validated["cross_entropy"]),
+            validation_accuracy=float(validated["accuracy"]),
+            seconds=perf_counter() - started,
+            image_size=configuration.image_size_of(number),
+        )
         if all(figures.merit > earlier.merit for earlier in state.history):
-            state.best_weights = state.weights
+            state.best_weights = _values(model.variables)
+        if state.mean:
+            # Training itself goes on from where it stood.
+            _assign(model.variables, state.weights)
         state.history.append(figures)
         _write_checkpoint(folder.checkpoint, state)
         write_text(folder.history, _as_csv(state.history))
@@ -250,7 +288,10 @@ def _compile(
             initial_learning_rate=0.0,
             warmup_target=configuration.learning_rate,
             warmup_steps=steps,
-            decay_steps=max(1, steps * (configuration.epochs - configuration.head_epochs - 1)),
+            decay_steps=max(
+                1, steps * (configuration.first_averaged_epoch - configuration.head_epochs - 1)
+            ),
+            alpha=AVERAGED_RATE if configuration.averaged else 0.0,
         )
     model.compile(
         optimizer=_optimizer(configuration.optimizer, rate),
@@ -280,11 +321,11 @@ def _optimizer(
 def _fit_one_epoch(
     model: keras.Model,
     training: TrainingTiles,
-    validation: tf.data.Dataset,
     number: int,
     configuration: TrainingConfiguration,
     watch: Watcher,
-) -> Epoch:
+) -> dict[str, list[float]]:
+    """Pass over the training tiles once; return what Keras measured on the way."""
     batches = training.batch_count(configuration.batch_size)
 
     def after_batch(batch: int, logs: dict[str, Any]) -> None:
@@ -293,23 +334,13 @@ def _fit_one_epoch(
             raise _diverged("The loss is no longer a finite number", number, configuration)
         watch(Step(number + 1, batch + 1, batches, loss, float(logs["accuracy"])))
 
-    started = perf_counter()
     fitted = model.fit(
         training.epoch(number, configuration.batch_size),
         shuffle=False,
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=after_batch)],
     )
-    validated = model.evaluate(validation, verbose=0, return_dict=True)
-    return Epoch(
-        epoch=number + 1,
-        loss=float(fitted.history["cross_entropy"][0]),
-        accuracy=float(fitted.history["accuracy"][0]),
-        validation_loss=float(validated["cross_entropy"]),
-        validation_accuracy=float(validated["accuracy"]),
-        seconds=perf_counter() - started,
-        image_size=configuration.image_size_of(number),
-    )
+    return fitted.history
 
 
 def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> DivergedError:
@@ -366,7 +397,7 @@ def _write_checkpoint(path: Path, state: _State) -> None:
     """Write all of the state in one file, whole or not at all."""
     history = json.dumps([asdict(epoch) for epoch in state.history])
     arrays: dict[str, np.ndarray] = {"history": np.array(history)}
-    for name in ("weights", "optimizer", "best_weights"):
+    for name in ("weights", "optimizer", "best_weights", "mean"):
         for position, array in enumerate(getattr(state, name)):
             arrays[f"{name}/{position}"] = array
     with replacing(path) as temporary, temporary.open("wb") as file:
@@ -380,8 +411,8 @@ def _read_checkpoint(path: Path, model: keras.Model) -> _State:
         RunFolderError: The checkpoint is damaged or of another model.
     """
     if not path.exists():
-        initial = [variable.numpy() for variable in model.variables]
-        return _State(history=[], weights=initial, optimizer=[], best_weights=initial)
+        initial = _values(model.variables)
+        return _State(history=[], weights=initial, optimizer=[], best_weights=initial, mean=[])
     try:
         with np.load(path, allow_pickle=False) as arrays:
             state = _State(
@@ -389,6 +420,7 @@ def _read_checkpoint(path: Path, model: keras.Model) -> _State:
                 weights=_numbered(arrays, "weights"),
                 optimizer=_numbered(arrays, "optimizer"),
                 best_weights=_numbered(arrays, "best_weights"),
+                mean=_numbered(arrays, "mean"),
             )
         _assign(model.variables, state.weights)
     except (
@@ -409,6 +441,10 @@ def _read_checkpoint(path: Path, model: keras.Model) -> _State:
 def _numbered(arrays: np.lib.npyio.NpzFile, name: str) -> list[np.ndarray]:
     count = sum(key.startswith(f"{name}/") for key in arrays.files)
     return [arrays[f"{name}/{position}"] for position in range(count)]
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
 
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:

@@ -410,6 +410,51 @@ def test_a_model_grows_to_its_size_and_only_what_it_did_there_counts(
     assert_same_weights(broken.path, whole.path)
 
 
+def test_the_last_epochs_are_averaged_and_a_break_changes_nothing(
+    dataset: Dataset, split: Split, tmp_path: Path
+):
+    class BrokenOffError(Exception):
+        pass
+
+    asked = configuration(epochs=3, averaged=2)
+    broken, whole = RunFolder(tmp_path / "broken"), RunFolder(tmp_path / "whole")
+    variables = build_model(asked, 10).variables
+    weights: list[list[np.ndarray]] = []
+
+    def remember(news: Step | Epoch) -> None:
+        if isinstance(news, Epoch):
+            with np.load(whole.checkpoint) as arrays:
+                weights.append([arrays[f"weights/{at}"] for at in range(len(variables))])
+
+    history = fit(asked, dataset, split, whole, remember)
+    kept = best_epoch(history)
+    model = keras.saving.load_model(whole.model, compile=False)
+    assert kept.epoch > 1, "what is kept was not averaged, so that this shows nothing"
+    trained = [at for at, variable in enumerate(variables) if variable.trainable]
+    with np.load(whole.checkpoint) as arrays:
+        for number, at in enumerate(trained):
+            both = [weights[1][at], weights[2][at]]
+            np.testing.assert_allclose(arrays[f"mean/{number}"], np.mean(both, 0), atol=1e-6)
+            kept_weights = np.mean(both[: kept.epoch - 1], axis=0)
+            np.testing.assert_allclose(model.variables[at].numpy(), kept_weights, atol=1e-6)
+    # What is judged is the mean.
+    positions = dataset.positions(split.validation)
+    answers = predict(model, dataset.tiles[positions]).argmax(axis=1)
+    right = float((answers == dataset.labels[positions]).mean())
+    assert right == pytest.approx(kept.validation_accuracy)
+
+    for last in (1, 2):
+
+        def break_off(news: Step | Epoch, last: int = last) -> None:
+            if isinstance(news, Epoch) and news.epoch == last:
+                raise BrokenOffError
+
+        with pytest.raises(BrokenOffError):
+            fit(asked, dataset, split, broken, break_off)
+    assert without_seconds(fit(asked, dataset, split, broken)) == without_seconds(history)
+    assert_same_weights(broken.path, whole.path)
+
+
 def test_the_model_is_saved_without_what_only_training_needs(small_run: Path):
     weights = sum(array.nbytes for array in weights_of(small_run))
     size = RunFolder(small_run).model.stat().st_size

@@ -149,6 +149,8 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--mixup", "nan"], "--mixup"),
         (["--growing", "-0.1"], "--growing"),
         (["--growing", "1"], "--growing must be below 1, not 1.0."),
+        (["--averaged", "-1"], "--averaged must be at least 0, not -1."),
+        (["--epochs", "10", "--averaged", "6"], "--averaged must be at most 5, not 6: so many"),
     ],
 )
 def test_values_that_cannot_be_trained_with_are_refused(
@@ -460,7 +462,7 @@ def test_a_run_of_before_there_were_all_settings_goes_on(
     copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
 ):
     config = read_json(copied_run.config)
-    for name in ("blocks", "filters", "shift", "jitter", "mixup"):
+    for name in ("blocks", "filters", "shift", "jitter", "mixup", "averaged"):
         del config["training"][name]
     copied_run.config.write_text(json.dumps(config), encoding="utf-8")
     copied_run.metrics.unlink()
