@@ -27,6 +27,7 @@ def main() -> None:
     import tensorflow as tf
 
     from eurosat.train.architectures import build_cnn
+    from eurosat.train.normalisation import fuse_normalisation
     from eurosat.train.pipeline import TrainingTiles
 
     tf.config.experimental.enable_op_determinism()
@@ -37,6 +38,7 @@ def main() -> None:
     one_hot = keras.utils.to_categorical(labels, class_count)
     pipeline = TrainingTiles(tiles, labels, class_count, seed=0, augment=True, shift=4, jitter=0.0)
     model = build_cnn(class_count)
+    fuse_normalisation(model)
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
     def on_array(_: int) -> None:

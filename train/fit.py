@@ -24,6 +24,7 @@ from .architectures import build_cnn, build_mobilenet, head_layers
 from .averaging import mean_with, renew_statistics
 from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .first_weights import take_first_weights
+from .normalisation import fuse_normalisation
 from .pipeline import TrainingTiles, untuned
 from .teacher import open_teacher
 
@@ -237,7 +238,7 @@ def fit(
 
 
 def build_model(configuration: TrainingConfiguration, class_count: int) -> keras.Model:
-    """Build the model of a configuration, with its penalty on kernels.
+    """Build the model of a configuration, with its penalty on kernels, ready to be fitted.
 
     Raises:
         EurosatError: The weights cannot be found, downloaded or used.
@@ -264,6 +265,7 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
         for variable in model.trainable_variables:
             if variable.name == "kernel":
                 variable.regularizer = keras.regularizers.L2(configuration.l2)
+    fuse_normalisation(model)
     return model
 
 

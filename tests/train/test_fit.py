@@ -416,7 +416,7 @@ def test_the_last_epochs_are_averaged_and_a_break_changes_nothing(
     class BrokenOffError(Exception):
         pass
 
-    asked = configuration(epochs=3, averaged=2)
+    asked = configuration(epochs=3, averaged=3)
     broken, whole = RunFolder(tmp_path / "broken"), RunFolder(tmp_path / "whole")
     variables = build_model(asked, 10).variables
     weights: list[list[np.ndarray]] = []
@@ -429,14 +429,19 @@ def test_the_last_epochs_are_averaged_and_a_break_changes_nothing(
     history = fit(asked, dataset, split, whole, remember)
     kept = best_epoch(history)
     model = keras.saving.load_model(whole.model, compile=False)
-    assert kept.epoch > 1, "what is kept was not averaged, so that this shows nothing"
+    assert kept.epoch > 1, "what is kept is the mean of one, so that this shows nothing"
     trained = [at for at, variable in enumerate(variables) if variable.trainable]
     with np.load(whole.checkpoint) as arrays:
         for number, at in enumerate(trained):
-            both = [weights[1][at], weights[2][at]]
-            np.testing.assert_allclose(arrays[f"mean/{number}"], np.mean(both, 0), atol=1e-6)
-            kept_weights = np.mean(both[: kept.epoch - 1], axis=0)
+            every = [epoch[at] for epoch in weights]
+            np.testing.assert_allclose(arrays[f"mean/{number}"], np.mean(every, 0), atol=1e-6)
+            kept_weights = np.mean(every[: kept.epoch], axis=0)
             np.testing.assert_allclose(model.variables[at].numpy(), kept_weights, atol=1e-6)
+    # Batch normalisation has measured anew.
+    moving = [at for at, variable in enumerate(variables) if "moving" in variable.path]
+    assert moving
+    for at in moving:
+        assert not np.array_equal(model.variables[at].numpy(), weights[kept.epoch - 1][at])
     # What is judged is the mean.
     positions = dataset.positions(split.validation)
     answers = predict(model, dataset.tiles[positions]).argmax(axis=1)
