@@ -1,8 +1,8 @@
 """What batch normalisation as one operator gives: training steps with it, against Keras's own.
 
-Run it as `python benchmarks/normalisation.py`. Two equal models of each architecture take training
-steps in turns, on random pixels, in one process. Prints the median milliseconds of a tile with each
-and the ratio.
+Run it as `python benchmarks/normalisation.py`. Two models of each architecture take training steps
+in turns, on random pixels, in one process. Prints the median milliseconds of a tile with each and
+the ratio.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""Batch normalisation as one operator: what Keras spells out in many takes most of an epoch.
+"""Batch normalisation as one operator: what Keras spells out in many takes much of an epoch.
 
 Keras 3 composes batch normalisation of means, differences and products, each of which reads and
 writes a whole activation, forwards and backwards. TensorFlow has the same function as one operator
-(Ioffe and Szegedy 2015), which on a processor takes between a quarter and a half of the time.
+(Ioffe and Szegedy 2015). What that gives, `benchmarks/normalisation.py` measures.
 """
 
 from functools import partial
