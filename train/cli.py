@@ -54,6 +54,13 @@ def train(
         float | None,
         typer.Option(help="Largest relative change of an augmented tile's brightness, contrast."),
     ] = None,
+    zoom: Annotated[
+        float | None, typer.Option(help="Largest relative change of an augmented tile's scale.")
+    ] = None,
+    rotation: Annotated[
+        float | None,
+        typer.Option(help="Largest turn of an augmented tile, besides quarter turns, in degrees."),
+    ] = None,
     mixup: Annotated[
         float | None,
         typer.Option(help="Strength of blending pairs of tiles and their labels; 0 for none."),

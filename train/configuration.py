@@ -52,6 +52,9 @@ class TrainingConfiguration:
         shift: Largest shift of an augmented tile, in pixels.
         jitter: Largest relative change of an augmented tile's brightness and contrast, 0 to
             below 1.
+        zoom: Largest relative change of an augmented tile's scale, 0 to below 1.
+        rotation: Largest turn of an augmented tile, in degrees, besides the quarter turns that all
+            are given; 0 to 45.
         mixup: Strength alpha of mixing pairs of training tiles and their labels, 0 for none; the
             share of one tile is drawn from Beta(alpha, alpha) (Zhang et al. 2018).
         growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
@@ -87,6 +90,8 @@ class TrainingConfiguration:
     filters: int = 16
     shift: int = 4
     jitter: float = 0.0
+    zoom: float = 0.0
+    rotation: float = 0.0
     mixup: float = 0.0
     growing: float = 0.0
     averaged: int = 0
@@ -104,7 +109,7 @@ class TrainingConfiguration:
                 raise EurosatError(
                     f"{_option(name)} must be at least {lowest}, not {getattr(self, name)}."
                 )
-        for name in ("dropout", "label_smoothing", "jitter", "growing"):
+        for name in ("dropout", "label_smoothing", "jitter", "zoom", "growing"):
             if not getattr(self, name) < 1:
                 raise EurosatError(f"{_option(name)} must be below 1, not {getattr(self, name)}.")
         for name, highest in _HIGHEST.items():
@@ -189,6 +194,8 @@ _LOWEST = {
     "filters": 1,
     "shift": 0,
     "jitter": 0,
+    "zoom": 0,
+    "rotation": 0,
     "mixup": 0,
     "growing": 0,
     "averaged": 0,
@@ -197,6 +204,7 @@ _LOWEST = {
 _HIGHEST = {
     "seed": LARGEST_SEED,
     "shift": TILE_SIZE // 2,
+    "rotation": 45,
     "blocks": CNN_BLOCKS,
 }
 

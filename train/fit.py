@@ -163,6 +163,8 @@ def fit(
         augment=configuration.augment,
         shift=configuration.shift,
         jitter=configuration.jitter,
+        zoom=configuration.zoom,
+        rotation=configuration.rotation,
         mixup=configuration.mixup,
         teacher=open_teacher(configuration.teacher, dataset, split)
         if configuration.teacher

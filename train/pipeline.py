@@ -26,6 +26,8 @@ class TrainingTiles:
         augment: bool,
         shift: int,
         jitter: float,
+        zoom: float = 0.0,
+        rotation: float = 0.0,
         mixup: float = 0.0,
         teacher: Teacher | None = None,
     ) -> None:
@@ -39,6 +41,8 @@ class TrainingTiles:
             augment: Whether tiles are changed by `augment` at all.
             shift: Largest shift in pixels.
             jitter: Largest relative change of brightness and contrast, 0 to below 1.
+            zoom: Largest relative change of scale, 0 to below 1.
+            rotation: Largest turn in degrees, besides quarter turns.
             mixup: Strength of mixing every tile with another, 0 for none.
             teacher: Is asked about every tile, as it was changed; half of the label is its answer.
         """
@@ -49,6 +53,8 @@ class TrainingTiles:
         self._augment = augment
         self._shift = shift
         self._jitter = jitter
+        self._zoom = zoom
+        self._rotation = rotation
         self._mixup = mixup
         self._teacher = teacher
 
@@ -66,7 +72,14 @@ class TrainingTiles:
             step_of_run = step + number * self.batch_count(batch_size)
             seed = tf.stack([tf.cast(self._seed, tf.int64), step_of_run])
             if self._augment:
-                tiles = augment(tiles, seed, shift=self._shift, jitter=self._jitter)
+                tiles = augment(
+                    tiles,
+                    seed,
+                    shift=self._shift,
+                    jitter=self._jitter,
+                    zoom=self._zoom,
+                    rotation=self._rotation,
+                )
             if self._mixup:
                 tiles, labels = mix(tiles, labels, tf.random.fold_in(seed, 3), self._mixup)
             if self._teacher:
@@ -96,8 +109,16 @@ def untuned() -> tf.data.Options:
     return options
 
 
-def augment(tiles: tf.Tensor, seed: tf.Tensor, *, shift: int, jitter: float) -> tf.Tensor:
-    """Flip, turn and shift every tile by chance, and change its brightness and contrast.
+def augment(
+    tiles: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    shift: int,
+    jitter: float,
+    zoom: float = 0.0,
+    rotation: float = 0.0,
+) -> tf.Tensor:
+    """Flip, turn and shift every tile by chance; change its scale, brightness and contrast.
 
     Seen from above, a tile has no up and no left: the eight flips and quarter turns are as likely
     as the original. Works on the whole batch of uint8 pixels at once, which costs next to nothing.
@@ -107,6 +128,9 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor, *, shift: int, jitter: float) -> 
         seed: int64 `[2]`; the same seed gives the same result.
         shift: Largest shift in pixels; the rim is filled by reflection.
         jitter: Largest relative change of brightness and contrast; 0 leaves every pixel as it is.
+        zoom: Largest relative change of scale; 0 leaves it.
+        rotation: Largest turn in degrees, besides quarter turns; 0 for none. What zoom and rotation
+            interpolate is blurred, so that half of the tiles are spared both.
 
     Returns:
         uint8 `[b, h, w, 3]`.
@@ -128,6 +152,8 @@ def augment(tiles: tf.Tensor, seed: tf.Tensor, *, shift: int, jitter: float) -> 
     tiles = tf.where(upside_down, tf.reverse(tiles, [1]), tiles)
     tiles = tf.where(mirrored, tf.reverse(tiles, [2]), tiles)
     tiles = tf.where(transposed, tf.transpose(tiles, [0, 2, 1, 3]), tiles)
+    if zoom or rotation:
+        tiles = _zoomed_and_rotated(tiles, tf.random.fold_in(seed, 4), zoom, rotation)
     return _jittered(tiles, tf.random.fold_in(seed, 2), jitter) if jitter else tiles
 
 
@@ -158,6 +184,34 @@ def mix(
         tf.saturate_cast(tf.round(mixed), tf.uint8),
         share * labels + (1 - share) * tf.reverse(labels, [0]),
     )
+
+
+def _zoomed_and_rotated(
+    tiles: tf.Tensor, seed: tf.Tensor, zoom: float, rotation: float
+) -> tf.Tensor:
+    """Change the scale of half of the tiles and turn them about their middle, by chance."""
+    draws = tf.random.stateless_uniform([3, tf.shape(tiles)[0]], seed, -1, 1)
+    spared, scale_draw, angle_draw = draws[0] < 0, draws[1], draws[2]
+    # A factor and its inverse are as likely, so that tiles do not grow on the whole.
+    step = tf.pow(1 + zoom, scale_draw)
+    angle = angle_draw * (rotation * np.pi / 180)
+    across, down = step * tf.cos(angle), step * tf.sin(angle)
+    middle = (tiles.shape[1] - 1) / 2
+    # A pixel (x, y) comes from (a x - b y + c, b x + a y + d); the last two stand for perspective.
+    nothing = tf.zeros_like(step)
+    column = [across, -down, middle * (1 - across + down)]
+    row = [down, across, middle * (1 - across - down)]
+    sources = tf.stack([*column, *row, nothing, nothing], axis=1)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(tiles, tf.float32),
+        transforms=sources,
+        output_shape=tf.shape(tiles)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    moved = tf.saturate_cast(tf.round(moved), tf.uint8)
+    return tf.where(spared[:, tf.newaxis, tf.newaxis, tf.newaxis], tiles, moved)
 
 
 def _jittered(tiles: tf.Tensor, seed: tf.Tensor, jitter: float) -> tf.Tensor:

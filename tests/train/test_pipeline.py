@@ -176,6 +176,36 @@ def test_jitter_saturates_and_never_wraps_around():
     assert (bright[:, 96] > bright[:, 95]).mean() > 0.9
 
 
+@pytest.mark.parametrize(("zoom", "rotation"), [(0.5, 0.0), (0.0, 20.0), (0.25, 45.0)])
+def test_half_of_the_tiles_change_scale_and_turn_within_their_bounds(zoom: float, rotation: float):
+    # A slope: how steep it is tells the scale, and where it leads the angle.
+    slope = np.broadcast_to(4 * np.arange(32, dtype=np.uint8)[:, None, None], (600, 32, 32, 3))
+    seed = tf.constant([5, 6], tf.int64)
+    plain, moved = (
+        augment(tf.constant(slope), seed, shift=0, jitter=0.0, **how).numpy().astype(float)[..., 1]
+        for how in ({}, {"zoom": zoom, "rotation": rotation})
+    )
+    spared = (plain == moved).all(axis=(1, 2))
+    assert 0.4 < spared.mean() < 0.6
+
+    def rise(tiles: np.ndarray) -> np.ndarray:
+        down = tiles[:, 21, 16] - tiles[:, 11, 16]
+        right = tiles[:, 16, 21] - tiles[:, 16, 11]
+        return (right + 1j * down) / 10
+
+    # From here to there, so that flips and quarter turns, which both have, fall out.
+    turned = rise(moved)[~spared] / rise(plain)[~spared]
+    scale, angle = abs(turned), np.degrees(np.angle(turned))
+    assert 1 / (1 + zoom) - 0.03 < scale.min() < 1 / (1 + 0.8 * zoom) + 0.03
+    assert 1 + 0.8 * zoom - 0.03 < scale.max() < 1 + zoom + 0.03
+    assert abs((scale > 1.01).mean() - (scale < 0.99).mean()) < 0.15
+    assert 0.8 * rotation - 2 < angle.max() < rotation + 2
+    assert -rotation - 2 < angle.min() < -0.8 * rotation + 2
+    # About the middle, and with no black corners: what is outside is a reflection.
+    np.testing.assert_allclose(moved[:, 15:17, 15:17].mean(axis=(1, 2)), 62, atol=1)
+    assert abs(moved.mean(axis=(1, 2)) - 62).max() < 4
+
+
 def test_mixed_tiles_carry_the_labels_of_what_is_in_them():
     # One colour each, which is the class: 0 is black, 1 is grey of 200.
     truth = np.arange(60) % 2

@@ -145,6 +145,10 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--shift", "-1"], "--shift"),
         (["--jitter", "1"], "--jitter must be below 1, not 1.0."),
         (["--jitter", "nan"], "--jitter"),
+        (["--zoom", "1"], "--zoom must be below 1, not 1.0."),
+        (["--zoom", "-0.1"], "--zoom"),
+        (["--rotation", "46"], "--rotation must be at most 45, not 46.0."),
+        (["--rotation", "nan"], "--rotation"),
         (["--mixup", "-0.1"], "--mixup must be at least 0, not -0.1."),
         (["--mixup", "nan"], "--mixup"),
         (["--growing", "-0.1"], "--growing"),
@@ -462,7 +466,7 @@ def test_a_run_of_before_there_were_all_settings_goes_on(
     copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
 ):
     config = read_json(copied_run.config)
-    for name in ("blocks", "filters", "shift", "jitter", "mixup", "averaged"):
+    for name in ("blocks", "filters", "shift", "jitter", "zoom", "rotation", "mixup", "averaged"):
         del config["training"][name]
     copied_run.config.write_text(json.dumps(config), encoding="utf-8")
     copied_run.metrics.unlink()
