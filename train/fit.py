@@ -100,7 +100,10 @@ class Epoch:
 
 
 Watcher = Callable[[Step | Epoch], None]
-"""Called after every batch with a `Step` and after every epoch with an `Epoch`."""
+"""Called after every batch with a `Step` and after every epoch with an `Epoch`.
+
+A run that is gone on with begins by telling about the epochs before the break.
+"""
 
 
 @dataclass
@@ -177,6 +180,8 @@ def fit(
 
     state = _read_checkpoint(folder.checkpoint, model)
     taken_up_at = len(state.history)
+    for earlier in state.history:
+        watch(earlier)
     built_for = configuration.image_size
     for number in range(taken_up_at, configuration.epochs):
         if _is_patience_over(state.history, configuration):
@@ -208,7 +213,8 @@ def fit(
                 _values(model.trainable_variables),
             )
             _assign(model.trainable_variables, state.mean)
-            renew_statistics(model, training.epoch(number, configuration.batch_size))
+            untaught = training.epoch(number, configuration.batch_size, taught=False)
+            renew_statistics(model, untaught)
         validated = model.evaluate(validation, verbose=0, return_dict=True)
         figures = Epoch(
             epoch=number + 1,

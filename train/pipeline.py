@@ -62,8 +62,14 @@ class TrainingTiles:
         """Return how many batches an epoch has; the last one may be short."""
         return -(-self._tiles.shape[0] // batch_size)
 
-    def epoch(self, number: int, batch_size: int) -> tf.data.Dataset:
-        """Return one epoch of `(uint8 [b, h, w, 3], float32 labels [b, classes])`."""
+    def epoch(self, number: int, batch_size: int, *, taught: bool = True) -> tf.data.Dataset:
+        """Return one epoch of `(uint8 [b, h, w, 3], float32 labels [b, classes])`.
+
+        Args:
+            number: Number of the epoch, from 0.
+            batch_size: Tiles in a batch; the last one may have fewer.
+            taught: Whether the teacher, where there is one, is asked; it does not change a tile.
+        """
         order = np.random.default_rng((self._seed, number)).permutation(self._tiles.shape[0])
 
         def take(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -82,10 +88,10 @@ class TrainingTiles:
                 )
             if self._mixup:
                 tiles, labels = mix(tiles, labels, tf.random.fold_in(seed, 3), self._mixup)
-            if self._teacher:
-                taught = tf.numpy_function(self._teacher, [tiles], tf.float32, stateful=False)
-                taught = tf.ensure_shape(taught, labels.shape)
-                labels = (1 - TEACHER_SHARE) * labels + TEACHER_SHARE * taught
+            if self._teacher and taught:
+                answer = tf.numpy_function(self._teacher, [tiles], tf.float32, stateful=False)
+                answer = tf.ensure_shape(answer, labels.shape)
+                labels = (1 - TEACHER_SHARE) * labels + TEACHER_SHARE * answer
             return tiles, labels
 
         return (

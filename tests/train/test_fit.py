@@ -100,11 +100,14 @@ def test_a_run_that_was_killed_ends_as_if_it_never_was(
     assert status == -signal.SIGKILL, lines
     assert len(rows_of(folder.path)) in {1, 2}
     assert not folder.model.exists()
+    first_epoch = read_history(folder.history)[0]
+    first_line = next(line for line in lines.splitlines() if line.startswith("epoch 1/4"))
 
     resumed = start_command("eurosat-train", "cnn", *options, "--resume")
     status, lines = stopped_after(resumed, "epoch 2/4", signal.SIGINT)
     assert status == 130, lines
-    assert "epoch 1/4" not in lines, "the first epoch was trained again"
+    assert read_history(folder.history)[0] == first_epoch, "the first epoch was trained again"
+    assert lines.splitlines().count(first_line) == 1, "what was before the break is shown too"
     assert f"eurosat-train cnn --out {folder.path} --resume" in lines
     assert "Traceback" not in lines
     assert len(rows_of(folder.path)) in {2, 3}
@@ -112,7 +115,10 @@ def test_a_run_that_was_killed_ends_as_if_it_never_was(
 
     done = command("eurosat-train", "cnn", *options, "--resume")
     assert done.returncode == 0, done.stderr
-    assert "epoch 2/4" not in done.stderr
+    shown = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert len(shown) == 4
+    best = max(read_history(folder.history), key=lambda epoch: epoch.merit).epoch
+    assert [line.endswith(", best") for line in shown[best - 1 :]] == [True] + [False] * (4 - best)
     assert rows_of(folder.path) == rows_of(small_run)
     assert_same_weights(folder.path, small_run)
     assert metrics_of(folder.path) == metrics_of(small_run)

@@ -47,6 +47,25 @@ def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(
         np.testing.assert_array_equal(mixed.numpy().argmax(axis=1), truth.argmax(axis=1))
 
 
+def test_a_teacher_that_is_not_asked_changes_no_tile():
+    tiles = np.random.default_rng(1).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+    asked: list[int] = []
+
+    def teacher(seen: np.ndarray) -> np.ndarray:
+        asked.append(len(seen))
+        return np.full((len(seen), 2), 0.5, np.float32)
+
+    training = TrainingTiles(
+        tiles, np.arange(20) % 2, 2, seed=0, augment=True, shift=2, jitter=0.1, teacher=teacher
+    )
+    silent = list(training.epoch(0, 8, taught=False))
+    assert asked == []
+    for (seen, labels), (same, mixed) in zip(silent, training.epoch(0, 8), strict=True):
+        np.testing.assert_array_equal(seen, same)
+        np.testing.assert_allclose(mixed, (labels + 0.5) / 2)
+    assert sum(asked) == 20
+
+
 def test_all_forms_of_a_teacher_say_the_same(
     small_run: Path, small_models: Path, dataset: Dataset, split: Split
 ):
