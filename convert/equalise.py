@@ -16,6 +16,8 @@ from keras import layers
 
 _BATCH_SIZE = 32
 
+_SEEN_THROUGH = (layers.ZeroPadding2D, layers.Resizing, layers.Cropping2D)
+
 
 def equalise(model: keras.Model, tiles: np.ndarray) -> None:
     """Equalise a model in place, wherever depthwise convolutions read what a ReLU gives.
@@ -58,9 +60,9 @@ def equalise(model: keras.Model, tiles: np.ndarray) -> None:
 
 
 def consumers(layer: keras.Layer) -> list[keras.Layer]:
-    """Return the layers that read what a layer gives, seen through padding."""
+    """Return the layers that read what a layer gives, seen through padding and resizing."""
     found = []
     for node in layer._outbound_nodes:
         reader = node.operation
-        found += consumers(reader) if isinstance(reader, layers.ZeroPadding2D) else [reader]
+        found += consumers(reader) if isinstance(reader, _SEEN_THROUGH) else [reader]
     return found

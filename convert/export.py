@@ -125,19 +125,6 @@ def _logits(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer(LOGITS_LAYER).output)
 
 
-class EdgePadding(keras.layers.Layer):
-    """Continues a picture by one pixel on every side: by its outermost pixels."""
-
-    def call(self, pixels: tf.Tensor) -> tf.Tensor:
-        """Return float32 `[n, h + 2, w + 2, c]` for `[n, h, w, c]`."""
-        return tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of what `call` returns."""
-        batch, height, width, channels = shape
-        return batch, height and height + 2, width and width + 2, channels
-
-
 def _centred(model: keras.Model) -> keras.Model:
     """Return a copy whose input is the uint8 pixel minus 128, over 127.5, instead of the pixel.
 
@@ -148,17 +135,16 @@ def _centred(model: keras.Model) -> keras.Model:
 
     Where the model doubles the picture for a convolution of 3 x 3 and stride 2, both become one
     convolution of stride 1 on the picture as it is: an int8 interpolation rounds to whole pixels,
-    which costs as much. That the zeros below and right of the larger picture become its outermost
-    pixels is all that changes.
+    which costs as much. The zeros around the picture are those that the model puts there.
     """
     (convolution,) = consumers(model.get_layer(RESCALING_LAYER))
+    doubling = _doubling(convolution)
     replaced: dict[str, keras.Layer] = {
-        RESCALING_LAYER: keras.layers.Identity(name=RESCALING_LAYER)
+        name: keras.layers.Identity(name=name)
+        for name in (RESCALING_LAYER, *(layer.name for layer in doubling))
     }
-    doubling = _doubling(model, convolution)
     if doubling:
-        settings = convolution.get_config() | {"strides": (1, 1), "padding": "valid"}
-        replaced[doubling.name] = EdgePadding(name=doubling.name)
+        settings = convolution.get_config() | {"strides": (1, 1), "padding": "same"}
         replaced[convolution.name] = convolution.__class__.from_config(settings)
     copy = _copy(model, replaced)
     convolution = copy.get_layer(convolution.name)
@@ -172,19 +158,29 @@ def _centred(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _doubling(model: keras.Model, convolution: keras.Layer) -> keras.layers.Resizing | None:
-    """Return the layer that doubles the picture, if the convolution behind it halves it again."""
-    _, height, width, _ = model.inputs[0].shape
-    for layer in model.layers:
-        if (
-            isinstance(layer, keras.layers.Resizing)
-            and (layer.height, layer.width) == (2 * height, 2 * width)
-            and layer.interpolation == "bilinear"
-            and (convolution.kernel_size, convolution.strides) == ((3, 3), (2, 2))
-            and convolution.padding == "same"
-        ):
-            return layer
-    return None
+def _doubling(convolution: keras.Layer) -> list[keras.Layer]:
+    """Return the layers that pad, double and crop the picture for a convolution that halves it.
+
+    None, if what stands before the convolution is anything else.
+    """
+    kinds = (keras.layers.Cropping2D, keras.layers.Resizing, keras.layers.ZeroPadding2D)
+    found, layer = [], convolution
+    for kind in kinds:
+        layer = layer.input._keras_history.operation
+        if not isinstance(layer, kind):
+            return []
+        found.append(layer)
+    cropping, resizing, padding = found
+    _, height, width, _ = padding.output.shape
+    is_doubled = (
+        padding.padding == ((1, 1), (1, 1))
+        and (resizing.height, resizing.width) == (2 * height, 2 * width)
+        and resizing.interpolation == "bilinear"
+        and cropping.cropping == ((2, 1), (2, 1))
+        and (convolution.kernel_size, convolution.strides) == ((3, 3), (2, 2))
+        and convolution.padding == "valid"
+    )
+    return found if is_doubled else []
 
 
 def _copy(model: keras.Model, replaced: dict[str, keras.Layer] | None = None) -> keras.Model:

@@ -117,9 +117,10 @@ def build_mobilenet(
     for layer in trunk.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORMALISATION_MOMENTUM
-    return _with_head(
+    model = _with_head(
         inputs, trunk.output, class_count, units=units, dropout=dropout, name="mobilenet"
     )
+    return _padded_before_doubling(model) if image_size == 2 * TILE_SIZE else model
 
 
 def head_layers(model: keras.Model) -> list[keras.Layer]:
@@ -160,11 +161,39 @@ def _scaled_input(image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor
     """Return the uint8 input and the same pixels resized, from -1 to 1."""
     # Keras annotates nothing that a layer gives.
     inputs: Any = keras.Input((TILE_SIZE, TILE_SIZE, 3), dtype="uint8", name="tile")
-    pixels: Any = inputs
+    pixels = layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING_LAYER)(inputs)
     if image_size != TILE_SIZE:
+        # Of float pixels: what Keras resizes, it rounds to the type that it was given.
         pixels = layers.Resizing(image_size, image_size, name="resized")(pixels)
-    pixels = layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING_LAYER)(pixels)
     return inputs, pixels
+
+
+def _padded_before_doubling(model: keras.Model) -> keras.Model:
+    """Return a MobileNet of doubled tiles whose first zeros lie around the tile itself.
+
+    Its first convolution would pad the larger picture, below and right. With the zeros around the
+    smaller one, doubling and convolution are together one convolution of the tile, which is what
+    int8 computes (`eurosat.convert.export`).
+    """
+
+    def copied(layer: keras.Layer) -> keras.Layer:
+        settings = layer.get_config()
+        if layer.name == "resized":
+            settings |= {"height": 2 * (TILE_SIZE + 2), "width": 2 * (TILE_SIZE + 2)}
+        elif layer.name == "Conv1":
+            settings["padding"] = "valid"
+        return layer.__class__.from_config(settings)
+
+    def called(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
+        if layer.name != "resized":
+            return layer(*arguments, **options)
+        doubled = layer(layers.ZeroPadding2D(1, name="padded")(arguments[0]))
+        # Two rows of what was doubled lie above the tile; below, the convolution reads one.
+        return layers.Cropping2D(((2, 1), (2, 1)), name="cropped")(doubled)
+
+    copy = keras.models.clone_model(model, clone_function=copied, call_function=called)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _convolution(

@@ -35,12 +35,5 @@ def renew_statistics(model: keras.Model, batches: tf.data.Dataset) -> None:
         model: Its moving means and variances are changed; no weight that is trained is.
         batches: Of uint8 tiles `[b, h, w, 3]` and their labels.
     """
-
-    # As a graph, as in training: called directly, Keras resizes tiles in another way, and the first
-    # layers of MobileNet have channels that a rounding upsets.
-    @tf.function
-    def see(tiles: tf.Tensor) -> None:
-        model(tiles, training=True)
-
     for tiles, _ in batches.take(STATISTICS_BATCHES):
-        see(tiles)
+        model(tiles, training=True)

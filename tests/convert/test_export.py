@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from eurosat.classifier import Classifier
@@ -221,8 +220,9 @@ def test_a_picture_that_is_doubled_and_halved_again_stays_as_it_is(tiles: np.nda
     expected = first(model, tiles)
     found = first(centred, centred_pixels(tiles)[1:])
     assert found.shape == expected.shape
-    # Only the last row and column know of what was beyond the larger picture.
-    np.testing.assert_allclose(found[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
+    # The rim is filled with 128 instead of 127.5.
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    np.testing.assert_allclose(found[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-4)
     graph = schema.ModelT.InitFromPackedBuf(export(model, Precision.INT8, tiles)).subgraphs[0]
     assert graph.tensors[graph.inputs[0]].shape[1:3].tolist() == [64, 64]
 
@@ -276,59 +276,42 @@ def steps_of(kernel: np.ndarray, *, depthwise: bool) -> np.ndarray:
     return np.where(largest > 0, largest, 127) / 127
 
 
+def convolutions_of(model: keras.Model) -> list[keras.Layer]:
+    kinds = keras.layers.Conv2D | keras.layers.DepthwiseConv2D
+    return [layer for layer in model.layers if isinstance(layer, kinds)]
+
+
 @pytest.mark.parametrize("which", ["cnn", "mobilenet"])
-def test_rounded_kernels_lie_on_a_grid_and_err_less_than_the_nearest(
+def test_rounded_kernels_lie_on_the_grid_of_their_largest_weight(
     which: str, tiles: np.ndarray, request: pytest.FixtureRequest
 ):
     model = centred_copy(request.getfixturevalue(which))
-    pixels = centred_pixels(tiles)
-    convolutions = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
-    ]
-    kernels = {layer.name: layer.kernel.numpy().astype(np.float64) for layer in convolutions}
-    features = keras.Model(model.input, [layer.input for layer in convolutions]).predict_on_batch(
-        pixels
-    )
-    round_kernels(model, pixels)
-
-    gains = []
-    for layer, values in zip(convolutions, features, strict=True):
-        exact = kernels[layer.name]
+    kernels = {layer.name: layer.kernel.numpy() for layer in convolutions_of(model)}
+    round_kernels(model, centred_pixels(tiles))
+    for layer in convolutions_of(model):
         is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-        step = steps_of(exact, depthwise=is_depthwise)
-        rounded = layer.kernel.numpy().astype(np.float64)
-        on_grid = rounded / step
+        step = steps_of(kernels[layer.name], depthwise=is_depthwise)
+        on_grid = layer.kernel.numpy() / step
         np.testing.assert_allclose(on_grid, np.round(on_grid), atol=1e-3)
         # The scale that the converter reads from the largest weight must stay what it was.
         np.testing.assert_allclose(
-            steps_of(rounded, depthwise=is_depthwise), step, rtol=1e-5, err_msg=layer.name
+            steps_of(layer.kernel.numpy(), depthwise=is_depthwise), step, rtol=1e-5
         )
-        nearest = np.round(exact / step) * step
 
-        def error(
-            kernel: np.ndarray,
-            layer: keras.Layer = layer,
-            values: np.ndarray = values,
-            exact: np.ndarray = exact,
-            is_depthwise: bool = is_depthwise,
-        ) -> float:
-            """Mean square of what a kernel changes in the output of its layer."""
-            convolve = tf.nn.depthwise_conv2d if is_depthwise else tf.nn.conv2d
-            difference = convolve(
-                tf.cast(values, tf.float64),
-                kernel - exact,
-                strides=[1, *layer.strides, 1],
-                padding=layer.padding.upper(),
-            )
-            return float(tf.reduce_mean(tf.square(difference)))
 
-        worst, least = error(nearest), error(rounded)
-        assert least <= worst * 1.0001, layer.name
-        if worst:
-            gains.append(least / worst)
-    assert np.median(gains) < 0.7
+def test_rounded_kernels_err_less_than_the_nearest(cnn: keras.Model, tiles: np.ndarray):
+    model, nearest = centred_copy(cnn), centred_copy(cnn)
+    pixels = centred_pixels(tiles)
+    wanted = np.asarray(model.predict_on_batch(pixels))
+    round_kernels(model, pixels)
+    for layer in convolutions_of(nearest):
+        step = steps_of(layer.kernel.numpy(), depthwise=False)
+        layer.kernel.assign(np.round(layer.kernel.numpy() / step) * step)
+    worst, least = (
+        np.square(np.asarray(rounded.predict_on_batch(pixels)) - wanted).mean()
+        for rounded in (nearest, model)
+    )
+    assert least < 0.3 * worst
 
 
 def test_a_model_that_is_not_ours_is_refused(tiles: np.ndarray):
