@@ -141,8 +141,22 @@ def test_a_feature_of_the_first_half_of_the_cnn_depends_on_the_pixels_under_it_a
 def test_tiles_are_resized_inside_the_model(size: int):
     model = build_cnn(3, image_size=size)
     assert model.input_shape == (None, 64, 64, 3)
-    assert model.get_layer("rescaled").output.shape == (None, size, size, 3)
+    first = model.layers[3 if size != 64 else 2]
+    assert first.input.shape == (None, size, size, 3)
     assert probabilities_of(model).shape == (5, 3)
+
+
+def test_a_doubled_tile_ends_in_zeros_that_were_there_before_it_was_doubled():
+    model = build_mobilenet(3, image_size=128, width=0.35, units=8, weights="none")
+    convolution = model.get_layer("Conv1")
+    assert convolution.output.shape == (None, 64, 64, 16)
+    white = np.full((1, 64, 64, 3), 255, np.uint8)
+    read = np.asarray(keras.Model(model.input, convolution.input).predict_on_batch(white))
+    assert read.shape == (1, 129, 129, 3)
+    # Interpolated with the zeros around the tile: a quarter of one, and at the end three quarters.
+    row = [0.75] + 126 * [1] + [0.75, 0.25]
+    np.testing.assert_allclose(read[0, :, 64, 0], row, atol=1e-6)
+    np.testing.assert_allclose(read[0, 64, :, 0], row, atol=1e-6)
 
 
 def test_pixels_are_brought_between_minus_1_and_1():
