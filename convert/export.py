@@ -161,7 +161,7 @@ def _centred(model: keras.Model) -> keras.Model:
 def _doubling(convolution: keras.Layer) -> list[keras.Layer]:
     """Return the layers that pad, double and crop the picture for a convolution that halves it.
 
-    None, if what stands before the convolution is anything else.
+    The list is empty if what stands before the convolution is anything else.
     """
     kinds = (keras.layers.Cropping2D, keras.layers.Resizing, keras.layers.ZeroPadding2D)
     found, layer = [], convolution
