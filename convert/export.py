@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from eurosat.doubling import without_doubling
 from eurosat.errors import ModelFileError
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.tensorflow_start import native_messages_hidden
@@ -26,10 +27,6 @@ ZERO_POINT = 128
 """The whole number that stands for 0 in the quantised input."""
 
 FILE_IDENTIFIER = b"TFL3"
-
-DOUBLING = np.array([[0.25, 0, 0], [0.75, 0.75, 0.25], [0, 0.25, 0.75]])
-"""How three pixels in a row (before, at and after a place, downwards) share in the three pixels
-(across) that stand there after bilinear interpolation to twice the size, from the place on."""
 
 
 class Precision(StrEnum):
@@ -149,8 +146,7 @@ def _centred(model: keras.Model) -> keras.Model:
     copy = _copy(model, replaced)
     convolution = copy.get_layer(convolution.name)
     if doubling:
-        kernel = np.einsum("ai,bj,ijcf->abcf", DOUBLING, DOUBLING, convolution.kernel.numpy())
-        convolution.kernel.assign(kernel)
+        convolution.kernel.assign(without_doubling(convolution.kernel.numpy()))
     (normalisation,) = consumers(convolution)
     half_step = (ZERO_POINT - PIXEL_CENTRE) / PIXEL_CENTRE
     shift = half_step * convolution.kernel.numpy().sum(axis=(0, 1, 2))

@@ -104,6 +104,12 @@ def train(
         str | None,
         typer.Option(help="Fine-tune the model of this finished run, for these classes or others."),
     ] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Fine-tune this int8 model instead: a .tflite file, or the name of a shipped one."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of the tiles for choices.")

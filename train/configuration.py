@@ -65,6 +65,8 @@ class TrainingConfiguration:
         teacher: A trained model that the model learns from too: a run folder, a `.keras` or
             `.tflite` file, or the name of a shipped one; empty for none.
         from_run: The folder of a finished run whose model is fine-tuned; empty for none.
+        from_model: A converted int8 model that is fine-tuned instead: a `.tflite` file, or the name
+            of a shipped one; empty for none.
     """
 
     architecture: Architecture
@@ -97,6 +99,7 @@ class TrainingConfiguration:
     averaged: int = 0
     teacher: str = ""
     from_run: str = ""
+    from_model: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -128,6 +131,8 @@ class TrainingConfiguration:
                 f"--averaged must be at most {whole}, not {self.averaged}: so many epochs train the"
                 " whole model at its full size."
             )
+        if self.from_run and self.from_model:
+            raise EurosatError("--from-run and --from-model both say what to begin with: give one.")
         if not self.learning_rate > 0 or not self.width > 0:
             raise EurosatError("--learning-rate and --width must be above 0.")
 

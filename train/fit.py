@@ -23,6 +23,7 @@ from eurosat.split import Split
 from .architectures import build_cnn, build_mobilenet, head_layers
 from .averaging import mean_with, renew_statistics
 from .configuration import Architecture, Optimizer, TrainingConfiguration
+from .converted_weights import STATISTICS_TILES, take_converted_weights
 from .first_weights import take_first_weights
 from .normalisation import fuse_normalisation
 from .pipeline import TrainingTiles, untuned
@@ -156,9 +157,7 @@ def fit(
     # Before the first operation: the same seed must give the same digits on the same machine.
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.seed)
-    model = build_model(configuration, len(dataset.class_names))
-    if configuration.from_run and not folder.checkpoint.exists():
-        take_first_weights(model, configuration.from_run)
+    model = _first_model(configuration, dataset, split, folder)
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),
@@ -274,6 +273,25 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
             if variable.name == "kernel":
                 variable.regularizer = keras.regularizers.L2(configuration.l2)
     fuse_normalisation(model)
+    return model
+
+
+def _first_model(
+    configuration: TrainingConfiguration, dataset: Dataset, split: Split, folder: RunFolder
+) -> keras.Model:
+    """Return the model that a run begins with, or goes on with once its checkpoint is read."""
+    class_count = len(dataset.class_names)
+    is_taken_up = folder.checkpoint.exists()
+    if not (is_taken_up or configuration.from_run or configuration.from_model):
+        return build_model(configuration, class_count)
+    # Weights that others take the place of need not be found.
+    model = build_model(replace(configuration, weights="none"), class_count)
+    if not is_taken_up and configuration.from_run:
+        take_first_weights(model, configuration.from_run)
+    elif not is_taken_up:
+        measured = split.train[:: max(1, len(split.train) // STATISTICS_TILES)]
+        tiles, _ = _tiles_and_labels(dataset, measured)
+        take_converted_weights(model, configuration.from_model, tiles)
     return model
 
 

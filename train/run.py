@@ -17,6 +17,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
 from .configuration import TrainingConfiguration
+from .converted_weights import check_converted_model
 from .evaluate import Evaluation, evaluate, predict
 from .first_weights import check_first_run
 from .fit import Epoch, best_epoch
@@ -43,7 +44,7 @@ def start_run(
     Raises:
         DatasetError: The data set cannot be split.
         EurosatError: The teacher cannot be opened, or may know the tiles for the exam; or the run
-            that is gone on from.
+            or model that is gone on from.
         RunFolderError: The folder cannot be written to.
     """
     split = split or split_dataset(
@@ -57,6 +58,8 @@ def start_run(
         open_teacher(configuration.teacher, dataset, split)
     if configuration.from_run:
         check_first_run(configuration.from_run, split)
+    if configuration.from_model:
+        check_converted_model(configuration.from_model, dataset, split)
     record: dict[str, Any] = {
         "training": configuration.to_json(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
