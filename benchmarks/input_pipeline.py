@@ -27,6 +27,7 @@ def main() -> None:
     import tensorflow as tf
 
     from eurosat.train.architectures import build_cnn
+    from eurosat.train.configuration import DEFAULTS, Architecture
     from eurosat.train.normalisation import fuse_normalisation
     from eurosat.train.pipeline import TrainingTiles
 
@@ -36,7 +37,7 @@ def main() -> None:
     tiles, labels = dataset.tiles[chosen], dataset.labels[chosen]
     class_count = len(dataset.class_names)
     one_hot = keras.utils.to_categorical(labels, class_count)
-    pipeline = TrainingTiles(tiles, labels, class_count, seed=0, augment=True, shift=4, jitter=0.0)
+    pipeline = TrainingTiles(tiles, labels, class_count, DEFAULTS[Architecture.CNN])
     model = build_cnn(class_count)
     fuse_normalisation(model)
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)

@@ -161,16 +161,8 @@ def fit(
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),
-        seed=configuration.seed,
-        augment=configuration.augment,
-        shift=configuration.shift,
-        jitter=configuration.jitter,
-        zoom=configuration.zoom,
-        rotation=configuration.rotation,
-        mixup=configuration.mixup,
-        teacher=open_teacher(configuration.teacher, dataset, split)
-        if configuration.teacher
-        else None,
+        configuration,
+        open_teacher(configuration.teacher, dataset, split) if configuration.teacher else None,
     )
     tiles, labels = _tiles_and_labels(dataset, split.validation)
     one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))

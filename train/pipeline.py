@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from .configuration import TrainingConfiguration
 from .teacher import Teacher
 
 TEACHER_SHARE = 0.5
@@ -21,14 +22,7 @@ class TrainingTiles:
         tiles: np.ndarray,
         labels: np.ndarray,
         class_count: int,
-        *,
-        seed: int,
-        augment: bool,
-        shift: int,
-        jitter: float,
-        zoom: float = 0.0,
-        rotation: float = 0.0,
-        mixup: float = 0.0,
+        configuration: TrainingConfiguration,
         teacher: Teacher | None = None,
     ) -> None:
         """Take the tiles.
@@ -37,25 +31,13 @@ class TrainingTiles:
             tiles: uint8 RGB `[n, h, w, 3]`, with `h == w`.
             labels: int64 `[n]`.
             class_count: Number of classes, the length of a one-hot label.
-            seed: Seed of order and augmentation.
-            augment: Whether tiles are changed by `augment` at all.
-            shift: Largest shift in pixels.
-            jitter: Largest relative change of brightness and contrast, 0 to below 1.
-            zoom: Largest relative change of scale, 0 to below 1.
-            rotation: Largest turn in degrees, besides quarter turns.
-            mixup: Strength of mixing every tile with another, 0 for none.
+            configuration: Says with which seed and how tiles are shuffled, augmented and mixed.
             teacher: Is asked about every tile, as it was changed; half of the label is its answer.
         """
         with tf.device("CPU"):
             self._tiles = tf.constant(tiles)
             self._labels = tf.one_hot(labels, class_count)
-        self._seed = seed
-        self._augment = augment
-        self._shift = shift
-        self._jitter = jitter
-        self._zoom = zoom
-        self._rotation = rotation
-        self._mixup = mixup
+        self._configuration = configuration
         self._teacher = teacher
 
     def batch_count(self, batch_size: int) -> int:
@@ -70,24 +52,25 @@ class TrainingTiles:
             batch_size: Tiles in a batch; the last one may have fewer.
             taught: Whether the teacher, where there is one, is asked; it does not change a tile.
         """
-        order = np.random.default_rng((self._seed, number)).permutation(self._tiles.shape[0])
+        asked = self._configuration
+        order = np.random.default_rng((asked.seed, number)).permutation(self._tiles.shape[0])
 
         def take(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             tiles = tf.gather(self._tiles, positions)
             labels = tf.gather(self._labels, positions)
             step_of_run = step + number * self.batch_count(batch_size)
-            seed = tf.stack([tf.cast(self._seed, tf.int64), step_of_run])
-            if self._augment:
+            seed = tf.stack([tf.cast(asked.seed, tf.int64), step_of_run])
+            if asked.augment:
                 tiles = augment(
                     tiles,
                     seed,
-                    shift=self._shift,
-                    jitter=self._jitter,
-                    zoom=self._zoom,
-                    rotation=self._rotation,
+                    shift=asked.shift,
+                    jitter=asked.jitter,
+                    zoom=asked.zoom,
+                    rotation=asked.rotation,
                 )
-            if self._mixup:
-                tiles, labels = mix(tiles, labels, tf.random.fold_in(seed, 3), self._mixup)
+            if asked.mixup:
+                tiles, labels = mix(tiles, labels, tf.random.fold_in(seed, 3), asked.mixup)
             if self._teacher and taught:
                 answer = tf.numpy_function(self._teacher, [tiles], tf.float32, stateful=False)
                 answer = tf.ensure_shape(answer, labels.shape)

@@ -1,6 +1,7 @@
 """Batches of training tiles: every tile once an epoch, the same for the same seed and epoch."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 
 
 def training_tiles(tiles: np.ndarray, labels: np.ndarray, **changes: Any) -> TrainingTiles:
-    settings = {"seed": 0, "augment": True, "shift": SHIFT, "jitter": 0.0} | changes
-    return TrainingTiles(tiles, labels, len(tiles), **settings)
+    asked = replace(DEFAULTS[Architecture.CNN], shift=SHIFT, **changes)
+    return TrainingTiles(tiles, labels, labels.max() + 1, asked)
 
 
 def epoch(
@@ -210,7 +211,7 @@ def test_mixed_tiles_carry_the_labels_of_what_is_in_them():
     # One colour each, which is the class: 0 is black, 1 is grey of 200.
     truth = np.arange(60) % 2
     tiles = np.broadcast_to(truth[:, None, None, None] * 200, (60, 8, 8, 3)).astype(np.uint8)
-    training = TrainingTiles(tiles, truth, 2, seed=0, augment=False, shift=0, jitter=0.0, mixup=0.5)
+    training = training_tiles(tiles, truth, augment=False, mixup=0.5)
     ((mixed, labels),) = [(t.numpy(), one.numpy()) for t, one in training.epoch(0, 60)]
     np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(mixed[:, 0, 0, 0], 200 * labels[:, 1], atol=0.51)

@@ -31,11 +31,8 @@ def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(
         tiles,
         labels,
         10,
-        seed=0,
-        augment=True,
-        shift=4,
-        jitter=0.0,
-        teacher=open_teacher(str(small_run), dataset, split),
+        DEFAULTS[Architecture.CNN],
+        open_teacher(str(small_run), dataset, split),
     )
     own = open_model(small_run).predict
     for changed, mixed in training.epoch(0, 16):
@@ -55,9 +52,8 @@ def test_a_teacher_that_is_not_asked_changes_no_tile():
         asked.append(len(seen))
         return np.full((len(seen), 2), 0.5, np.float32)
 
-    training = TrainingTiles(
-        tiles, np.arange(20) % 2, 2, seed=0, augment=True, shift=2, jitter=0.1, teacher=teacher
-    )
+    asked = replace(DEFAULTS[Architecture.CNN], jitter=0.1)
+    training = TrainingTiles(tiles, np.arange(20) % 2, 2, asked, teacher)
     silent = list(training.epoch(0, 8, taught=False))
     assert asked == []
     for (seen, labels), (same, mixed) in zip(silent, training.epoch(0, 8), strict=True):
