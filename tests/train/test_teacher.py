@@ -52,8 +52,8 @@ def test_a_teacher_that_is_not_asked_changes_no_tile():
         asked.append(len(seen))
         return np.full((len(seen), 2), 0.5, np.float32)
 
-    asked = replace(DEFAULTS[Architecture.CNN], jitter=0.1)
-    training = TrainingTiles(tiles, np.arange(20) % 2, 2, asked, teacher)
+    jittered = replace(DEFAULTS[Architecture.CNN], jitter=0.1)
+    training = TrainingTiles(tiles, np.arange(20) % 2, 2, jittered, teacher)
     silent = list(training.epoch(0, 8, taught=False))
     assert asked == []
     for (seen, labels), (same, mixed) in zip(silent, training.epoch(0, 8), strict=True):
