@@ -79,7 +79,8 @@ def test_a_mobilenet_whose_file_convolves_without_doubling_doubles_again(
     expected = open_model(find_model("mobilenet-int8")).predict(shown)
     ours = predict(model, shown)
     assert (ours.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.95
-    assert np.abs(ours - expected).mean() < 0.01
+    # A kernel that knows nothing of the doubling sees half a pixel off: four times as much.
+    assert np.abs(ours - expected).mean() < 0.0014
 
 
 def test_other_classes_get_fresh_logits_alone(
