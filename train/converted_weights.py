@@ -167,9 +167,10 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
     Raises:
         ModelFileError: The file is damaged, or no int8 model of ours.
     """
+    flatbuffer = read_model_file(path).flatbuffer
     # The generated code raises errors of many types for a damaged graph.
     try:
-        file: Any = schema.ModelT.InitFromPackedBuf(read_model_file(path).flatbuffer)
+        file: Any = schema.ModelT.InitFromPackedBuf(flatbuffer)
         graph = file.subgraphs[0]
         kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
         found = [
@@ -183,8 +184,6 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
         ]
         pixels = graph.tensors[graph.inputs[0]]
         pixel_0 = -float(pixels.quantization.scale[0]) * int(pixels.quantization.zeroPoint[0])
-    except ModelFileError:
-        raise
     except Exception as error:
         raise ModelFileError(
             f"{path} is no int8 model of eurosat-convert: convert with --int8 what is to be gone "
