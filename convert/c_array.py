@@ -4,16 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from eurosat.atomic import write_text
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
+from eurosat.graph import Graph
 from eurosat.probe import open_model
-
-from .export import FILE_IDENTIFIER
 
 BYTES_IN_A_LINE = 16
 
@@ -106,7 +103,7 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
         ModelFileError: The model does not compute in int8, or its integers say something else.
         OSError: The folder cannot be written to.
     """
-    classifier = Classifier(path, is_calibrated=False)
+    classifier = Classifier(path, is_calibrated=False).one_view
     metadata = classifier.metadata
     if metadata is None:
         raise ModelFileError(f"{path} is not a file of eurosat-convert: convert a run.")
@@ -147,27 +144,19 @@ def integer_part(path: Path, flatbuffer: bytes) -> IntegerModel:
     Raises:
         ModelFileError: The model does not compute in int8.
     """
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer)
-    graph = model.subgraphs[0]
-    kind_names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
-
-    def kind(operator: schema.OperatorT) -> str:
-        code = model.operatorCodes[operator.opcodeIndex]
-        return kind_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-    first, *inner, dequantise, softmax = graph.operators or []
-    if (kind(first), kind(dequantise), kind(softmax)) != ("QUANTIZE", "DEQUANTIZE", "SOFTMAX"):
+    graph = Graph(flatbuffer)
+    first, *inner, dequantise, softmax = graph.operators
+    kinds = tuple(map(graph.kind, (first, dequantise, softmax)))
+    if kinds != ("QUANTIZE", "DEQUANTIZE", "SOFTMAX"):
         raise ModelFileError(f"{path} does not compute in int8 throughout: convert with --int8.")
     graph.operators = inner
-    graph.inputs, graph.outputs = [first.outputs[0]], [dequantise.inputs[0]]
-    model.signatureDefs = []
-    model.metadata = []
-    logits = graph.tensors[graph.outputs[0]].quantization
-    builder = flatbuffers.Builder(len(flatbuffer))
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    graph.input, graph.output = int(first.outputs[0]), int(dequantise.inputs[0])
+    graph.model.signatureDefs = []
+    graph.model.metadata = []
+    logits = graph.tensor(graph.output).quantization
     return IntegerModel(
-        flatbuffer=bytes(builder.Output()),
-        operators=tuple(sorted({kind(operator) for operator in inner})),
+        flatbuffer=graph.packed(),
+        operators=tuple(sorted({graph.kind(operator) for operator in inner})),
         scale=float(logits.scale[0]),
         zero_point=int(logits.zeroPoint[0]),
     )

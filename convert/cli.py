@@ -13,6 +13,7 @@ from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
+from eurosat.views import VIEW_COUNTS
 
 if TYPE_CHECKING:
     from .conversion import Conversion
@@ -47,6 +48,13 @@ def convert_run(
             "--scene", help="Write the twin that answers for all tiles of a large window too."
         ),
     ] = False,
+    views: Annotated[
+        int,
+        typer.Option(
+            help="Flips and turns of a tile that the file answers with the mean of: 1, 2, 4 or 8."
+            " It takes as many times as long."
+        ),
+    ] = 1,
     data: RunDataOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN without it.")] = None,
     calibration: Annotated[
@@ -71,6 +79,8 @@ def convert_run(
     """
     if c_array and not int8 and (float32 or float16 or dynamic or int16x8):
         raise EurosatError("--c-array writes the int8 model: add --int8.")
+    if views not in VIEW_COUNTS:
+        raise EurosatError(f"--views must be 1, 2, 4 or 8, not {views}.")
     require_tensorflow()
     folder = RunFolder(run_folder)
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
@@ -98,7 +108,7 @@ def convert_run(
         if is_wanted
     ] or [Precision.INT8]
     with notes.status("Judging the Keras model"):
-        original = load_original(folder, dataset, calibration)
+        original = load_original(folder, dataset, calibration, views)
     has_failed = False
     for precision in chosen:
         with notes.status(f"Converting to {precision} and judging the file"):

@@ -30,6 +30,7 @@ from eurosat.model_file import ModelMetadata, write_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.tensorflow_start import native_messages_hidden
+from eurosat.views import views_of
 
 from .export import Precision, Recipe, export
 from .verify import Comparison, compare, failures
@@ -54,6 +55,7 @@ class Original:
         calibration_tiles: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes.
         validation_tiles: uint8 RGB `[n, 64, 64, 3]`, the validation split.
         validation_labels: int64 `[n]`, its true classes.
+        views: Of how many flips and turns every answer is the mean, see `eurosat.views`.
         tiles: uint8 RGB `[n, 64, 64, 3]`, the test split.
         labels: int64 `[n]`, its true classes.
         probabilities: float32 `[n, classes]`, what the Keras model says of it.
@@ -67,6 +69,7 @@ class Original:
     calibration_tiles: np.ndarray
     validation_tiles: np.ndarray
     validation_labels: np.ndarray
+    views: int
     tiles: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
@@ -141,13 +144,16 @@ class Conversion:
         }
 
 
-def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -> Original:
+def load_original(
+    folder: RunFolder, dataset: Dataset, calibration_count: int, views: int = 1
+) -> Original:
     """Load a trained model, check that data and split are its own, and let it judge the test split.
 
     Args:
         folder: A finished training run.
         dataset: The data set of that run.
         calibration_count: How many training tiles to calibrate with, in the classes' proportions.
+        views: Of how many flips and turns the model, and the file, shall give the mean.
 
     Raises:
         RunFolderError: The folder is not a finished run, or is damaged.
@@ -186,10 +192,11 @@ def load_original(folder: RunFolder, dataset: Dataset, calibration_count: int) -
         calibration_tiles=_calibration_tiles(dataset, split, calibration_count),
         validation_tiles=dataset.tiles[validation],
         validation_labels=dataset.labels[validation],
+        views=views,
         tiles=dataset.tiles[test],
         labels=dataset.labels[test],
-        probabilities=_predict(model, dataset.tiles[test]),
-        validation_probabilities=_predict(model, dataset.tiles[validation]),
+        probabilities=_predict(model, dataset.tiles[test], views),
+        validation_probabilities=_predict(model, dataset.tiles[validation], views),
     )
 
 
@@ -296,10 +303,14 @@ def _best_export(
         The content of the file without metadata, and what was tried, the kept one first.
     """
     if precision is not Precision.INT8:
-        return export(original.model, precision, original.calibration_tiles), ()
+        return export(
+            original.model, precision, original.calibration_tiles, views=original.views
+        ), ()
     tried: dict[Candidate, bytes] = {}
     for recipe in Recipe:
-        flatbuffer = export(original.model, precision, original.calibration_tiles, recipe)
+        flatbuffer = export(
+            original.model, precision, original.calibration_tiles, recipe, original.views
+        )
         write_model_file(path, flatbuffer, metadata)
         with native_messages_hidden():
             answers = Classifier(path).classify_batch(original.validation_tiles)
@@ -323,7 +334,18 @@ def _divergence(expected: np.ndarray, answers: np.ndarray) -> float:
     return float((expected * ratio).sum(axis=1).mean())
 
 
-def _predict(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
+def _predict(model: keras.Model, tiles: np.ndarray, views: int) -> np.ndarray:
+    """Return what a model says of tiles; of several views, the softmax of their mean logits."""
+    answers = [_predict_view(model, view) for view in views_of(tiles, views)]
+    if views == 1:
+        return answers[0]
+    # Up to a constant for each tile, which the softmax takes away, logits are the logarithms.
+    logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)).mean(axis=0)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def _predict_view(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [
             np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
@@ -353,17 +375,20 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
     class_names = original.split.class_names
     is_eurosat = class_names == tuple(land_cover.name for land_cover in EUROSAT_CLASSES)
     title = TITLES.get(original.architecture, original.architecture)
+    seen = f", from {original.views} of its flips and turns" if original.views > 1 else ""
     return ModelMetadata(
         name=name,
         title=f"{title} {precision}",
         description=(
-            f"Land cover of a {TILE_SIZE} x {TILE_SIZE} pixel tile in {len(class_names)} classes."
+            f"Land cover of a {TILE_SIZE} x {TILE_SIZE} pixel tile in {len(class_names)} classes"
+            f"{seen}."
         ),
         class_names=class_names,
         height=TILE_SIZE,
         width=TILE_SIZE,
         ground_resolution_m=EUROSAT_RESOLUTION_M if is_eurosat else None,
         precision=precision,
+        views=original.views,
         provenance={
             "data_fingerprint": original.split.fingerprint,
             "split": {

@@ -6,16 +6,16 @@ probabilities `[n, classes]`.
 
 from enum import StrEnum
 
-import flatbuffers
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert import schema_py_generated as schema
 
 from eurosat.doubling import without_doubling
 from eurosat.errors import ModelFileError
+from eurosat.graph import Graph
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.tensorflow_start import native_messages_hidden
+from eurosat.views import add_views
 
 from .equalise import consumers, equalise
 from .rounding import round_kernels
@@ -25,8 +25,6 @@ PIXEL_CENTRE = 127.5
 
 ZERO_POINT = 128
 """The whole number that stands for 0 in the quantised input."""
-
-FILE_IDENTIFIER = b"TFL3"
 
 
 class Precision(StrEnum):
@@ -61,6 +59,7 @@ def export(
     precision: Precision,
     calibration: np.ndarray,
     recipe: Recipe = Recipe.ROUNDED,
+    views: int = 1,
 ) -> bytes:
     """Convert a model.
 
@@ -70,6 +69,7 @@ def export(
         calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes, on which the
             ranges of activations are measured.
         recipe: What is done to the weights first; counts for int8 alone.
+        views: Of how many flips and turns the file gives the mean, see `eurosat.views`.
 
     Returns:
         The content of a TFLite file, without metadata.
@@ -106,7 +106,7 @@ def export(
             raise ModelFileError(
                 f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
             ) from error
-    return _finished(flatbuffer)
+    return _finished(flatbuffer, views)
 
 
 def _logits(model: keras.Model) -> keras.Model:
@@ -201,54 +201,21 @@ def _centred_pixels(tiles: np.ndarray) -> np.ndarray:
     return (pixels - ZERO_POINT) / np.float32(PIXEL_CENTRE)
 
 
-def _finished(flatbuffer: bytes) -> bytes:
-    """Return the model with a softmax in float32 as its last operator, and with uint8 input.
+def _finished(flatbuffer: bytes, views: int) -> bytes:
+    """Return the model with uint8 input, several views, and a softmax in float32 at its end.
 
     An int8 softmax knows only 256 probabilities, of which 0.996 is the largest; on a handful of
     logits the one in float costs nothing.
     """
-    model = schema.ModelT.InitFromPackedBuf(flatbuffer)
-    graph = model.subgraphs[0]
-    options = schema.SoftmaxOptionsT()
-    options.beta = 1.0
-    probabilities = _add_tensor(graph, graph.outputs[0], "probabilities", schema.TensorType.FLOAT32)
-    softmax = _operator(model, schema.BuiltinOperator.SOFTMAX, graph.outputs[0], probabilities)
-    softmax.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
-    softmax.builtinOptions = options
-    graph.operators.append(softmax)
-    graph.outputs = [probabilities]
-    if graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32:
-        pixels = _add_tensor(graph, graph.inputs[0], "pixels", schema.TensorType.UINT8)
-        cast = _operator(model, schema.BuiltinOperator.CAST, pixels, graph.inputs[0])
-        graph.operators.insert(0, cast)
-        graph.inputs = [pixels]
-    for signature in model.signatureDefs or []:
-        signature.inputs[0].tensorIndex = graph.inputs[0]
-        signature.outputs[0].tensorIndex = graph.outputs[0]
-    builder = flatbuffers.Builder(len(flatbuffer) + 1024)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
-
-
-def _add_tensor(graph: schema.SubGraphT, like: int, name: str, kind: int) -> int:
-    """Add a tensor of the shape of another one to a graph and return its index."""
-    tensor = schema.TensorT()
-    tensor.name = name.encode()
-    tensor.type = kind
-    tensor.shape = list(graph.tensors[like].shape)
-    tensor.shapeSignature = graph.tensors[like].shapeSignature
-    tensor.buffer = 0  # By the format, buffer 0 is the empty one.
-    graph.tensors.append(tensor)
-    return len(graph.tensors) - 1
-
-
-def _operator(model: schema.ModelT, kind: int, source: int, target: int) -> schema.OperatorT:
-    """Return an operator of one input and one output, and add its kind to the model's list."""
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = kind
-    code.version = 1
-    model.operatorCodes.append(code)
-    operator = schema.OperatorT()
-    operator.opcodeIndex = len(model.operatorCodes) - 1
-    operator.inputs, operator.outputs = [source], [target]
-    return operator
+    graph = Graph(flatbuffer)
+    if graph.tensor(graph.input).type == graph.schema.TensorType.FLOAT32:
+        values = graph.input
+        graph.input = graph.add_like(values, "pixels", kind="UINT8")
+        graph.operators = [graph.operator("CAST", [graph.input], values), *graph.operators]
+    if views > 1:
+        add_views(graph, views)
+    logits = graph.output
+    graph.output = graph.add_like(logits, "probabilities")
+    softmax = graph.operator("SOFTMAX", [logits], graph.output, beta=1.0)
+    graph.operators = [*graph.operators, softmax]
+    return graph.packed()

@@ -61,7 +61,7 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
     Raises:
         ModelFileError: The model has no twin, or the folder cannot be written to.
     """
-    classifier = Classifier(model)
+    classifier = Classifier(model).one_view
     metadata = classifier.metadata
     if metadata is None:
         raise ModelFileError(f"{model} is not one of ours.")

@@ -4,14 +4,16 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
 from queue import LifoQueue
 from typing import Final, Self, TypeVar
 
 import numpy as np
 
 from eurosat.calibration import apply_temperature
-from eurosat.errors import ImageError, ModelFileError
+from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import read_image, resize_image
 from eurosat.model_file import (
     ModelFile,
@@ -22,6 +24,7 @@ from eurosat.model_file import (
 )
 from eurosat.probe import OpenModel, Tensor, open_model, probe
 from eurosat.standard_metadata import Normalization
+from eurosat.views import with_one_view
 
 ImageSource = str | os.PathLike[str] | bytes | np.ndarray
 """Whatever `eurosat.images.read_image` reads."""
@@ -163,6 +166,38 @@ class Classifier:
             MissingPackageError: LiteRT is not installed.
         """
         return cls(shipped_model_path(name), threads=threads)
+
+    @cached_property
+    def one_view(self) -> Self:
+        """The same model, looking at a tile as it is and not at its flips and turns too.
+
+        It is faster as many times as the file has views. Confidences are those that the file's
+        temperature gives, which was fitted to all views.
+
+        Raises:
+            ModelFileError: The file says that it has several views, but its layers do not.
+            MissingPackageError: LiteRT's description of the format is not installed.
+        """
+        if self.metadata is None or self.metadata.views == 1:
+            return self
+        # The generated code raises errors of many types for a graph that is not ours.
+        try:
+            flatbuffer = with_one_view(self.model_file.flatbuffer)
+        except MissingPackageError:
+            raise
+        except Exception as error:
+            raise ModelFileError(
+                f"{self._name} says that it looks at {self.metadata.views} views of a tile, but it "
+                "does not: convert or download it again."
+            ) from error
+        single = copy(self)
+        single.model_file = replace(
+            self.model_file, flatbuffer=flatbuffer, metadata=replace(self.metadata, views=1)
+        )
+        single._idle = LifoQueue()
+        for _ in range(self.threads):
+            single._idle.put(None)
+        return single
 
     @property
     def metadata(self) -> ModelMetadata | None:

@@ -49,6 +49,12 @@ def classify(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw which pixels decided, for up to 20 images."),
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Look at each image as it is, and not at its flips and turns too."
+        ),
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images worked on at once; all cores without it.")
     ] = None,
@@ -61,6 +67,8 @@ def classify(
     Exit status 0 if all could be read, 1 if some could not, 2 if none could.
     """
     classifier = Classifier(find_model(model), threads=threads)
+    if quick:
+        classifier = classifier.one_view
     images = list(find_images(paths))
     if not images:
         raise EurosatError(f"There are no images in {', '.join(map(str, paths))}.")

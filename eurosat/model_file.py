@@ -30,6 +30,7 @@ from eurosat.standard_metadata import (
     read_standard_metadata,
     with_standard_metadata,
 )
+from eurosat.views import VIEW_COUNTS
 
 MAX_FILE_BYTES: Final = 500_000_000
 """The largest model file that is read, in bytes."""
@@ -69,6 +70,7 @@ class ModelMetadata:
         unsure_below: The calibrated confidence, above 0 to 1, below which an answer counts as
             unsure, or None if no answer does.
         precision: How weights and arithmetic are stored, such as "float32", "float16" or "int8".
+        views: How many flips and turns of a tile the answer is the mean of; see `eurosat.views`.
         accuracy: Figures measured, as a JSON object, such as {"test": {"accuracy": 0.98}}.
         provenance: Where the model comes from, as a JSON object: the fingerprint of the data, the
             seed of the split, the training configuration, package versions, the date.
@@ -84,6 +86,7 @@ class ModelMetadata:
     temperature: float | None = None
     unsure_below: float | None = None
     precision: str = "float32"
+    views: int = 1
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -113,6 +116,8 @@ class ModelMetadata:
             size = getattr(self, name)
             if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_SIDE:
                 raise ValueError(f"{name} is not a whole number from 1 to {MAX_SIDE}")
+        if self.views not in VIEW_COUNTS:
+            raise ValueError(f"views is none of {VIEW_COUNTS}")
         for name, largest in (
             ("ground_resolution_m", math.inf),
             ("temperature", math.inf),

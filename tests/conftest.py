@@ -211,6 +211,22 @@ def small_models(small_conversion: CompletedProcess[str]) -> Path:
     return Path(arguments[arguments.index("--out") + 1])
 
 
+@pytest.fixture(scope="session")
+def models_of_views(
+    small_run: Path, small_archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of model files made of the small run that look at eight views of a tile."""
+    folder = tmp_path_factory.mktemp("views")
+    done = run_command(
+        "eurosat-convert",
+        *(small_run, "--data", small_archive, "--out", folder, "--views", 8),
+        *("--int8", "--float32", "--max-drop", 5, "--max-class-drop", 100),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Callable[[list[str]], CompletedProcess[str]]:
     """Run a command line in a place where `/mnt` is a disk of 100 kB.

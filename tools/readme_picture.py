@@ -22,7 +22,15 @@ def main() -> None:
     )
     cli.output = console
     console.print("[bold green]$[/] eurosat-classify *.jpg\n")
-    cli.classify(paths, model="mobilenet-int8", top=2, as_json=False, csv_file=None, threads=None)
+    cli.classify(
+        paths,
+        model="mobilenet-int8",
+        top=2,
+        as_json=False,
+        csv_file=None,
+        quick=False,
+        threads=None,
+    )
     drawing = console.export_svg(title="EuroSAT Edge")
     # A picture that needs no network: the font is the reader's own.
     PICTURE.write_text(re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL), "utf-8")

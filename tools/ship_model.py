@@ -43,7 +43,7 @@ to a pixel. Output: float32 probabilities `[n, {class_count}]`. {size_bytes:,} b
 ## How good it is
 
 Measured once, on the test split of {tiles:,} tiles that neither training nor any choice had seen:
-the Keras model, and this file on LiteRT.
+the Keras model, and this file on LiteRT{views}.
 
 | | Keras, float | this file | change |
 | --- | --- | --- | --- |
@@ -241,6 +241,10 @@ def _card(
         for name, before in original["recalls"].items()
     ]
     training, split = provenance["training"], provenance["split"]
+    views, option = "", ""
+    if metadata.views > 1:
+        views = f", both with the mean of {metadata.views} views"
+        option = f" --views {metadata.views}"
     run = f"runs/{training['architecture']}"
     runs = [(run, training, metrics), *_gone_on_from(training["from_run"])]
     return CARD.format(
@@ -250,6 +254,7 @@ def _card(
         size_bytes=report["size_bytes"],
         parameters=metrics["parameters"],
         tiles=test["tile_count"],
+        views=views,
         rows="\n".join(
             f"| {name} | {before:.2%} | {after:.2%} | {100 * (after - before):+.2f} |"
             for name, before, after in pairs
@@ -262,7 +267,7 @@ def _card(
         validation=metrics["validation"]["accuracy"],
         confidence_and_cost=_confidence(report["calibration"]) + _cost(source),
         training="\n".join(_training_command(told, name) for name, told, _ in reversed(runs)),
-        conversion=f"eurosat-convert {run} --{report['precision']}",
+        conversion=f"eurosat-convert {run} --{report['precision']}{option}",
         epochs=" + ".join(str(judged["epochs"]) for _, _, judged in reversed(runs)),
         minutes=sum(judged["training_seconds"] for _, _, judged in runs) / 60,
         kept=metrics["kept_epoch"],

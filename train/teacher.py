@@ -35,7 +35,8 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
         EurosatError: The teacher may have seen tiles that the student is judged on.
     """
     path = Path(source)
-    teacher = open_model(path if path.is_dir() else find_model(source))
+    # Each tile comes as another of its flips and turns in every epoch anyway.
+    teacher = open_model(path if path.is_dir() else find_model(source), is_quick=True)
     theirs = recorded_split(teacher, dataset, "name another teacher")
     if not theirs.has_exam_of(split):
         raise EurosatError(

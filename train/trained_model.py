@@ -47,8 +47,12 @@ class TrainedModel:
     metadata: ModelMetadata | None = None
 
 
-def open_model(path: Path) -> TrainedModel:
+def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:
     """Open a run folder, a Keras model or a model file.
+
+    Args:
+        path: The folder or file.
+        is_quick: Whether a model file of several views shall look at one, see `eurosat.views`.
 
     Raises:
         RunFolderError: The folder is no finished run, or is damaged.
@@ -70,6 +74,8 @@ def open_model(path: Path) -> TrainedModel:
     # LiteRT's first start in a process writes a line that says nothing to a person.
     with native_messages_hidden():
         classifier = Classifier(path, is_calibrated=False)
+    if is_quick:
+        classifier = classifier.one_view
     metadata = classifier.metadata
     known = metadata is not None and metadata.temperature and metadata.unsure_below
     return TrainedModel(

@@ -50,7 +50,7 @@ class DenseClassifier:
             ModelFileError: The model has none for windows that stand so.
             MissingPackageError: LiteRT's description of the format is not installed.
         """
-        self._classifier = classifier
+        self._classifier = classifier = classifier.one_view
         self._grid = grid
         down, across = grid.windows
         self.rows_at_once = min(down, STRIP // grid.stride)

@@ -381,6 +381,7 @@ def _seconds_per_window(classifier: Classifier, dense: DenseClassifier | None) -
     """Time random pixels: the time does not depend on what they show."""
     if dense is not None:
         return dense.time_block()
+    classifier = classifier.one_view
     count = _TIMED_TILES_PER_THREAD * classifier.threads
     shape = (count, WINDOW, WINDOW, 3)
     tiles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

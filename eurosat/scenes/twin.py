@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from eurosat.errors import MissingPackageError, ModelFileError
+from eurosat.errors import ModelFileError
+from eurosat.graph import Graph, indices
 from eurosat.model_file import ModelFile, printable
 from eurosat.probe import SCENE_SIGNATURE
 
@@ -33,7 +34,6 @@ _TILE_BY_TILE: Final = (
 """Operators that treat every tile of a batch alike."""
 
 _VALID: Final = 1
-_FILE_IDENTIFIER: Final = b"TFL3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +71,7 @@ def make_twin(model_file: ModelFile, height: int, width: int, step: int) -> Scen
         MissingPackageError: LiteRT's description of the format is not installed.
     """
     try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise MissingPackageError(
-            "A scene twin needs LiteRT's description of the format: run"
-            " `pip install ai-edge-litert`."
-        ) from error
-    try:
-        model = schema.ModelT.InitFromPackedBuf(model_file.flatbuffer)
-        return _Rewriting(schema, model).twin(height, width, step)
+        return _Rewriting(Graph(model_file.flatbuffer)).twin(height, width, step)
     # The generated code raises errors of many types for a graph that is damaged or not ours.
     except (_NoTwinError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, _NoTwinError) else "its graph is not one of ours"
@@ -111,22 +103,15 @@ class _Extent:
 class _Rewriting:
     """A graph on its way from a tile to a large window."""
 
-    def __init__(self, schema: Any, model: Any) -> None:
-        self._schema = schema
-        self._model = model
-        self._graph = model.subgraphs[0]
-        self._names = {
-            value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
-        }
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
 
     def twin(self, height: int, width: int, step: int) -> SceneTwin:
         """Rewrite the graph for a large window, and pack it."""
-        import flatbuffers
-
         graph = self._graph
-        if len(self._model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        if not graph.is_one_to_one:
             raise _NoTwinError("it does not have one input and one output")
-        _, rows, columns, channels = map(int, graph.tensors[graph.inputs[0]].shape)
+        _, rows, columns, channels = map(int, graph.tensor(graph.input).shape)
         window = (
             rows + max(0, height - rows) // step * step,
             columns + max(0, width - columns) // step * step,
@@ -140,13 +125,11 @@ class _Rewriting:
         take = self._take_tiles(features, extent, grid, step // extent.jump)
         self._see_tile_by_tile(rest, features, int(take[-1].outputs[0]), prod(grid))
         graph.operators = [*first, *take, *rest, self._arrange_answers(grid)]
-        builder = flatbuffers.Builder(1 << 20)
-        builder.Finish(self._model.Pack(builder), _FILE_IDENTIFIER)
-        return SceneTwin(bytes(builder.Output()), *window, step)
+        return SceneTwin(graph.packed(), *window, step)
 
     def _extents(self, pixels: _Extent) -> dict[int, _Extent]:
         """Follow the input to the first operator that must see tile by tile."""
-        extents = {int(self._graph.inputs[0]): pixels}
+        extents = {self._graph.input: pixels}
         for operator in self._graph.operators:
             read = [extents[index] for index in map(int, operator.inputs) if index in extents]
             if not read:
@@ -167,14 +150,11 @@ class _Rewriting:
             values of a tile than the tile itself.
         """
         operators = self._graph.operators
-        traced = {int(self._graph.inputs[0])}
-        for operator in operators:
-            if traced & _indices(operator.inputs):
-                traced |= _indices(operator.outputs)
+        traced = self._graph.traced(self._graph.input, operators)
         for shared in range(len(operators) - 1, 0, -1):
             rest = operators[shared:]
-            read = traced & set().union(*(_indices(operator.inputs) for operator in rest))
-            read -= set().union(*(_indices(operator.outputs) for operator in rest))
+            read = traced & set().union(*(indices(operator.inputs) for operator in rest))
+            read -= set().union(*(indices(operator.outputs) for operator in rest))
             if len(read) != 1 or not read <= extents.keys():
                 continue
             features = read.pop()
@@ -186,14 +166,14 @@ class _Rewriting:
 
     def _made(self, operator: Any, read: list[_Extent]) -> _Extent | None:
         """Return what the output covers; None if it depends on where a tile begins."""
-        kind, first = self._kind(operator), read[0]
+        kind, first = self._graph.kind(operator), read[0]
         if kind in _ELEMENTWISE and all(other == first for other in read):
             return first
         if kind == "STRIDED_SLICE":
             return self._cropped(operator, first)[0]
         options = operator.builtinOptions
         if kind in _CONVOLUTIONS:
-            values, weights = (self._graph.tensors[operator.inputs[n]] for n in (0, 1))
+            values, weights = (self._graph.tensor(operator.inputs[n]) for n in (0, 1))
             # Of others, a scale is measured on all that they are given.
             if values.type != weights.type:
                 return None
@@ -217,7 +197,7 @@ class _Rewriting:
         Returns:
             What is left, and where the slice of the window ends: int32, an entry for each axis.
         """
-        begin, end = (self._constant(int(operator.inputs[n])) for n in (1, 2))
+        begin, end = (self._graph.constant(int(operator.inputs[n])) for n in (1, 2))
         options = operator.builtinOptions
         tile, window, ends = list(extent.tile), list(extent.window), end.copy()
         for side, axis in enumerate((1, 2)):
@@ -232,15 +212,15 @@ class _Rewriting:
 
     def _enlarge(self, operators: list[Any], extents: dict[int, _Extent]) -> None:
         """Let the shared operators see the window."""
-        self._widen(int(self._graph.inputs[0]), extents)
+        self._widen(self._graph.input, extents)
         for operator in operators:
             if int(operator.outputs[0]) not in extents:
                 continue
-            if self._kind(operator) == "STRIDED_SLICE":
+            if self._graph.kind(operator) == "STRIDED_SLICE":
                 _, ends = self._cropped(operator, extents[int(operator.inputs[0])])
                 operator.inputs = [
                     *operator.inputs[:2],
-                    self._add_constant("ends", ends),
+                    self._graph.add_constant("ends", ends),
                     *operator.inputs[3:],
                 ]
             self._widen(int(operator.outputs[0]), extents)
@@ -258,14 +238,13 @@ class _Rewriting:
         column = left[:, None, None] + np.arange(columns)
         places = (row * across + column).reshape(-1, rows, columns).astype(np.int32)
         channels = self._channels(features)
-        flat = self._add_like(features, [prod(extent.window), channels])
-        tiles = self._add_like(features, [*places.shape, channels])
-        options = self._schema.GatherOptionsT()
-        options.axis = 0
-        inputs = [flat, self._add_constant("places", places)]
+        flat = self._graph.add_like(features, "features", [prod(extent.window), channels])
+        tiles = self._graph.add_like(features, "tiles", [*places.shape, channels])
+        inputs = [flat, self._graph.add_constant("places", places)]
         return [
             self._reshaping(features, flat),
-            self._operator("GATHER", "GatherOptions", options, inputs, tiles),
+            # From version 2 on, it takes int8.
+            self._graph.operator("GATHER", inputs, tiles, version=2, axis=0),
         ]
 
     def _see_tile_by_tile(
@@ -274,86 +253,33 @@ class _Rewriting:
         """Let the rest of the operators see a batch of tiles instead of one."""
         batch = {features}
         for operator in operators:
-            if not batch & _indices(operator.inputs):
+            if not batch & indices(operator.inputs):
                 continue  # Weights that are unpacked.
-            kind = self._kind(operator)
+            kind = self._graph.kind(operator)
             if kind not in _TILE_BY_TILE:
                 raise _NoTwinError(f"it has a layer {kind} that may not see tile by tile")
-            batch |= _indices(operator.outputs)
+            batch |= indices(operator.outputs)
             operator.inputs = [tiles if index == features else index for index in operator.inputs]
             for index in map(int, operator.outputs):
-                self._set_shape(index, [count, *self._graph.tensors[index].shape[1:]])
+                self._set_shape(index, [count, *self._graph.tensor(index).shape[1:]])
 
     def _arrange_answers(self, grid: tuple[int, int]) -> Any:
         """Put the answers in rows and columns, and make them the output."""
         graph = self._graph
-        answer = int(graph.outputs[0])
-        arranged = self._add_like(answer, [1, *grid, self._channels(answer)])
-        graph.outputs = [arranged]
-        for signature in self._model.signatureDefs or []:
+        answer = graph.output
+        graph.output = graph.add_like(answer, "answers", [1, *grid, self._channels(answer)])
+        for signature in graph.model.signatureDefs or []:
             signature.signatureKey = SCENE_SIGNATURE
-            for output in signature.outputs:
-                output.tensorIndex = arranged
-        return self._reshaping(answer, arranged)
+        return self._reshaping(answer, graph.output)
 
     def _reshaping(self, source: int, target: int) -> Any:
-        shape = list(map(int, self._graph.tensors[target].shape))
-        options = self._schema.ReshapeOptionsT()
-        options.newShape = shape
-        constant = self._add_constant("shape", np.array(shape, np.int32))
-        return self._operator("RESHAPE", "ReshapeOptions", options, [source, constant], target)
-
-    def _operator(
-        self, kind: str, options_kind: str, options: Any, inputs: list[int], output: int
-    ) -> Any:
-        schema = self._schema
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
-        code.version = 2 if kind == "GATHER" else 1  # From 2 on, it takes int8.
-        self._model.operatorCodes.append(code)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = len(self._model.operatorCodes) - 1
-        operator.inputs, operator.outputs = inputs, [output]
-        operator.builtinOptions = options
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options_kind)
-        return operator
-
-    def _add_like(self, index: int, shape: list[int]) -> int:
-        """Add a tensor with the type and scale of another."""
-        like, tensor = self._graph.tensors[index], self._schema.TensorT()
-        tensor.name = like.name + f"_{len(self._graph.tensors)}".encode()
-        tensor.type, tensor.quantization, tensor.buffer = like.type, like.quantization, 0
-        tensor.shape = shape
-        self._graph.tensors.append(tensor)
-        return len(self._graph.tensors) - 1
-
-    def _add_constant(self, name: str, values: np.ndarray) -> int:
-        """Add a constant of int32."""
-        buffer, tensor = self._schema.BufferT(), self._schema.TensorT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self._model.buffers.append(buffer)
-        tensor.name = f"{name}_{len(self._graph.tensors)}".encode()
-        tensor.type = self._schema.TensorType.INT32
-        tensor.shape, tensor.buffer = list(values.shape), len(self._model.buffers) - 1
-        self._graph.tensors.append(tensor)
-        return len(self._graph.tensors) - 1
-
-    def _constant(self, index: int) -> np.ndarray:
-        """Return a constant of int32."""
-        data = self._model.buffers[self._graph.tensors[index].buffer].data
-        return np.frombuffer(bytes(bytearray(data)), np.int32)
+        shape = list(map(int, self._graph.tensor(target).shape))
+        constant = self._graph.add_constant("shape", shape)
+        return self._graph.operator("RESHAPE", [source, constant], target, newShape=shape)
 
     def _set_shape(self, index: int, shape: list[int]) -> None:
-        tensor = self._graph.tensors[index]
+        tensor = self._graph.tensor(index)
         tensor.shape, tensor.shapeSignature = shape, None
 
     def _channels(self, index: int) -> int:
-        return int(self._graph.tensors[index].shape[-1])
-
-    def _kind(self, operator: Any) -> str:
-        code = self._model.operatorCodes[operator.opcodeIndex]
-        return self._names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
-def _indices(tensors: Any) -> set[int]:
-    return set(map(int, tensors))
+        return int(self._graph.tensor(index).shape[-1])

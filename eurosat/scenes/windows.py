@@ -203,7 +203,7 @@ def classify_tiles(tiles: np.ndarray, with_data: np.ndarray, classifier: Classif
         if not known.all():
             fill_by_mirroring(tile, known)
     answers = np.full((len(is_seen), len(classifier.class_names)), np.nan, np.float32)
-    answers[is_seen] = classifier.classify_batch(tiles)
+    answers[is_seen] = classifier.one_view.classify_batch(tiles)
     return answers
 
 
