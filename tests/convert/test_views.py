@@ -110,16 +110,16 @@ def test_maps_look_at_one_view_of_each_window(
 
 
 def test_a_shell_looks_at_one_view_if_it_is_told_to_be_quick(
-    run: Command, models_of_views: Path, tiles: np.ndarray, tmp_path: Path, name: str
+    command: Command, models_of_views: Path, tiles: np.ndarray, tmp_path: Path, name: str
 ) -> None:
     Image.fromarray(tiles[0]).save(tmp_path / "tile.png")
     model = Classifier(models_of_views / name)
     confidences = []
     for options, expected in ((), model), (("--quick",), model.one_view):
-        done = run(
-            "eurosat-classify", tmp_path / "tile.png", "--model", models_of_views / name, "--json",
-            *options,
-        )  # fmt: skip
+        done = command(
+            "eurosat-classify",
+            *(tmp_path / "tile.png", "--model", models_of_views / name, "--json", *options),
+        )
         assert done.returncode == 0, done.stderr
         (told,) = json.loads(done.stdout)
         confidences.append(told["confidence"])
