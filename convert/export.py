@@ -9,6 +9,7 @@ from enum import StrEnum
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
 
 from eurosat.doubling import without_doubling
 from eurosat.errors import ModelFileError
@@ -18,6 +19,7 @@ from eurosat.tensorflow_start import native_messages_hidden
 from eurosat.views import add_views
 
 from .equalise import consumers, equalise
+from .ranges import narrow_ranges
 from .rounding import round_kernels
 
 PIXEL_CENTRE = 127.5
@@ -38,11 +40,12 @@ class Precision(StrEnum):
 
 
 class Recipe(StrEnum):
-    """What is done to the weights of a full-integer model, so that rounding hurts less."""
+    """What is done to a full-integer model, so that rounding hurts less."""
 
     PLAIN = "plain"
     EQUALISED = "equalised"
     ROUNDED = "equalised and rounded"
+    NARROWED = "equalised and rounded, ranges narrowed"
 
 
 CALIBRATED = frozenset({Precision.INT8, Precision.INT16X8})
@@ -58,7 +61,7 @@ def export(
     model: keras.Model,
     precision: Precision,
     calibration: np.ndarray,
-    recipe: Recipe = Recipe.ROUNDED,
+    recipe: Recipe = Recipe.NARROWED,
     views: int = 1,
 ) -> bytes:
     """Convert a model.
@@ -68,7 +71,7 @@ def export(
         precision: What to convert to.
         calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes, on which the
             ranges of activations are measured.
-        recipe: What is done to the weights first; counts for int8 alone.
+        recipe: What is done so that rounding hurts less; counts for int8 alone.
         views: Of how many flips and turns the file gives the mean, see `eurosat.views`.
 
     Returns:
@@ -82,7 +85,7 @@ def export(
         logits, calibration = _centred(logits), _centred_pixels(calibration)
         if recipe is not Recipe.PLAIN:
             equalise(logits, calibration)
-        if recipe is Recipe.ROUNDED:
+        if recipe in (Recipe.ROUNDED, Recipe.NARROWED):
             round_kernels(logits, calibration)
     elif precision is Precision.INT16X8:
         # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
@@ -101,12 +104,22 @@ def export(
     # The refusal is raised inside, so that what the converter has to say stays hidden with it.
     with native_messages_hidden():
         try:
-            flatbuffer = converter.convert()
+            if precision is Precision.INT8 and recipe is Recipe.NARROWED:
+                flatbuffer = _with_narrow_ranges(converter, calibration)
+            else:
+                flatbuffer = converter.convert()
         except Exception as error:
             raise ModelFileError(
                 f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
             ) from error
     return _finished(flatbuffer, views)
+
+
+def _with_narrow_ranges(converter: tf.lite.TFLiteConverter, calibration: np.ndarray) -> bytes:
+    """Convert in the converter's own two steps, calibration and quantisation, with one between."""
+    converter._experimental_calibrate_only = True
+    narrowed = narrow_ranges(converter.convert(), calibration[1:])
+    return bytes(mlir_quantize(narrowed, input_data_type=tf.uint8, output_data_type=tf.float32))
 
 
 def _logits(model: keras.Model) -> keras.Model:
