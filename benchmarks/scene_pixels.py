@@ -38,7 +38,7 @@ def main() -> None:
     cases["L2A, simulated"] = lambda: scaled(surface, InputKind.L1C)
     cases["L2A, simulated, with a clear sky"] = lambda: scaled(surface, InputKind.L2A)
     for model in shipped_model_names():
-        classifier = Classifier.shipped(model)
+        classifier = Classifier.shipped(model).one_view
         assert classifier.metadata is not None
         threshold = classifier.metadata.unsure_below or 0
         print(f"{model}, {len(tiles)} validation tiles")

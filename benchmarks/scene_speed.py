@@ -97,7 +97,7 @@ def run_and_watch(command: list[str]) -> tuple[float, int]:
 
 def seconds_of_single_tiles(path: Path, model: str, count: int) -> float:
     """Return the mean time of one `classify` call, on windows from all over the scene."""
-    classifier = Classifier(find_model(model))
+    classifier = Classifier(find_model(model)).one_view  # As maps look.
     with open_scene(path) as scene:
         across = scene.ground.width // WINDOW
         pixels, _ = scene.read_rows(0, min(scene.ground.height, 8 * WINDOW))

@@ -58,6 +58,12 @@ def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
         assert part in done.stderr
 
 
+def test_views_are_a_power_of_two_up_to_eight(command: Command, small_run: Path):
+    for count in (0, 3, 16):
+        done = command("eurosat-convert", small_run, "--views", count)
+        assert_refused(done, f"--views must be 1, 2, 4 or 8, not {count}.")
+
+
 def test_every_precision_gets_a_file_and_a_report(
     small_conversion: CompletedProcess[str], small_models: Path
 ):
@@ -278,12 +284,6 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: Command):
 
 @pytest.mark.parametrize("name", ["config.json", "split.json"])
 @pytest.mark.parametrize("content", [None, "", "[]", "{"])
-def test_views_are_a_power_of_two_up_to_eight(command: Command, small_run: Path):
-    for count in (0, 3, 16):
-        done = command("eurosat-convert", small_run, "--views", count)
-        assert_refused(done, f"--views must be 1, 2, 4 or 8, not {count}.")
-
-
 def test_a_run_with_a_damaged_record_is_refused(
     name: str,
     content: str | None,
