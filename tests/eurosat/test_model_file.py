@@ -191,6 +191,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         ("temperature", -1.0),
         ("temperature", "1"),
         ("unsure_below", 1.1),
+        ("views", 3),
+        ("views", "4"),
         ("accuracy", []),
         ("provenance", None),
     ],
