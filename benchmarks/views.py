@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from eurosat.dataset import find_dataset, load_dataset
-from eurosat.model_file import find_model
+from eurosat.model_file import VIEW_COUNTS, find_model
 from eurosat.split import Part
 from eurosat.tensorflow_start import start_tensorflow
-from eurosat.views import VIEW_COUNTS, views_of
+from eurosat.views import views_of
 
 
 def main() -> None:

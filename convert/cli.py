@@ -11,9 +11,9 @@ from eurosat.console import RunDataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
+from eurosat.model_file import VIEW_COUNTS
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
-from eurosat.views import VIEW_COUNTS
 
 if TYPE_CHECKING:
     from .conversion import Conversion

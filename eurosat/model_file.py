@@ -30,13 +30,15 @@ from eurosat.standard_metadata import (
     read_standard_metadata,
     with_standard_metadata,
 )
-from eurosat.views import VIEW_COUNTS
 
 MAX_FILE_BYTES: Final = 500_000_000
 """The largest model file that is read, in bytes."""
 
 MAX_SIDE: Final = 4096
 """The largest height and width of a model's input, in pixels."""
+
+VIEW_COUNTS: Final = (1, 2, 4, 8)
+"""How many flips and turns of a tile a model may look at; see `eurosat.views`."""
 
 LABELS_FILE: Final = "labels.txt"
 EUROSAT_FILE: Final = "eurosat.json"

@@ -12,11 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.graph import Graph
+from eurosat.model_file import VIEW_COUNTS
 
-VIEW_COUNTS: Final = (1, 2, 4, 8)
-"""How many views there may be: each step beyond the tile as it is doubles them."""
-
-# Mirrored, upside down, and transposed; all that was seen before is so seen again.
+# Mirrored, upside down, and transposed; each shows all that was seen before once more, so that
+# there is one more of `VIEW_COUNTS` than there are steps.
 _STEPS: Final = (("REVERSE_V2", [2]), ("REVERSE_V2", [1]), ("TRANSPOSE", [0, 2, 1, 3]))
 _BEFORE: Final = frozenset({"REVERSE_V2", "TRANSPOSE", "CONCATENATION"})
 

@@ -127,14 +127,16 @@ def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path
     assert 0 < counts[UNSURE] < has_data.sum()
 
 
-def test_a_map_of_tiles_names_each_as_classifying_does(small_archive: Path, tmp_path: Path):
+def test_a_map_of_tiles_names_each_as_classifying_one_view_does(
+    small_archive: Path, tmp_path: Path
+):
     with zipfile.ZipFile(small_archive) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][::34][:12]
         tiles = [read_image(archive.read(name)) for name in names]
     mosaic = np.concatenate([np.concatenate(tiles[row : row + 4], axis=1) for row in (0, 4, 8)])
     path = write_rgb(tmp_path / "mosaic.tif", mosaic)
     classes = values_in(make_map(path, tmp_path / "map") / "classes.tif")
-    classifier = small_classifier()
+    classifier = small_classifier().one_view
     for number, tile in enumerate(tiles):
         row, column = divmod(number, 4)
         cell = classes[row * 64 : row * 64 + 64, column * 64 : column * 64 + 64]

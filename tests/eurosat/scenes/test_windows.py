@@ -22,7 +22,8 @@ from .scene_fixtures import small_classifier, texture, write_rgb
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return small_classifier()
+    """A model that looks at one view of a tile, as maps do."""
+    return small_classifier().one_view
 
 
 def answers_for(
