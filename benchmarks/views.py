@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eurosat.calibration import logits_of
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.model_file import VIEW_COUNTS, find_model
 from eurosat.split import Part
@@ -33,8 +34,8 @@ def main() -> None:
         right = [(answer.argmax(axis=1) == labels).mean() for answer in answers]
         line = f"{model.name}: one view {right[0]:.2%}, mean of eight {np.mean(right):.2%}"
         for count in VIEW_COUNTS[1:]:
-            logits = np.log(np.maximum(answers[:count], np.finfo(np.float32).tiny))
-            together = (logits.mean(axis=0).argmax(axis=1) == labels).mean()
+            logits = logits_of(np.array(answers[:count])).mean(axis=0)
+            together = (logits.argmax(axis=1) == labels).mean()
             line += f", answer of {count} views {together:.2%}"
         print(line)
 

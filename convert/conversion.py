@@ -20,7 +20,9 @@ from eurosat.calibration import (
     CalibrationFigures,
     calibration_record,
     fit_calibration,
+    logits_of,
     measure_calibration,
+    softmax,
 )
 from eurosat.classifier import Classifier
 from eurosat.dataset import TILE_SIZE, Dataset
@@ -339,10 +341,7 @@ def _predict(model: keras.Model, tiles: np.ndarray, views: int) -> np.ndarray:
     answers = [_predict_view(model, view) for view in views_of(tiles, views)]
     if views == 1:
         return answers[0]
-    # Up to a constant for each tile, which the softmax takes away, logits are the logarithms.
-    logits = np.log(np.maximum(answers, np.finfo(np.float32).tiny)).mean(axis=0)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return softmax(logits_of(np.array(answers)).mean(axis=0)).astype(np.float32)
 
 
 def _predict_view(model: keras.Model, tiles: np.ndarray) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Final
 
 import numpy as np
 
 from eurosat.errors import MissingPackageError, ModelFileError
+from eurosat.graph import Graph
 from eurosat.model_file import ModelFile, printable
+
+_WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 
 @dataclass(frozen=True)
@@ -38,34 +41,23 @@ def count_arithmetic(model_file: ModelFile) -> Arithmetic:
         ModelFileError: The graph cannot be read.
         MissingPackageError: LiteRT's description of the format is not installed.
     """
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise MissingPackageError(
-            "Counting needs LiteRT's description of the format: run `pip install ai-edge-litert`."
-        ) from error
     # The generated code raises errors of many types for a damaged graph.
     try:
-        model: Any = schema.ModelT.InitFromPackedBuf(model_file.flatbuffer)
-        graph: Any = model.subgraphs[0]
-        kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-        weighted = {
-            schema.BuiltinOperator.CONV_2D,
-            schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-            schema.BuiltinOperator.FULLY_CONNECTED,
-        }
+        graph = Graph(model_file.flatbuffer)
         multiplications = parameters = 0
         for operator in graph.operators:
-            if kinds[operator.opcodeIndex] in weighted:
-                weights = graph.tensors[operator.inputs[1]].shape
-                outputs = graph.tensors[operator.outputs[0]].shape
+            if graph.kind(operator) in _WEIGHTED:
+                weights = graph.tensor(operator.inputs[1]).shape
+                outputs = graph.tensor(operator.outputs[0]).shape
                 # Each output is a sum over the weights of its channel, which stands first in the
                 # weights of a convolution or dense layer, and last in those of a depthwise one.
                 multiplications += prod(outputs) * (prod(weights) // outputs[-1])
                 # Absent inputs are -1: layers without a bias.
                 held = [index for index in operator.inputs[1:] if index >= 0]
-                parameters += sum(prod(graph.tensors[index].shape) for index in held)
-        peak = _peak_activation_bytes(schema, model, graph)
+                parameters += sum(prod(graph.tensor(index).shape) for index in held)
+        peak = _peak_activation_bytes(graph)
+    except MissingPackageError:
+        raise
     except Exception as error:
         raise ModelFileError(
             f"{printable(model_file.path)} has a graph that cannot be counted: convert it again."
@@ -73,24 +65,24 @@ def count_arithmetic(model_file: ModelFile) -> Arithmetic:
     return Arithmetic(int(multiplications), int(parameters), peak, model_file.size_bytes)
 
 
-def _peak_activation_bytes(schema: Any, model: Any, graph: Any) -> int:
+def _peak_activation_bytes(graph: Graph) -> int:
     """Return the largest sum of the tensors that are alive while one operator runs."""
-    names = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+    names = {value: name for name, value in vars(graph.schema.TensorType).items() if name.isupper()}
 
     def size(index: int) -> int:
-        tensor = graph.tensors[index]
+        tensor = graph.tensor(index)
         name = names[tensor.type].lower()
         width = 1 if name == "bool" else np.dtype(name).itemsize
         return int(prod(tensor.shape)) * width
 
     def is_constant(index: int) -> bool:
-        return index < 0 or model.buffers[graph.tensors[index].buffer].data is not None
+        return index < 0 or graph.model.buffers[graph.tensor(index).buffer].data is not None
 
-    last_use: dict[int, int] = dict.fromkeys(map(int, graph.outputs), len(graph.operators))
+    last_use = {graph.output: len(graph.operators)}
     for position, operator in enumerate(graph.operators):
         for index in operator.inputs:
             last_use[int(index)] = max(position, last_use.get(int(index), position))
-    alive = {int(index) for index in graph.inputs}
+    alive = {graph.input}
     peak = 0
     for position, operator in enumerate(graph.operators):
         alive |= {int(index) for index in operator.outputs}

@@ -130,14 +130,14 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         The temperature, from 0.1 to 10. The bounds matter where no tile, or nearly every one, is
         wrong: then the cross-entropy has no lowest point.
     """
-    logits = _logits(probabilities)
+    logits = logits_of(probabilities)
     logits_of_truth = logits[np.arange(len(labels)), labels]
     # The cross-entropy is convex in 1/T; its slope there is the mean logit under the model's own
     # probabilities minus that of the truth. Where the slope changes its sign is the minimum.
     low, high = 1 / HIGHEST_TEMPERATURE, 1 / LOWEST_TEMPERATURE
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
-        shares = _softmax(logits * middle)
+        shares = softmax(logits * middle)
         slope = float(((shares * logits).sum(axis=1) - logits_of_truth).mean())
         low, high = (low, middle) if slope > 0 else (middle, high)
     return float(np.clip((low * high) ** -0.5, LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
@@ -153,10 +153,10 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     Returns:
         float32 of the same shape; each row adds up to 1.
     """
-    logits = _logits(probabilities)
+    logits = logits_of(probabilities)
     with np.errstate(over="ignore"):  # Of a tiny temperature: certainty is what it asks for.
         scaled = (logits - logits.max(axis=-1, keepdims=True)) / temperature
-    calibrated = _softmax(scaled).astype(np.float32)
+    calibrated = softmax(scaled).astype(np.float32)
     # Two probabilities that differ in their last digit may become equal; the first would win.
     best = probabilities.argmax(axis=-1, keepdims=True)
     if not np.array_equal(calibrated.argmax(axis=-1, keepdims=True), best):
@@ -254,11 +254,12 @@ def sure_share(
     return float(is_sure.mean()), float(is_right[is_sure].mean()) if is_sure.any() else None
 
 
-def _logits(probabilities: np.ndarray) -> np.ndarray:
+def logits_of(probabilities: np.ndarray) -> np.ndarray:
     """Return float64 logits; a probability that was rounded to 0 counts as the least above it."""
     return np.log(np.maximum(probabilities.astype(np.float64), np.finfo(np.float32).tiny))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities that logits stand for, along the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
