@@ -125,6 +125,7 @@ def test_every_dependency_is_pinned_with_hashes() -> None:
     named = [*PROJECT["project"]["dependencies"]]
     named += [entry for extra in ("train", "gui", "scene", "cluster") for entry in extras[extra]]
     groups.pop("peers")  # Only a benchmark wants them.
+    groups.pop("gpu")  # Only tools/gpu/train.py wants these.
     named += [entry for group in groups.values() for entry in group if isinstance(entry, str)]
     # An extra may contain another one.
     others = {_name(requirement) for requirement in named} - {PROJECT["project"]["name"]}

@@ -223,11 +223,11 @@ def fit(
             _assign(model.variables, state.weights)
         state.history.append(figures)
         _write_checkpoint(folder.checkpoint, state)
-        write_text(folder.history, _as_csv(state.history))
+        write_history(folder.history, state.history)
         watch(figures)
 
     # Once more, as a break may have come between the last checkpoint and its line.
-    write_text(folder.history, _as_csv(state.history))
+    write_history(folder.history, state.history)
     _assign(model.variables, state.best_weights)
     # One that was never compiled: Keras saves an optimizer whether it is told to or not, which
     # makes the file three times as large.
@@ -381,6 +381,15 @@ def best_epoch(history: list[Epoch]) -> Epoch:
     return max(history, key=lambda epoch: epoch.merit)
 
 
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """Write the figures of every epoch as a `history.csv`, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(epoch) for epoch in history)
+    write_text(path, text.getvalue())
+
+
 def read_history(path: Path) -> list[Epoch]:
     """Return the figures of every epoch from a `history.csv`.
 
@@ -403,14 +412,6 @@ def read_history(path: Path) -> list[Epoch]:
     if not rows:
         raise RunFolderError(f"{path} holds no epoch: train again, or restore it.")
     return rows
-
-
-def _as_csv(history: list[Epoch]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(epoch) for epoch in history)
-    return text.getvalue()
 
 
 def _write_checkpoint(path: Path, state: _State) -> None:
