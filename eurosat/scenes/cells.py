@@ -17,7 +17,7 @@ UNSURE: Final = "unsure"
 UNSURE_COLOUR: Final = "#D4D4D4"
 
 LEAST_SURE: Final = 0.5
-"""A cell of whose windows a smaller share is sure of its class is unsure."""
+"""A cell of whose windows a smaller share, weighted, is sure of its class is unsure."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def label_cells(
 
     A threshold is fitted to answers about single tiles, and the mean of several answers that are
     all sure of their tile may lie below it. So it is the windows that are asked whether they are
-    sure, and a cell is if at least half of those that cover it are sure of its class.
+    sure, and a cell is if at least half of those that cover it, weighted as for the mean, are sure
+    of its class.
 
     Args:
         probabilities: float32 of shape [windows down, windows across, classes], as

@@ -264,7 +264,7 @@ def _write_pages(
         share = cells.grid.stride / WINDOW
         labels = (
             f"{seen}; a cell of {width * share:g} m by {height * share:g} m gets the mean of all"
-            " windows that cover it."
+            " windows that cover it; the nearer it is to a window's middle, the more that counts."
         )
     unsure_below = plan["unsure_below"]
     if not unsure_below:
@@ -273,8 +273,8 @@ def _write_pages(
         unsure = f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
     else:
         unsure = (
-            "Unsure is a cell of whose windows fewer than half give its class at least "
-            f"{unsure_below:.1%}."
+            "Unsure is a cell of whose windows, counted so, fewer than half give its class at "
+            f"least {unsure_below:.1%}."
         )
     footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
     stream = BytesIO()

@@ -89,7 +89,23 @@ def test_strides_agree_on_a_scene_of_one_window(tmp_path: Path, classifier: Clas
         found, grid = answers_for(pixels, stride, classifier, tmp_path, str(stride))
         averages = average_over_cells(found, grid)
         assert averages.shape[:2] == (64 // stride, 64 // stride)
-        assert np.array_equal(averages, np.broadcast_to(expected, averages.shape))
+        assert np.allclose(averages, expected, atol=1e-6)
+
+
+def covering(
+    probabilities: np.ndarray, stride: int, row: int, column: int
+) -> tuple[list[np.ndarray], list[float]]:
+    """Return what the windows that cover a cell say, and how much each counts."""
+    answers, weights = [], []
+    for place in np.ndindex(probabilities.shape[:2]):
+        # The windows that hold the cell's first pixel hold all of it.
+        first = stride * (np.array([row, column]) - place)
+        if np.isnan(probabilities[place][0]) or not np.all((first >= 0) & (first < WINDOW)):
+            continue
+        off = (first + stride / 2) / WINDOW - 0.5  # From middle to middle, at most half a window.
+        answers.append(probabilities[place])
+        weights.append(float(np.prod(np.cos(np.pi * off) ** 2)))
+    return answers, weights
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -100,17 +116,19 @@ def test_a_cell_gets_the_mean_of_all_windows_that_cover_it(stride: int):
     found = average_over_cells(probabilities, grid)
     assert found.shape == (*grid.cells, 3)
     for row, column in np.ndindex(grid.cells):
-        # The windows that hold the cell's first pixel hold all of it.
-        y, x = row * stride, column * stride
-        covering = [
-            probabilities[down, across]
-            for down, across in np.ndindex(grid.windows)
-            if down * stride <= y < down * stride + WINDOW
-            and across * stride <= x < across * stride + WINDOW
-            and not np.isnan(probabilities[down, across, 0])
-        ]
-        expected = np.mean(covering, axis=0) if covering else np.zeros(3)
+        answers, weights = covering(probabilities, stride, row, column)
+        expected = np.average(answers, axis=0, weights=weights) if answers else np.zeros(3)
         assert np.allclose(found[row, column], expected, atol=1e-6)
+
+
+def test_the_window_around_a_cell_counts_most():
+    grid = WindowGrid(192, 192, 16)
+    probabilities = np.zeros((*grid.windows, 2), np.float32)
+    probabilities[..., 0] = 1
+    probabilities[4, 4] = (0, 1)  # Of the pixels from 64 to 128.
+    share = average_over_cells(probabilities, grid)[..., 1]
+    assert share[4:8, 4:8].sum() == pytest.approx(share.sum())
+    assert share[5:7, 5:7].min() > 5 * max(share[4].max(), share[:, 4].max())
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -124,17 +142,10 @@ def test_a_cell_is_sure_if_half_of_its_windows_are_sure_of_its_class(stride: int
     assert np.array_equal(found.confidence, averages.max(axis=2))
     kinds = set()
     for row, column in np.ndindex(grid.cells):
-        y, x = row * stride, column * stride
         label = averages[row, column].argmax()
-        are_sure = [
-            probabilities[down, across].argmax() == label
-            and probabilities[down, across].max() >= 0.8
-            for down, across in np.ndindex(grid.windows)
-            if down * stride <= y < down * stride + WINDOW
-            and across * stride <= x < across * stride + WINDOW
-            and not np.isnan(probabilities[down, across, 0])
-        ]
-        is_sure = bool(are_sure) and np.mean(are_sure) >= 0.5
+        answers, weights = covering(probabilities, stride, row, column)
+        are_sure = [answer.argmax() == label and answer.max() >= 0.8 for answer in answers]
+        is_sure = bool(answers) and np.average(are_sure, weights=weights) >= 0.5 - 1e-9
         assert found.labels[row, column] == (label if is_sure else 3)
         kinds.add((is_sure, found.confidence[row, column] >= 0.8))
     # As many means of sure answers lie below the threshold that holds for single ones.
