@@ -12,7 +12,7 @@ from typing import Final, Self, TypeVar
 
 import numpy as np
 
-from eurosat.calibration import apply_temperature
+from eurosat.calibration import apply_temperature, softmax
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import read_image, resize_image
 from eurosat.model_file import (
@@ -219,7 +219,7 @@ class Classifier:
         """
         pixels = read_image(image)
         with self._borrowed() as model:
-            probabilities = self._probabilities(model, pixels)
+            probabilities = self._probabilities(self._answer(model, pixels))
         height, width = pixels.shape[:2]
         return Prediction(self.class_names, probabilities, (height, width), self._unsure_below)
 
@@ -248,7 +248,7 @@ class Classifier:
             stop = min(start + _TILES_AT_A_TIME, len(tiles))
             with self._borrowed() as model:
                 for index in range(start, stop):
-                    answers[index] = self._probabilities(model, tiles[index])
+                    answers[index] = self._answer(model, tiles[index])
 
         starts = range(0, len(tiles), _TILES_AT_A_TIME)
         if self.threads == 1 or len(starts) <= 1:
@@ -260,7 +260,8 @@ class Classifier:
             with ThreadPoolExecutor(min(self.threads, len(starts))) as executor:
                 for _ in executor.map(classify_from, starts):
                     pass
-        return answers
+        # Of all at once: tile by tile, it took a tenth of the time of the CNN.
+        return self._probabilities(answers)
 
     def classify_stream(
         self, images: Iterable[_Source]
@@ -334,7 +335,7 @@ class Classifier:
         """Tell whether a model ends in probabilities, rather than in logits, by running it once."""
         height, width = self.input_size
         gradient = np.linspace(0, 255, height * width * 3).astype(np.uint8)
-        values = self._probabilities(model, gradient.reshape(height, width, 3))
+        values = self._probabilities(self._answer(model, gradient.reshape(height, width, 3)))
         # The probabilities of 8-bit models are multiples of 1/256, each off by up to half of that.
         tolerance = len(values) / 512 + 0.001
         return bool(
@@ -343,24 +344,29 @@ class Classifier:
             and abs(values.sum(dtype=np.float64) - 1) <= tolerance
         )
 
-    def _probabilities(self, model: OpenModel, pixels: np.ndarray) -> np.ndarray:
-        """Run the model on a uint8 RGB image; return float32 probabilities of shape [classes]."""
+    def _answer(self, model: OpenModel, pixels: np.ndarray) -> np.ndarray:
+        """Run the model on a uint8 RGB image; return what it says, of shape [classes]."""
         pixels = resize_image(pixels, *self.input_size)
         if self._pixel_values is not None:
             pixels = self._pixel_values[pixels, np.arange(3)]
         values = model.run(pixels[np.newaxis])[0]
-        if model.output.dtype != np.float32:
-            scale = np.float32(model.output.scale)
-            values = (values.astype(np.float32) - model.output.zero_point) * scale
-        if not np.isfinite(values).all():
+        if model.output.dtype == np.float32:
+            return values
+        scale = np.float32(model.output.scale)
+        return (values.astype(np.float32) - model.output.zero_point) * scale
+
+    def _probabilities(self, answers: np.ndarray) -> np.ndarray:
+        """Return what answers, float32 of shape [..., classes], mean as probabilities."""
+        if not np.isfinite(answers).all():
             raise ModelFileError(
                 f"{self._name} answers with values that are no numbers: convert or download it "
                 "again."
             )
         if self._needs_softmax:
-            exponentials = np.exp(values.astype(np.float64) - values.max())
-            values = (exponentials / exponentials.sum()).astype(np.float32)
-        return values if self._temperature is None else apply_temperature(values, self._temperature)
+            answers = softmax(answers.astype(np.float64)).astype(np.float32)
+        if self._temperature is not None:
+            answers = apply_temperature(answers, self._temperature)
+        return answers
 
 
 def usable_cores() -> int:
