@@ -155,15 +155,14 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """
     logits = logits_of(probabilities)
     with np.errstate(over="ignore"):  # Of a tiny temperature: certainty is what it asks for.
-        scaled = (logits - logits.max(axis=-1, keepdims=True)) / temperature
-    calibrated = softmax(scaled).astype(np.float32)
+        exponentials = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+    calibrated = (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
     # Two probabilities that differ in their last digit may become equal; the first would win.
     best = probabilities.argmax(axis=-1, keepdims=True)
-    if not np.array_equal(calibrated.argmax(axis=-1, keepdims=True), best):
+    best_now = calibrated.argmax(axis=-1, keepdims=True)
+    if (best_now != best).any():
         highest = calibrated.max(axis=-1, keepdims=True)
-        raised = np.where(
-            calibrated.argmax(axis=-1, keepdims=True) == best, highest, np.nextafter(highest, 2)
-        )
+        raised = np.where(best_now == best, highest, np.nextafter(highest, 2))
         np.put_along_axis(calibrated, best, raised, axis=-1)
     return calibrated
 

@@ -20,7 +20,7 @@ from eurosat.classifier import Classifier, ImageSource, Prediction
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import resize_image
 from eurosat.model_file import read_model_file
-from eurosat.probe import open_model, probe, runtime_version
+from eurosat.probe import OpenModel, open_model, probe, runtime_version
 
 from .model_fixtures import (
     COLOURS,
@@ -222,6 +222,27 @@ def test_many_threads_may_ask_one_classifier(tmp_path: Path, threads: int) -> No
 
     with ThreadPoolExecutor(8) as executor:
         assert all(executor.map(ask, range(64)))
+
+
+def test_who_interrupts_a_batch_does_not_wait_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = busy(tmp_path, threads=2)
+    answer, asked = classifier._answer, 0
+
+    def interrupted(model: OpenModel, pixels: np.ndarray) -> np.ndarray:
+        nonlocal asked
+        asked += 1
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        return answer(model, pixels)
+
+    monkeypatch.setattr(classifier, "_answer", interrupted)
+    before = threading.enumerate()
+    with pytest.raises(KeyboardInterrupt):
+        classifier.classify_batch(varied_tiles(20_000, 16))
+    assert asked < 10_000
+    assert threading.enumerate() == before
 
 
 def test_no_thread_is_left_behind(tmp_path: Path) -> None:
