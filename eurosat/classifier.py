@@ -3,11 +3,9 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from queue import LifoQueue
 from typing import Final, Self, TypeVar
 
 import numpy as np
@@ -22,7 +20,8 @@ from eurosat.model_file import (
     read_model_file,
     shipped_model_path,
 )
-from eurosat.probe import OpenModel, Tensor, open_model, probe
+from eurosat.model_pool import ModelPool
+from eurosat.probe import OpenModel, Tensor, probe
 from eurosat.standard_metadata import Normalization
 from eurosat.views import with_one_view
 
@@ -91,9 +90,9 @@ class Prediction:
 class Classifier:
     """A model file that is ready to classify images.
 
-    Each image is run by itself on one thread, and several images at once on all threads. So an
-    answer does not depend, to the last bit, on the size of a batch or the number of threads. All
-    methods may be called from several threads at once.
+    Each image is run by itself: a single one on all threads, and of several each on one. An answer
+    does not depend, to the last bit, on the size of a batch or the number of threads. All methods
+    may be called from several threads at once.
 
     Probabilities are calibrated with the temperature that the file states, if it states one.
 
@@ -103,7 +102,7 @@ class Classifier:
             the file does not name them.
         input_size: Height and width of the tiles that the model takes, in pixels. Images of other
             sizes are resized.
-        threads: The largest number of images that are worked on at once.
+        threads: How many threads work on an image, or on several at once.
     """
 
     def __init__(
@@ -119,8 +118,8 @@ class Classifier:
 
         Args:
             path: The `.tflite` file.
-            threads: The largest number of images that are worked on at once; by default the number
-                of processor cores that this process may use.
+            threads: How many threads work on an image, or on several at once; by default the
+                number of processor cores that this process may use.
             is_calibrated: False for the model's own probabilities, whatever the file states: what
                 a temperature is fitted to.
 
@@ -136,23 +135,20 @@ class Classifier:
         self.model_file: ModelFile = read_model_file(path)
         self._name = printable(self.model_file.path)
         probe(self.model_file)
-        first = open_model(self.model_file.flatbuffer, self._name)
-        self.input_size: tuple[int, int] = (first.input.shape[1], first.input.shape[2])
-        self.class_names = self._choose_class_names(first.output.shape[1])
-        self._pixel_values = _pixel_values(self._name, first.input, self.model_file.normalization)
+        self._prepare_models()
         self._temperature: float | None = None
         self._unsure_below: float | None = None
         self._needs_softmax = False
-        self._needs_softmax = not self._gives_probabilities(first)
+        with self._wide.lent() as model:
+            self.input_size: tuple[int, int] = (model.input.shape[1], model.input.shape[2])
+            self.class_names = self._choose_class_names(model.output.shape[1])
+            self._pixel_values = _pixel_values(
+                self._name, model.input, self.model_file.normalization
+            )
+            self._needs_softmax = not self._gives_probabilities(model)
         if is_calibrated and self.metadata is not None:
             self._temperature = self.metadata.temperature
             self._unsure_below = self.metadata.unsure_below
-        # The models that no thread is using; None stands for one that is yet to be loaded. The
-        # last one put back is taken first, so no more are loaded than were ever needed at once.
-        self._idle: LifoQueue[OpenModel | None] = LifoQueue()
-        for _ in range(self.threads - 1):
-            self._idle.put(None)
-        self._idle.put(first)
 
     @classmethod
     def shipped(cls, name: str, *, threads: int | None = None) -> Self:
@@ -195,9 +191,7 @@ class Classifier:
         single.model_file = replace(
             self.model_file, flatbuffer=flatbuffer, metadata=replace(self.metadata, views=1)
         )
-        single._idle = LifoQueue()
-        for _ in range(self.threads):
-            single._idle.put(None)
+        single._prepare_models()
         return single
 
     @property
@@ -218,11 +212,7 @@ class Classifier:
             ImageError: The image cannot be read.
             ModelFileError: The model fails on this image.
         """
-        pixels = read_image(image)
-        with self._borrowed() as model:
-            probabilities = self._probabilities(self._answer(model, pixels))
-        height, width = pixels.shape[:2]
-        return Prediction(self.class_names, probabilities, (height, width), self._unsure_below)
+        return self._predict(self._for_one, image)
 
     def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
         """Classify many tiles of one size, on all threads.
@@ -245,10 +235,11 @@ class Classifier:
             )
         answers = np.empty((len(tiles), len(self.class_names)), np.float32)
         waiting = deque(range(len(tiles)))
+        models = self._for_one if len(tiles) == 1 else self._narrow
 
         def classify_waiting() -> None:
             while waiting:
-                with self._borrowed() as model:
+                with models.lent() as model:
                     for _ in range(_TILES_AT_A_TIME):
                         try:
                             index = waiting.popleft()
@@ -292,7 +283,7 @@ class Classifier:
 
         def answer(image: _Source) -> tuple[_Source, Prediction | ImageError]:
             try:
-                return image, self.classify(image)
+                return image, self._predict(self._narrow, image)
             except ImageError as error:
                 return image, error
 
@@ -315,16 +306,27 @@ class Classifier:
                 for future in waiting:
                     future.cancel()
 
-    @contextmanager
-    def _borrowed(self) -> Iterator[OpenModel]:
-        """Lend a loaded model to one thread; wait for one if as many as allowed are in use."""
-        model = self._idle.get()
-        try:
-            if model is None:
-                model = open_model(self.model_file.flatbuffer, self._name)
-            yield model
-        finally:
-            self._idle.put(model)
+    def _prepare_models(self) -> None:
+        """Set up the models to run: one on all threads, and as many as there are, each on one."""
+        flatbuffer, threads = self.model_file.flatbuffer, self.threads
+        self._narrow = ModelPool(flatbuffer, self._name, size=threads)
+        self._wide = (
+            self._narrow
+            if threads == 1
+            else ModelPool(flatbuffer, self._name, size=1, threads=threads)
+        )
+
+    @property
+    def _for_one(self) -> ModelPool:
+        """What a single image runs on: all threads, unless another one has them already."""
+        return self._wide if self._wide.has_idle else self._narrow
+
+    def _predict(self, models: ModelPool, image: ImageSource) -> Prediction:
+        pixels = read_image(image)
+        with models.lent() as model:
+            probabilities = self._probabilities(self._answer(model, pixels))
+        height, width = pixels.shape[:2]
+        return Prediction(self.class_names, probabilities, (height, width), self._unsure_below)
 
     def _choose_class_names(self, count: int) -> tuple[str, ...]:
         """Return the names of the file's classes; check that it is consistent with itself."""

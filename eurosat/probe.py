@@ -71,7 +71,7 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class OpenModel:
-    """An image classifier loaded into LiteRT, for one tile at a time and one thread at a time."""
+    """An image classifier loaded into LiteRT, for one tile and one caller at a time."""
 
     name: str
     interpreter: Any
@@ -112,12 +112,15 @@ def runtime_version() -> str:
     return f"{runtime.__name__} {getattr(runtime, '__version__', 'of unknown version')}"
 
 
-def open_model(flatbuffer: bytes, name: str, *, is_scene: bool = False) -> OpenModel:
+def open_model(
+    flatbuffer: bytes, name: str, *, threads: int = 1, is_scene: bool = False
+) -> OpenModel:
     """Load a model into this process and check that it is an image classifier.
 
     Args:
         flatbuffer: The model, as in `ModelFile.flatbuffer`.
         name: How messages name it.
+        threads: How many threads it computes with; the answers are the same, to the last bit.
         is_scene: Whether the model gives a grid of answers, see `eurosat.scenes.twin`.
 
     Returns:
@@ -132,7 +135,7 @@ def open_model(flatbuffer: bytes, name: str, *, is_scene: bool = False) -> OpenM
     # LiteRT raises errors of several types for models that it cannot load.
     try:
         with _quiet_start():
-            interpreter = interpreter_class(model_content=flatbuffer, num_threads=1)
+            interpreter = interpreter_class(model_content=flatbuffer, num_threads=threads)
             pixels = _only_tensor(interpreter.get_input_details(), name)
             is_image = pixels.shape[:1] + pixels.shape[3:] == (1, 3)
             # Checked before memory is set aside for a tensor of that size.

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from queue import LifoQueue
 from time import perf_counter
 from typing import Final
 
@@ -13,7 +11,7 @@ from eurosat.calibration import apply_temperature
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
 from eurosat.model_file import printable
-from eurosat.probe import OpenModel, open_model
+from eurosat.model_pool import ModelPool
 from eurosat.scenes.twin import SceneTwin, make_twin
 from eurosat.scenes.windows import (
     STRIP,
@@ -60,15 +58,15 @@ class DenseClassifier:
             for count in (self.rows_at_once, self._columns_at_once)
         )
         self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
+        self._name = printable(classifier.model_file.path)
         if (self.twin.height, self.twin.width) != (height, width):
             raise ModelFileError(
-                f"{printable(classifier.model_file.path)} has no scene twin for windows of {WINDOW}"
-                " pixels: map with single windows."
+                f"{self._name} has no scene twin for windows of {WINDOW} pixels: map with single"
+                " windows."
             )
-        # As in `Classifier`: None stands for a model that is yet to be loaded.
-        self._idle: LifoQueue[OpenModel | None] = LifoQueue()
-        for _ in range(classifier.threads):
-            self._idle.put(None)
+        self._models = ModelPool(
+            self.twin.flatbuffer, self._name, size=classifier.threads, is_scene=True
+        )
 
     def answer_strips(self, rows: Rows, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
         """Classify strips of windows, of `rows_at_once` rows at most.
@@ -118,28 +116,16 @@ class DenseClassifier:
 
     def _run(self, pixels: np.ndarray) -> np.ndarray:
         """Run the twin; return calibrated probabilities for the windows of a block."""
-        with self._borrowed() as model:
+        with self._models.lent() as model:
             values = model.run(pixels[np.newaxis])[0]
         if not np.isfinite(values).all():
             raise ModelFileError(
-                f"{printable(self._classifier.model_file.path)} answers with values that are no"
-                " numbers: convert or download it again."
+                f"{self._name} answers with values that are no numbers: convert or download it"
+                " again."
             )
         metadata = self._classifier.metadata
         temperature = metadata.temperature if metadata else None
         return values if temperature is None else apply_temperature(values, temperature)
-
-    @contextmanager
-    def _borrowed(self) -> Iterator[OpenModel]:
-        """Lend a loaded twin to one thread."""
-        model = self._idle.get()
-        try:
-            if model is None:
-                name = printable(self._classifier.model_file.path)
-                model = open_model(self.twin.flatbuffer, name, is_scene=True)
-            yield model
-        finally:
-            self._idle.put(model)
 
     def _classify_others(
         self, answers: np.ndarray, chosen: np.ndarray, pixels: np.ndarray, has_data: np.ndarray
