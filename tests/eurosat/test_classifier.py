@@ -228,16 +228,16 @@ def test_who_interrupts_a_batch_does_not_wait_for_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classifier = busy(tmp_path, threads=2)
-    answer, asked = classifier._answer, 0
+    run, asked = OpenModel.run, 0
 
-    def interrupted(model: OpenModel, pixels: np.ndarray) -> np.ndarray:
+    def interrupted(model: OpenModel, values: np.ndarray) -> np.ndarray:
         nonlocal asked
         asked += 1
         if threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
-        return answer(model, pixels)
+        return run(model, values)
 
-    monkeypatch.setattr(classifier, "_answer", interrupted)
+    monkeypatch.setattr(OpenModel, "run", interrupted)
     before = threading.enumerate()
     with pytest.raises(KeyboardInterrupt):
         classifier.classify_batch(varied_tiles(20_000, 16))
