@@ -3,7 +3,8 @@
 Run it as `python benchmarks/inference.py RUN [--json FILE]`, after
 `eurosat-convert RUN --int8 --float32` has put the model files into the run folder, with
 `pip install --group peers` beside the project. The peers get the run's Keras model: as it is, as
-ONNX, as ONNX in int8 (static, per channel, 500 calibration tiles), and as our model files.
+ONNX, as ONNX in int8 (static, per channel, 500 calibration tiles), as our model files, and as an
+int8 file by LiteRT's own quantizer (static, its recipe as it comes, the same calibration tiles).
 
 Every measurement is a process of its own; the contenders take turns, round after round. The tiles
 are those of the validation split. Times are medians; each ratio is that of a contender to our
@@ -33,7 +34,7 @@ from eurosat.run_folder import RunFolder
 
 THREADS = (1, 2)
 BATCHES = (1, 32, 256)
-TILES_TO_TIME = {1: 100, 32: 256, 256: 512}
+TILES_TO_TIME = {1: 100, 32: 512, 256: 1024}
 CALIBRATION_TILES = 500
 SEED = 0
 
@@ -137,6 +138,7 @@ class Contender:
 CONTENDERS = [
     Contender("EuroSAT Edge", "int8", our_classifier, "int8.tflite", "eurosat-edge"),
     Contender("LiteRT, plain loop", "int8", plain_litert, "int8.tflite", "ai-edge-litert"),
+    Contender("LiteRT's quantizer", "int8", plain_litert, "quantizer.tflite", "ai-edge-litert"),
     Contender("OpenVINO", "int8", openvino, "int8.tflite", "openvino"),
     Contender("ONNX Runtime", "int8", onnx_runtime, "int8.onnx", "onnxruntime"),
     Contender("EuroSAT Edge", "float32", our_classifier, "float32.tflite", "eurosat-edge"),
@@ -195,6 +197,8 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
     """Put tiles and all forms of the model into a folder; return the labels of the tiles."""
     from keras import Model
     from keras.saving import load_model
+    from litert_quantizer import recipe  # pyright: ignore[reportMissingImports]
+    from litert_quantizer.quantizer import Quantizer  # pyright: ignore[reportMissingImports]
     from onnxruntime.quantization import (  # pyright: ignore[reportMissingImports]
         CalibrationDataReader,
         QuantType,
@@ -218,10 +222,18 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
     model.export(onnx, format="onnx", verbose=False)
 
     known = np.random.default_rng(SEED).permutation(dataset.positions(split.train))
+    calibration = dataset.tiles[known[:CALIBRATION_TILES]]
+
+    quantizer = Quantizer(str(folder / "float32.tflite"))
+    quantizer.load_quantization_recipe(recipe.static_wi8_ai8())
+    statistics = quantizer.calibrate(
+        {"serving_default": [{"tile": tile[np.newaxis]} for tile in calibration]}
+    )
+    quantizer.quantize(statistics).export_model(str(folder / "quantizer.tflite"))
 
     class CalibrationTiles(CalibrationDataReader):
         def __init__(self) -> None:
-            self._tiles = iter(dataset.tiles[known[:CALIBRATION_TILES]])
+            self._tiles = iter(calibration)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             tile = next(self._tiles, None)
