@@ -18,6 +18,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
@@ -229,7 +230,9 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
     statistics = quantizer.calibrate(
         {"serving_default": [{"tile": tile[np.newaxis]} for tile in calibration]}
     )
-    quantizer.quantize(statistics).export_model(str(folder / "quantizer.tflite"))
+    with redirect_stdout(sys.stderr):  # It tells how it went.
+        quantized = quantizer.quantize(statistics)
+    quantized.export_model(str(folder / "quantizer.tflite"))
 
     class CalibrationTiles(CalibrationDataReader):
         def __init__(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from eurosat.atomic import write_text
+from eurosat.calibration import softmax
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
 from eurosat.graph import Graph
@@ -168,9 +169,7 @@ def _verify(path: Path, model: IntegerModel, classifier: Classifier, tiles: np.n
     pixels = (tiles.astype(np.int16) - 128).astype(np.int8)
     values = np.concatenate([opened.run(tile[np.newaxis]) for tile in pixels])
     logits = (values.astype(np.float64) - model.zero_point) * model.scale
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-    difference = np.abs(probabilities - classifier.classify_batch(tiles)).max()
+    difference = np.abs(softmax(logits) - classifier.classify_batch(tiles)).max()
     if not difference < LARGEST_DIFFERENCE:
         raise ModelFileError(
             f"The integers of {path} give probabilities that are off by {difference:.2g}: no C "

@@ -1,5 +1,6 @@
 """`eurosat-convert`: from a training run to TFLite files that are proven to be as accurate."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,6 +108,8 @@ def convert_run(
         )
         if is_wanted
     ] or [Precision.INT8]
+    if math.isnan(max_drop) or math.isnan(max_class_drop):
+        raise EurosatError("--max-drop and --max-class-drop must be numbers.")
     with notes.status("Judging the Keras model"):
         original = load_original(folder, dataset, calibration, views)
     has_failed = False

@@ -360,7 +360,7 @@ def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray
             f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
             f"not {count}."
         )
-    if count < len(positions):
+    if count <= len(positions) - len(split.class_names):  # What is left out has all classes too.
         positions, _ = train_test_split(
             positions,
             train_size=count,

@@ -27,7 +27,7 @@ ACTIVATION_STEPS = 255
 """Steps of an activation between its smallest and its largest value."""
 
 TILES = 256
-"""How many tiles are looked at; each gives many patches."""
+"""How many tiles are looked at, at least; each gives many patches."""
 
 _TILES_AT_A_TIME = 32
 
@@ -35,7 +35,7 @@ _SWEEPS = 4
 
 
 def round_kernels(model: keras.Model, tiles: np.ndarray) -> None:
-    """Move every kernel of a model, in place, to a grid that int8 represents exactly.
+    """Move every convolution's kernel of a model, in place, to a grid that int8 represents exactly.
 
     Layer by layer, in two copies side by side: as it was, and with all that comes before rounded.
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from eurosat.errors import MissingPackageError, ModelFileError
+from eurosat.errors import MissingPackageError, ModelFileError, printable
 from eurosat.graph import Graph
-from eurosat.model_file import ModelFile, printable
+from eurosat.model_file import ModelFile
 
 _WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 

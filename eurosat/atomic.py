@@ -1,10 +1,15 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+# A file name may have 255 bytes, of which a letter takes up to four; the temporary name is longer.
+_LONGEST_STEM: Final = 40
 
 
 @contextmanager
@@ -21,11 +26,13 @@ def replacing(path: Path) -> Iterator[Path]:
         A path in the same folder with the same suffix, not yet existing, to write to.
 
     Raises:
-        OSError: The folder is not writable or the disk is full.
+        OSError: The folder is not writable, the disk is full, or `path` is no file but a device.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=f".partial{path.suffix}", dir=path.parent
+        prefix=f".{path.stem[:_LONGEST_STEM]}-", suffix=f".partial{path.suffix}", dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)

@@ -11,12 +11,11 @@ from typing import Final, Self, TypeVar
 import numpy as np
 
 from eurosat.calibration import apply_temperature, softmax
-from eurosat.errors import ImageError, MissingPackageError, ModelFileError
+from eurosat.errors import ImageError, MissingPackageError, ModelFileError, printable
 from eurosat.images import read_image, resize_image
 from eurosat.model_file import (
     ModelFile,
     ModelMetadata,
-    printable,
     read_model_file,
     shipped_model_path,
 )
@@ -263,7 +262,7 @@ class Classifier:
                     # Whoever is interrupted must not wait for the helpers to do the rest.
                     waiting.clear()
         # Of all at once: tile by tile, it took a tenth of the time of the CNN.
-        return self._probabilities(answers)
+        return self.probabilities(answers)
 
     def classify_stream(
         self, images: Iterable[_Source]
@@ -306,6 +305,29 @@ class Classifier:
                 for future in waiting:
                     future.cancel()
 
+    def probabilities(self, answers: np.ndarray) -> np.ndarray:
+        """Return what the model's own answers mean: calibrated probabilities.
+
+        Args:
+            answers: float32 of shape [..., classes]: logits or probabilities, as the model has it.
+
+        Returns:
+            float32 of the same shape; the values lie from 0 to 1.
+
+        Raises:
+            ModelFileError: Some answers are no numbers.
+        """
+        if not np.isfinite(answers).all():
+            raise ModelFileError(
+                f"{self._name} answers with values that are no numbers: convert or download it "
+                "again."
+            )
+        if self._needs_softmax:
+            answers = softmax(answers.astype(np.float64)).astype(np.float32)
+        if self._temperature is not None:
+            answers = apply_temperature(answers, self._temperature)
+        return answers
+
     def _prepare_models(self) -> None:
         """Set up the models to run: one on all threads, and as many as there are, each on one."""
         flatbuffer, threads = self.model_file.flatbuffer, self.threads
@@ -324,7 +346,7 @@ class Classifier:
     def _predict(self, models: ModelPool, image: ImageSource) -> Prediction:
         pixels = read_image(image)
         with models.lent() as model:
-            probabilities = self._probabilities(self._answer(model, pixels))
+            probabilities = self.probabilities(self._answer(model, pixels))
         height, width = pixels.shape[:2]
         return Prediction(self.class_names, probabilities, (height, width), self._unsure_below)
 
@@ -348,7 +370,7 @@ class Classifier:
         """Tell whether a model ends in probabilities, rather than in logits, by running it once."""
         height, width = self.input_size
         gradient = np.linspace(0, 255, height * width * 3).astype(np.uint8)
-        values = self._probabilities(self._answer(model, gradient.reshape(height, width, 3)))
+        values = self.probabilities(self._answer(model, gradient.reshape(height, width, 3)))
         # The probabilities of 8-bit models are multiples of 1/256, each off by up to half of that.
         tolerance = len(values) / 512 + 0.001
         return bool(
@@ -367,19 +389,6 @@ class Classifier:
             return values
         scale = np.float32(model.output.scale)
         return (values.astype(np.float32) - model.output.zero_point) * scale
-
-    def _probabilities(self, answers: np.ndarray) -> np.ndarray:
-        """Return what answers, float32 of shape [..., classes], mean as probabilities."""
-        if not np.isfinite(answers).all():
-            raise ModelFileError(
-                f"{self._name} answers with values that are no numbers: convert or download it "
-                "again."
-            )
-        if self._needs_softmax:
-            answers = softmax(answers.astype(np.float64)).astype(np.float32)
-        if self._temperature is not None:
-            answers = apply_temperature(answers, self._temperature)
-        return answers
 
 
 def usable_cores() -> int:

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from eurosat.atomic import replacing
 from eurosat.classifier import Classifier, Prediction
-from eurosat.console import notes, output, progress_bar, run
-from eurosat.errors import EurosatError, ImageError
+from eurosat.console import MOST_THREADS, notes, output, progress_bar, run, share_bar
+from eurosat.errors import EurosatError, ImageError, printable
 from eurosat.images import find_images, read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import find_model
@@ -21,7 +21,6 @@ from eurosat.results import to_json, write_csv
 EXIT_SOME_UNREADABLE = 1
 EXIT_ALL_UNREADABLE = 2
 
-BAR_WIDTH = 20
 MOST_EXPLAINED = 20
 SUMMARY_FROM = 10
 """From so many images on, a line counts them by class."""
@@ -34,7 +33,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def classify(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Images, folders of them, or globs.")
+        list[Path],
+        # One image that may not be read does not stop the others.
+        typer.Argument(
+            metavar="PATH...", readable=False, help="Images, folders of them, or globs."
+        ),
     ],
     *,
     model: Annotated[
@@ -56,7 +59,10 @@ def classify(
         ),
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Images worked on at once; all cores without it.")
+        int | None,
+        typer.Option(
+            min=1, max=MOST_THREADS, help="Images worked on at once; all cores without it."
+        ),
     ] = None,
 ) -> None:
     """Classify images of the land, 10 m to a pixel, offline.
@@ -71,7 +77,8 @@ def classify(
         classifier = classifier.one_view
     images = list(find_images(paths))
     if not images:
-        raise EurosatError(f"There are no images in {', '.join(map(str, paths))}.")
+        raise EurosatError(f"There are no images in {', '.join(map(printable, paths))}.")
+    _check_targets([csv_file, explain], [*images, classifier.model_file.path])
     answers: list[Answer] = []
     with progress_bar("Classifying") as progress:
         for answer in classifier.classify_stream(images):
@@ -92,6 +99,31 @@ def classify(
     if errors:
         all_failed = len(errors) == len(answers)
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
+
+
+def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
+    """Refuse to write to what is read.
+
+    Raises:
+        EurosatError: A target is one of the sources, or of the other targets.
+    """
+    taken = list(sources)
+    for target in filter(None, targets):
+        if any(_are_same(target, path) for path in taken):
+            raise EurosatError(
+                f"{printable(target)} is named twice, and would be replaced: name another file to"
+                " write to."
+            )
+        taken.append(target)
+
+
+def _are_same(target: Path, path: Path) -> bool:
+    if target == path:
+        return True
+    try:
+        return target.samefile(path)
+    except (OSError, ValueError):  # One of them is not there.
+        return False
 
 
 def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]) -> None:
@@ -115,7 +147,7 @@ def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]
         with replacing(path) as temporary:
             Image.fromarray(np.concatenate(drawn)).save(temporary, format="PNG")
     except OSError as error:
-        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error
+        raise EurosatError(f"{printable(path)} cannot be written: {error.strerror}.") from error
 
 
 def _print_table(answers: list[Answer], top: int) -> None:
@@ -136,8 +168,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
         cover = land_cover(label, prediction.class_names.index(label))
         counts[cover.title] += 1
         unsure += prediction.is_unsure
-        filled = round(confidence * BAR_WIDTH)
-        bar = f"[{cover.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
+        bar = share_bar(confidence, cover.colour)
         table.add_row(
             escape(str(path)),
             f"[bold]{escape(cover.title)}[/]",

@@ -3,6 +3,7 @@
 And the options that several of them have.
 """
 
+import io
 import logging
 import sys
 from collections.abc import Iterator
@@ -43,7 +44,15 @@ RunDataOption = Annotated[
 ]
 """The data set that runs were made with."""
 
-output = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+MOST_THREADS = 1024
+"""More than any machine that this runs on has cores."""
+
+BAR_WIDTH = 20
+"""Characters of a bar in a table."""
+
+# Without standard output, which a shell can close, Python has none.
+_is_terminal = sys.stdout is not None and sys.stdout.isatty()
+output = Console(highlight=False, width=None if _is_terminal else PIPE_WIDTH)
 """Results go here: standard output."""
 
 notes = Console(stderr=True, highlight=False)
@@ -57,6 +66,10 @@ def run(app: typer.Typer) -> NoReturn:
         SystemExit: Always, with the exit status.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        # A letter that the terminal does not know is no reason to lose the rest.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except EurosatError as error:
@@ -66,6 +79,22 @@ def run(app: typer.Typer) -> NoReturn:
         notes.print("Stopped.")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def share_bar(share: float, colour: str) -> str:
+    """Return a bar for a table of `output`, with markup.
+
+    Args:
+        share: How much of it is filled, 0 to 1.
+        colour: Of what is filled, as `#RRGGBB`.
+    """
+    full, empty = "█░"
+    try:
+        (full + empty).encode(output.encoding)
+    except (UnicodeError, LookupError):
+        full, empty = "#."
+    filled = round(share * BAR_WIDTH)
+    return f"[{colour}]{full * filled}[/][dim]{empty * (BAR_WIDTH - filled)}[/]"
 
 
 def _plain(text: str) -> str:

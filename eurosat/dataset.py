@@ -20,7 +20,7 @@ import numpy as np
 
 from eurosat.atomic import replacing, write_text
 from eurosat.download import cached_archive, download_eurosat
-from eurosat.errors import DatasetError, ImageError
+from eurosat.errors import DatasetError, ImageError, printable
 from eurosat.images import IMAGE_SUFFIXES, find_images, read_image, resize_image
 from eurosat.user_cache import user_cache
 
@@ -90,7 +90,7 @@ class Audit:
             lines += [f"  {line}" for line in found[:10]]
             if len(found) > 10:
                 lines.append(f"  and {len(found) - 10:,} more")
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(printable, lines))
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,6 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def _printable(line: str) -> str:
-    """Return a line without the line breaks, terminal codes or bytes that file names may hold."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
-    )
-
-
 def _from_cache(source: Path, folder: Path) -> Dataset | None:
     """Return the data set that `_decode` put into `folder`; None if it is not there, or damaged."""
     try:
@@ -274,7 +267,8 @@ def _decode(
     The manifest is written last: where it is, the tiles are whole.
 
     Raises:
-        DatasetError: Fewer than two classes have a readable tile.
+        DatasetError: Fewer than two classes have a readable tile, or one has a name that a model
+            file cannot hold.
         OSError: The folder cannot be written to.
     """
     unreadable: list[tuple[str, str]] = []
@@ -283,6 +277,12 @@ def _decode(
     names_by_pixels: dict[bytes, list[str]] = defaultdict(list)
     class_counts: dict[str, int] = defaultdict(int)
     total = len(files.names)
+    for label in sorted({_class_of(name) for name in files.names}):
+        if not label.isprintable() or label != label.strip():
+            raise DatasetError(
+                f"The class folder {printable(label)!r} of {files.source} begins or ends with a"
+                " space, or holds what cannot be printed: rename it."
+            )
 
     # The tiles are written one after another and not into a memory-mapped file: where the disk is
     # full, that would not raise an error but end the process.

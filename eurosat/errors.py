@@ -1,4 +1,4 @@
-"""The one error family: everything a user can cause, said in one sentence."""
+"""The one error family: everything a user can cause, said in one sentence of plain letters."""
 
 
 class EurosatError(Exception):
@@ -31,3 +31,10 @@ class ModelFileError(EurosatError, ValueError):
 
 class MissingPackageError(EurosatError, ImportError):
     """A missing package of an extra; the message names the command that installs it."""
+
+
+def printable(name: object) -> str:
+    """Return a path or name for a message, without line breaks, terminal codes or odd bytes."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
+    )

@@ -10,7 +10,7 @@ from eurosat.images import resize_image
 from eurosat.labels import land_cover
 
 # The patch covers an eighth of the tile's side, 8 pixels or 80 m of a EuroSAT tile, and moves by
-# half of that: 225 runs of the model.
+# half of that: 225 runs of the model, and one of the whole tile.
 _PATCHES_ACROSS: Final = 8
 _SMALLEST_PROBABILITY: Final = 1e-6
 

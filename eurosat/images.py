@@ -13,7 +13,7 @@ from typing import IO, Final
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from eurosat.errors import ImageError
+from eurosat.errors import ImageError, printable
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 """The file name endings, in lower case and with the dot, that `find_images` looks for."""
@@ -137,11 +137,7 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _refusal(label: str, problem: str) -> ImageError:
-    # A file name may hold line breaks, terminal codes or bytes that no console can print.
-    printable = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in label
-    )
-    return ImageError(f"{printable} {problem}")
+    return ImageError(f"{printable(label)} {problem}")
 
 
 def _open_file(path: Path, label: str) -> IO[bytes]:

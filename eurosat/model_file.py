@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eurosat import atomic
-from eurosat.errors import ModelFileError
+from eurosat.errors import ModelFileError, printable
 from eurosat.standard_metadata import (
     Description,
     Normalization,
@@ -300,13 +300,6 @@ def is_shipped(sha256: str) -> bool:
     except (OSError, ValueError):
         return False
     return any(line.split(maxsplit=1)[:1] == [sha256] for line in sums.splitlines())
-
-
-def printable(name: object) -> str:
-    """Return a path or name for a message, without line breaks, terminal codes or odd bytes."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(name)
-    )
 
 
 def _shipped_folder() -> Path:

@@ -21,8 +21,8 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat import atomic
-from eurosat.errors import MissingPackageError, ModelFileError
-from eurosat.model_file import MAX_SIDE, ModelFile, is_shipped, printable
+from eurosat.errors import MissingPackageError, ModelFileError, printable
+from eurosat.model_file import MAX_SIDE, ModelFile, is_shipped
 from eurosat.user_cache import user_cache
 
 _LOG = logging.getLogger(__name__)

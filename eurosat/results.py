@@ -8,7 +8,7 @@ from typing import Any
 
 from eurosat.atomic import replacing, write_text
 from eurosat.classifier import Prediction
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, printable
 
 Answer = tuple[str | Path, Prediction | EurosatError]
 """The path or name of an image, and the prediction or the reason why there is none."""
@@ -85,4 +85,4 @@ def _as_json(image: str | Path, prediction: Prediction | EurosatError, top: int)
 
 
 def _cannot_be_written(path: Path, error: OSError) -> EurosatError:
-    return EurosatError(f"{path} cannot be written: {error.strerror}.")
+    return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")

@@ -21,7 +21,9 @@ def main() -> int:
         description="See what covers the land in images, offline: drop them on the window, or name "
         "them here.",
     )
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="images and folders")
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="images, folders and scenes"
+    )
     parser.add_argument(
         "--reset-settings", action="store_true", help="forget layout, theme, model and history"
     )

@@ -27,6 +27,7 @@ class AnswerPanel(QWidget):
         self._title = QLabel(self)
         self._confidence = QLabel(self)
         for label in (self._title, self._confidence):
+            label.setTextFormat(Qt.TextFormat.PlainText)
             font = label.font()
             font.setPointSizeF(font.pointSizeF() * _HEADLINE_SCALE)
             font.setBold(True)
@@ -36,6 +37,7 @@ class AnswerPanel(QWidget):
         self._confidence.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
         self._description = QLabel(self)
         self._description.setWordWrap(True)
+        self._description.setTextFormat(Qt.TextFormat.PlainText)
         self._description.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.bars = ClassBars(self.tr("Confidence of each class"), self)
         self.fixed_order = QCheckBox(self.tr("Always in the same order"), self)

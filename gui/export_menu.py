@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from eurosat.atomic import replacing
 from eurosat.errors import EurosatError
@@ -164,7 +164,22 @@ class ExportMenu(QMenu):
         if not chosen:
             return None
         path = Path(chosen)
-        return path if path.suffix else path.with_suffix(Path(name).suffix)
+        if path.suffix:
+            return path
+        # The dialog asks before a file is replaced, but it knew another name.
+        path = path.with_suffix(Path(name).suffix)
+        return path if not path.exists() or self._may_replace(path) else None
+
+    def _may_replace(self, path: Path) -> bool:
+        buttons = QMessageBox.StandardButton
+        asked = QMessageBox.question(
+            None,
+            self.tr("Replace a file"),
+            self.tr("{path} exists: replace it?").format(path=path),
+            buttons.Yes | buttons.No,
+            buttons.No,
+        )
+        return asked == buttons.Yes
 
 
 def save_png(picture: QImage, path: Path) -> None:

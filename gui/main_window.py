@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSlider,
     QSplitter,
     QStackedWidget,
@@ -103,11 +104,11 @@ class MainWindow(QMainWindow):
         self._make_menus()
         self._connect()
 
+        self._had_model = False
         self._restore_layout()
         self._on_scene_changed()
         shipped = shipped_model_path(DEFAULT_MODEL)
-        chosen = Path(settings.model) if settings.model else shipped
-        self.session.load_model(chosen if chosen.exists() else shipped, otherwise=shipped)
+        self.session.load_model(settings.model_if_there or shipped, otherwise=shipped)
 
     # What is seen.
 
@@ -208,7 +209,7 @@ class MainWindow(QMainWindow):
         open_images = self._action(self.tr("&Open images…"), self._ask_for_images, key.Open)
         open_folder = self._action(self.tr("Open &folder…"), self._ask_for_folder, "Ctrl+Shift+O")
         open_scene = self._action(self.tr("Open s&cene…"), self._ask_for_scene, "Ctrl+Alt+O")
-        self._map = self._action(self.tr("&Map the scene"), self.scenes.map, "Ctrl+M")
+        self._map = self._action(self.tr("&Map the scene"), self.scene_page.map, "Ctrl+M")
         self._preview = self._action(self.tr("&Preview the map"), self.scene_page.preview, "Ctrl+P")
         self.show_scene = self._action(self.tr("Show the &scene"), self._switch_page, "Ctrl+T")
         self.show_scene.setCheckable(True)
@@ -449,7 +450,9 @@ class MainWindow(QMainWindow):
         self.filter_bar.set_classes(covers)
         self._explained = None  # Another model looks elsewhere.
         self.image.show_heat(QImage())
-        self._notice.clear()
+        if self._had_model:  # What was told before the first one is not about a model.
+            self._notice.clear()
+        self._had_model = True
 
     # What is shown of it.
 
@@ -581,7 +584,8 @@ class MainWindow(QMainWindow):
         self._recent.clear()
         paths = self._settings.recent
         for path in paths:
-            self._recent.addAction(str(path), partial(self.open_paths, [path]))
+            name = str(path).replace("&", "&&")  # A single one marks a letter for the keyboard.
+            self._recent.addAction(name, partial(self.open_paths, [path]))
         self._recent.addSeparator()
         clear = self._recent.addAction(self.tr("Forget these"), self._settings.clear_recent)
         clear.setEnabled(bool(paths))
@@ -664,6 +668,8 @@ class MainWindow(QMainWindow):
         """Open what was dropped. Called by Qt."""
         if self._open_mime(event.mimeData()):
             event.acceptProposedAction()
+        else:
+            self._notice.tell(self.tr("Only files and folders of this computer can be opened."))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout and end all threads. Called by Qt."""
@@ -696,6 +702,8 @@ class _Notice(QFrame):
         self._label = QLabel(self)
         self._label.setWordWrap(True)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
+        # A name without spaces does not widen the window.
+        self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         close = QToolButton(self)
         close.setText("✕")

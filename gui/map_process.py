@@ -17,9 +17,9 @@ from typing import Final
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_scene
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_folder, map_scene
 
-from .scene_work import GrowingMap, MapSoFar, finished_map, map_folder
+from .scene_work import GrowingMap, MapSoFar, finished_map
 
 # How often the map on screen grows; and so many times as long as it takes to make it grow.
 _SECONDS_BETWEEN: Final = 0.2

@@ -45,7 +45,7 @@ class ModelMenu(QMenu):
         if self._in_use is not None and self._in_use not in paths:
             paths.append(self._in_use)
         for path in paths:
-            action = QAction(title_of(path), group)
+            action = QAction(title_of(path).replace("&", "&&"), group)
             action.setCheckable(True)
             action.setChecked(path == self._in_use)
             action.triggered.connect(partial(self.chosen.emit, path))

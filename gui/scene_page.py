@@ -77,7 +77,7 @@ class ScenePage(QWidget):
         panel.settings_chosen.connect(scenes.choose)
         panel.folder_wanted.connect(self._ask_for_maps_folder)
         panel.preview_wanted.connect(self.preview)
-        panel.map_wanted.connect(scenes.map)
+        panel.map_wanted.connect(self.map)
         panel.stop_wanted.connect(scenes.stop)
         panel.report_wanted.connect(self._open_report)
         panel.files_wanted.connect(self._open_files)
@@ -91,7 +91,13 @@ class ScenePage(QWidget):
 
     def preview(self) -> None:
         """Map what is on screen."""
+        self.panel.take_typed()
         self._scenes.preview(self.view.seen)
+
+    def map(self) -> None:
+        """Map the whole scene."""
+        self.panel.take_typed()
+        self._scenes.map()
 
     def _on_changed(self) -> None:
         work = self._scenes.work

@@ -241,13 +241,18 @@ class ScenePanel(QScrollArea):
 
     def _kinds(self) -> dict[InputKind, str]:
         return {
-            InputKind.AUTO: self.tr("found out by itself"),
+            InputKind.AUTO: self.tr("detected automatically"),
             InputKind.EUROSAT: self.tr("8-bit colours like EuroSAT's"),
             InputKind.L1C: self.tr("L1C reflectance"),
             InputKind.L2A: self.tr("L2A reflectance"),
             InputKind.L1C_TCI: self.tr("true-colour image of L1C"),
             InputKind.L2A_TCI: self.tr("true-colour image of L2A"),
         }
+
+    def take_typed(self) -> None:
+        """Take what was typed into a field that has not been left yet."""
+        self._unsure.interpretText()
+        self._choose()
 
     def _choose(self) -> None:
         bands = parsed_bands(self._bands.text())

@@ -49,7 +49,7 @@ class SceneReader(QThread):
         tile_read: Signal with the number, a `Tile` and its picture.
         previewed: Signal with the number, the model and a `MapSoFar`.
         refused: Signal with the number and the sentence of an `EurosatError`.
-        failed: Signal with an exception that is a mistake of ours.
+        failed: Signal with the number and an exception that is a mistake of ours.
     """
 
     opened = Signal(int, object)
@@ -57,7 +57,7 @@ class SceneReader(QThread):
     tile_read = Signal(int, object, QImage)
     previewed = Signal(int, object, object)
     refused = Signal(int, str)
-    failed = Signal(object)
+    failed = Signal(int, object)
 
     def __init__(self) -> None:
         """Prepare the thread; `start` lets it run."""
@@ -133,7 +133,7 @@ class SceneReader(QThread):
                     self.refused.emit(number, str(error))
                 except Exception as error:  # noqa: BLE001 - It reaches the user as a message.
                     _LOG.debug("A scene could not be read", exc_info=True)
-                    self.failed.emit(error)
+                    self.failed.emit(number, error)
 
     def _order(self, wanted: tuple[Path, MapSettings] | None) -> int:
         with self._changed:

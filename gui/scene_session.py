@@ -205,7 +205,7 @@ class SceneSession(QObject):
             self._reader.tile_read.connect(self._on_tile_read)
             self._reader.previewed.connect(self._on_previewed)
             self._reader.refused.connect(self._on_refused)
-            self._reader.failed.connect(self.failed)
+            self._reader.failed.connect(self._on_failed)
             self._reader.start()
         return self._reader
 
@@ -234,15 +234,25 @@ class SceneSession(QObject):
             self.changed.emit()
 
     def _on_refused(self, number: int, sentence: str) -> None:
+        if self._has_broken_off(number, sentence):
+            self.refused.emit(sentence)
+            self.changed.emit()
+
+    def _on_failed(self, number: int, error: Exception) -> None:
+        if self._has_broken_off(number, self.tr("This scene could not be read.")):
+            self.changed.emit()
+        self.failed.emit(error)
+
+    def _has_broken_off(self, number: int, reason: str) -> bool:
+        """Note that the scene will not be opened, or its preview not be made; False for others."""
         work = self.work
         if number != self._number or work is None:
-            return
+            return False
         if work.facts is None:
-            work.stage, work.refusal = Stage.REFUSED, sentence
+            work.stage, work.refusal = Stage.REFUSED, reason
         elif work.stage is Stage.PREVIEWING:
             work.stage = Stage.READY
-        self.refused.emit(sentence)
-        self.changed.emit()
+        return True
 
     def _on_model_changed(self) -> None:
         work = self.work

@@ -12,7 +12,7 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.areas import Area, measure_areas
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, is_of_another_scene
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart
 from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import WINDOW, WindowGrid, classify_windows
@@ -237,17 +237,6 @@ def usual_maps_folder(scene: Path, otherwise: Path) -> Path:
     return (scene.parent if os.access(scene.parent, os.W_OK) else otherwise) / "maps"
 
 
-def map_folder(scene: Path, maps: Path) -> Path:
-    """Return the folder for the map of a scene, named as `eurosat-map` names it.
-
-    It is the same one as long as the scene is, so that a run that was stopped goes on.
-    """
-    folder, number = maps / (scene.stem or "scene"), 2
-    while is_of_another_scene(folder, scene):
-        folder, number = maps / f"{scene.stem}-{number}", number + 1
-    return folder
-
-
 class GrowingMap:
     """The cells of a map while its windows are classified."""
 
@@ -261,7 +250,7 @@ class GrowingMap:
         """
         self._start = start
         self._names = classifier.class_names
-        self._unsure_below = _unsure_below(classifier, settings)
+        self._unsure_below = settings.threshold_of(classifier)
         self._rows = 0
         self._cells = _empty_cells(start.grid, self._names)
 
@@ -330,7 +319,7 @@ def preview_map(
         first,
         (slice(top, bottom), slice(left, right)),
         classifier.class_names,
-        _unsure_below(classifier, settings),
+        settings.threshold_of(classifier),
     )
     return _measured(scene, cells)
 
@@ -370,12 +359,6 @@ def finished_map(classifier: Classifier, settings: MapSettings, made: LandMap) -
     grid, labels, confidence = read_cells(made.folder, settings.stride)
     classes = _empty_cells(grid, classifier.class_names).classes
     return MapSoFar(CellMap(grid, classes, labels, confidence), made.areas)
-
-
-def _unsure_below(classifier: Classifier, settings: MapSettings) -> float | None:
-    if settings.unsure_below is not None or classifier.metadata is None:
-        return settings.unsure_below
-    return classifier.metadata.unsure_below
 
 
 def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:

@@ -81,6 +81,7 @@ class Session(QObject):
         self._tasks: list[Task] = []
         self._cancellable: list[Task] = []
         self._loading: Task | None = None
+        self._explaining: Task | None = None
         # What was found, and a timer that opens it bit by bit. Searching is much faster than
         # opening, and would leave the window no time for anything else.
         self._found: deque[Path] = deque()
@@ -225,7 +226,9 @@ class Session(QObject):
             return
         index = prediction.class_names.index(prediction.label)
 
-        def work(_: Task) -> QImage:
+        def work(task: Task) -> QImage:
+            if task.is_cancelled:
+                return QImage()
             heat = occlusion_map(classifier, read_image(item.source), index)
             colours = heat_colours(heat)
             return to_qimage_with_alpha(colours) if colours.any() else QImage()
@@ -234,9 +237,11 @@ class Session(QObject):
             if item.outcome is prediction:  # Not of another model by now.
                 self.explained.emit(item, heat)
 
-        task = Task(work, self)
-        task.finished.connect(tell)
-        self.start(task)
+        if self._explaining is not None:
+            self._explaining.cancel()  # One image is looked at at a time.
+        self._explaining = Task(work, self)
+        self._explaining.finished.connect(tell)
+        self.start(self._explaining)
 
     def start(self, task: Task, *, cancellable: bool = False) -> None:
         """Run a task.
@@ -268,6 +273,8 @@ class Session(QObject):
             self._cancellable.remove(task)
         if task is self._loading:
             self._loading = None
+        if task is self._explaining:
+            self._explaining = None
         task.deleteLater()
         self.progressed.emit()
 

@@ -1,5 +1,6 @@
 """What the app remembers from one time to the next."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
@@ -58,10 +59,16 @@ class Settings:
         self._store.setValue("model", path)
 
     @property
+    def model_if_there(self) -> Path | None:
+        """The same file, or None if it is the shipped one or is there no more."""
+        path = Path(self.model)
+        return path if self.model and _is_there(path) else None
+
+    @property
     def folder(self) -> str:
         """Where the file dialogs begin."""
         value = self._text("folder")
-        return value if value and Path(value).is_dir() else str(Path.home())
+        return value if value and _is_there(Path(value), Path.is_dir) else str(Path.home())
 
     @folder.setter
     def folder(self, path: str) -> None:
@@ -79,8 +86,7 @@ class Settings:
     @property
     def heat_opacity(self) -> int:
         """How much of the image a heat map hides, in percent."""
-        value = self._text("heat_opacity")
-        return min(int(value), 100) if value.isdecimal() else 60
+        return self._percent("heat_opacity")
 
     @heat_opacity.setter
     def heat_opacity(self, percent: int) -> None:
@@ -89,8 +95,7 @@ class Settings:
     @property
     def map_opacity(self) -> int:
         """How much of a scene its map hides, in percent."""
-        value = self._text("map_opacity")
-        return min(int(value), 100) if value.isdecimal() else 60
+        return self._percent("map_opacity")
 
     @map_opacity.setter
     def map_opacity(self, percent: int) -> None:
@@ -103,12 +108,12 @@ class Settings:
         # The format keeps a list of one as a text.
         names = cast("list[object]", value) if isinstance(value, list) else [value]
         paths = [Path(name) for name in names if isinstance(name, str) and name]
-        return [path for path in paths if path.exists()]
+        return [path for path in paths if _is_there(path)]
 
     def add_recent(self, paths: list[Path]) -> None:
         """Put files and folders at the head of `recent`, the last one first."""
         # Of thousands that were dropped at once, no more are looked at than are kept.
-        latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if path.exists()]
+        latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if _is_there(path)]
         names = dict.fromkeys(str(path) for path in [*latest, *self.recent])
         self._store.setValue("recent", list(names)[:_MOST_RECENT])
 
@@ -116,6 +121,19 @@ class Settings:
         """Forget what was opened."""
         self._store.remove("recent")
 
+    def _percent(self, name: str) -> int:
+        value = self._text(name)
+        # No number of so many digits is one that this app wrote.
+        return min(int(value), 100) if value.isdecimal() and len(value) <= 3 else 60
+
     def _text(self, name: str) -> str:
         value = self._store.value(name)
         return value if isinstance(value, str) else ""
+
+
+def _is_there(path: Path, is_there: Callable[[Path], bool] = Path.exists) -> bool:
+    """Ask for a path; one that may not be asked for, or on a network that is gone, is not there."""
+    try:
+        return is_there(path)
+    except OSError:
+        return False

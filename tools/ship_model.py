@@ -30,7 +30,7 @@ from eurosat.dataset import find_dataset, load_dataset
 from eurosat.labels import land_cover
 from eurosat.model_file import ModelMetadata, read_model_file, write_model_file
 from eurosat.split import split_dataset
-from eurosat.train.configuration import DEFAULTS, TrainingConfiguration
+from eurosat.train.configuration import TrainingConfiguration, training_command
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -200,18 +200,8 @@ def _cost(path: Path) -> str:
 
 
 def _training_command(training: dict[str, Any], run: str) -> str:
-    """Return the command that trains with this configuration: what is not the default is said."""
-    configuration = TrainingConfiguration.from_json(training)
-    defaults = DEFAULTS[configuration.architecture].to_json()
-    options = [
-        f"--no-{option}" if value is False else f"--{option} {value}"
-        for option, value, default in (
-            (name.replace("_", "-"), value, defaults[name])
-            for name, value in configuration.to_json().items()
-        )
-        if value != default
-    ]
-    return " ".join(["eurosat-train", configuration.architecture, *options, "--out", run])
+    words = training_command(TrainingConfiguration.from_json(training))
+    return " ".join([*words, "--out", run])
 
 
 def _gone_on_from(run: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:

@@ -57,7 +57,7 @@ def build_cnn(
 ) -> keras.Model:
     """Build the custom CNN: a small residual network (He et al. 2016) of plain 3 x 3 convolutions.
 
-    Plain convolutions, batch normalisation and ReLU lose nothing in int8. The first convolution
+    Plain convolutions, batch normalisation and ReLU lose little in int8. The first convolution
     keeps every pixel: at 64 px, a road is one or two pixels wide. The first half, which costs most,
     pads nothing: a feature depends on the pixels under it and not on where a tile ends, so that
     overlapping tiles of a scene share it (`eurosat.scenes.twin`). The blocks of the second half,

@@ -117,7 +117,7 @@ def pair_sentences(comparison: Comparison) -> list[str]:
     told = [pair for pair in comparison.pairs if pair.p < SIGNIFICANT]
     if not told:
         return [
-            f"No two of them differ by more than chance may do (McNemar's exact test, "
+            f"No two models differ by more than chance (McNemar's exact test, "
             f"{len(comparison.pairs)} pairs)."
         ]
     return [_pair_sentence(comparison, pair) for pair in told]

@@ -39,7 +39,8 @@ class TrainingConfiguration:
         l2: Factor of the L2 penalty on kernels.
         augment: Whether tiles are flipped, turned and shifted.
         label_smoothing: Share of the target that is spread over all classes, 0 to below 1.
-        patience: Epochs without a better validation accuracy before training stops.
+        patience: Epochs without a better validation accuracy before training stops; where epochs
+            are averaged, it begins to count with these.
         image_size: Height and width in pixels that the tile is resized to inside the model.
         width: MobileNet's width multiplier alpha; the CNN has none.
         units: Neurons of the dense layer before the logits; 0 leaves it out.
@@ -207,6 +208,11 @@ _LOWEST = {
 }
 
 _HIGHEST = {
+    "epochs": 1_000_000,
+    "batch_size": 100_000,
+    "units": 100_000,
+    "filters": 10_000,
+    "l2": 1_000,
     "seed": LARGEST_SEED,
     "shift": TILE_SIZE // 2,
     "rotation": 45,
@@ -253,3 +259,16 @@ DEFAULTS = {
     ),
 }
 """Configurations that give a good model without any option."""
+
+
+def training_command(configuration: TrainingConfiguration) -> list[str]:
+    """Return the words of the command that trains so; options are those not as by default."""
+    default = DEFAULTS[configuration.architecture]
+    words = ["eurosat-train", str(configuration.architecture)]
+    for field in fields(TrainingConfiguration):
+        value, option = getattr(configuration, field.name), field.name.replace("_", "-")
+        if value == getattr(default, field.name):
+            continue
+        # The one option that is on or off is on by default.
+        words += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+    return words

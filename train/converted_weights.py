@@ -186,8 +186,8 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
         pixel_0 = -float(pixels.quantization.scale[0]) * int(pixels.quantization.zeroPoint[0])
     except Exception as error:
         raise ModelFileError(
-            f"{path} is no int8 model of eurosat-convert: convert with --int8 what is to be gone "
-            "on from."
+            f"{path} is no int8 model of eurosat-convert: convert the model to go on from with "
+            "--int8."
         ) from error
     return found, pixel_0
 

@@ -80,6 +80,8 @@ class Epoch:
         validation_accuracy: Their accuracy, 0 to 1.
         seconds: Wall time of the epoch.
         image_size: Height and width in pixels that the tiles were resized to inside the model.
+        averaged: Of how many epochs the weights are the mean that validation judged; 0 if they are
+            those of this epoch alone.
     """
 
     epoch: int
@@ -90,15 +92,21 @@ class Epoch:
     seconds: float
     # Runs that were recorded before sizes grew had one, whichever it was.
     image_size: int = TILE_SIZE
+    averaged: int = 0
 
     @property
-    def merit(self) -> tuple[int, float, float]:
+    def merit(self) -> tuple[int, bool, float, float]:
         """What makes an epoch the best: its validation accuracy, among equals its loss.
 
-        Only epochs of the size that the model is to have compete.
+        Only epochs of the size that the model is to have compete; and where some are averaged,
+        only these, as the weights of others are not what was asked for.
         """
-        return self.image_size, self.validation_accuracy, -self.validation_loss
+        is_mean = self.averaged > 0
+        return self.image_size, is_mean, self.validation_accuracy, -self.validation_loss
 
+
+_ADDED = {"image_size": TILE_SIZE, "averaged": 0}
+"""Fields of an `Epoch` that runs did not always record, and what they would have been."""
 
 Watcher = Callable[[Step | Epoch], None]
 """Called after every batch with a `Step` and after every epoch with an `Epoch`.
@@ -215,6 +223,7 @@ def fit(
             validation_accuracy=float(validated["accuracy"]),
             seconds=perf_counter() - started,
             image_size=configuration.image_size_of(number),
+            averaged=max(0, number + 1 - configuration.first_averaged_epoch),
         )
         if all(figures.merit > earlier.merit for earlier in state.history):
             state.best_weights = _values(model.variables)
@@ -371,7 +380,8 @@ def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> D
 
 
 def _is_patience_over(history: list[Epoch], configuration: TrainingConfiguration) -> bool:
-    if len(history) <= configuration.growing_epochs:
+    last_stage = configuration.first_averaged_epoch if configuration.averaged else 0
+    if len(history) <= max(configuration.growing_epochs, last_stage):
         return False
     return len(history) - best_epoch(history).epoch >= configuration.patience
 
@@ -401,7 +411,8 @@ def read_history(path: Path) -> list[Epoch]:
             rows = [
                 Epoch(
                     **{name: float(value) for name, value in row.items()}
-                    | {"epoch": number, "image_size": int(row.get("image_size", TILE_SIZE))}
+                    | {"epoch": number}
+                    | {name: int(row.get(name, before)) for name, before in _ADDED.items()}
                 )
                 for number, row in enumerate(csv.DictReader(file), start=1)
             ]

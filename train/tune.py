@@ -578,7 +578,7 @@ def _database_errors_told(database: str) -> Iterator[None]:
     ) as error:
         cause = str(error.__cause__ or error).splitlines()[0].strip(". \"'")
         raise RunFolderError(
-            f"The database {database} of the study cannot be used ({cause}): mend it, or begin "
+            f"The database {database} of the study cannot be used ({cause}): repair it, or begin "
             f"another study with --out."
         ) from error
 

@@ -4,7 +4,6 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -17,7 +16,7 @@ from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
-from .configuration import DEFAULTS, Architecture, TrainingConfiguration
+from .configuration import Architecture, training_command
 from .study_folder import StudyFolder, StudySettings
 
 if TYPE_CHECKING:
@@ -148,17 +147,6 @@ def tune(
         markup=False,
         soft_wrap=True,
     )
-
-
-def training_command(configuration: TrainingConfiguration) -> list[str]:
-    """Return the command line that trains a configuration; options are those not as by default."""
-    default = DEFAULTS[configuration.architecture]
-    words = ["eurosat-train", str(configuration.architecture)]
-    for field in fields(TrainingConfiguration):
-        value = getattr(configuration, field.name)
-        if value != getattr(default, field.name):
-            words += ["--" + field.name.replace("_", "-"), str(value)]
-    return words
 
 
 @contextmanager

@@ -9,18 +9,27 @@ from rich.markup import escape
 from rich.table import Table
 
 from eurosat.classifier import Classifier
-from eurosat.cli import BAR_WIDTH
-from eurosat.console import EXIT_INTERRUPTED, notes, output, progress_bars, run
+from eurosat.console import (
+    EXIT_INTERRUPTED,
+    MOST_THREADS,
+    notes,
+    output,
+    progress_bars,
+    run,
+    share_bar,
+)
 from eurosat.errors import EurosatError, SceneError
 from eurosat.model_file import find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.input_kind import InputKind
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, is_of_another_scene, map_scene
+from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_folder, map_scene
 from eurosat.scenes.scene import Bands
-from eurosat.scenes.windows import STRIDES, WINDOW
+from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool
 
 EXIT_SOME_FAILED = 1
+MOST_OFFSET = 100_000
+"""Beyond what 16 bits hold, nothing is left of a scene."""
 EXIT_ALL_FAILED = 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -29,7 +38,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def map_scenes(
     scenes: Annotated[
-        list[Path], typer.Argument(metavar="SCENE...", help="GeoTIFF, JPEG 2000, PNG or JPEG.")
+        list[Path],
+        # One scene that may not be read does not stop the others.
+        typer.Argument(metavar="SCENE...", readable=False, help="GeoTIFF, JPEG 2000, PNG or JPEG."),
     ],
     *,
     out: Annotated[
@@ -39,8 +50,12 @@ def map_scenes(
         str, typer.Option(help="A .tflite file, or the name of a shipped model.")
     ] = "mobilenet-int8",
     stride: Annotated[
-        int, typer.Option(metavar="64|32|16|8", help="Pixels from a label to the next.")
-    ] = WINDOW,
+        int,
+        typer.Option(
+            metavar="64|32|16|8",
+            help="Pixels from a label to the next; fewer are finer, and more often right.",
+        ),
+    ] = DEFAULT_STRIDE,
     bands: Annotated[
         str | None,
         typer.Option(metavar="R,G,B", help="Numbers of the bands, if their names do not tell."),
@@ -50,18 +65,29 @@ def map_scenes(
     ] = InputKind.AUTO,
     offset: Annotated[
         int | None,
-        typer.Option(help="What is added to reflectance, such as -1000; found out without it."),
+        typer.Option(
+            min=-MOST_OFFSET,
+            max=MOST_OFFSET,
+            help="What is added to reflectance, such as -1000; found out without it.",
+        ),
     ] = None,
     unsure_below: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Confidence below which a window is unsure."),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Windows worked on at once; all cores without it.")
+        int | None,
+        typer.Option(
+            min=1, max=MOST_THREADS, help="Windows worked on at once; all cores without it."
+        ),
     ] = None,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Classify in so many processes; in threads of one without it."),
+        typer.Option(
+            min=1,
+            max=MOST_THREADS,
+            help="Classify in so many processes; in threads of one without it.",
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -71,9 +97,9 @@ def map_scenes(
     """Map the land cover of whole scenes, offline.
 
     Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv,
-    classes.geojson, map.png and report.html. Unsure is a cell of whose windows
-    fewer than half are as sure of its class as the model file asks for, or
-    --unsure-below. After Ctrl-C, the same command goes on where it was.
+    classes.geojson, map.png and report.html. A cell is unsure if fewer than half
+    of its windows are as sure of its class as the model file, or --unsure-below,
+    asks. After Ctrl-C, the same command goes on where it was.
 
     Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none.
     """
@@ -144,15 +170,10 @@ def _parsed(bands: str | None) -> Bands | None:
 
 
 def _folders(scenes: list[Path], out: Path) -> list[Path]:
-    """Return a folder for each scene, named after it; scenes of one name are numbered."""
+    """Return a folder for each scene."""
     folders: list[Path] = []
     for scene in scenes:
-        folder = out / (scene.stem or "scene")
-        number = 2
-        while folder in folders or is_of_another_scene(folder, scene):
-            folder = out / f"{scene.stem}-{number}"
-            number += 1
-        folders.append(folder)
+        folders.append(map_folder(scene, out, folders))
     return folders
 
 
@@ -189,8 +210,7 @@ def _print_map(scene: Path, made: LandMap) -> None:
     for area in made.areas:
         if not area.pixels:
             continue
-        filled = round((area.share or 0) * BAR_WIDTH)
-        bar = f"[{area.colour}]{'█' * filled}[/][dim]{'░' * (BAR_WIDTH - filled)}[/]"
+        bar = share_bar(area.share or 0, area.colour)
         table.add_row(
             f"[bold]{escape(area.title)}[/]",
             "" if area.share is None else f"{bar} {area.share:6.1%}",

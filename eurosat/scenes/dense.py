@@ -7,10 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from eurosat.calibration import apply_temperature
 from eurosat.classifier import Classifier
-from eurosat.errors import ModelFileError
-from eurosat.model_file import printable
+from eurosat.errors import ModelFileError, printable
 from eurosat.model_pool import ModelPool
 from eurosat.scenes.twin import SceneTwin, make_twin
 from eurosat.scenes.windows import (
@@ -58,15 +56,14 @@ class DenseClassifier:
             for count in (self.rows_at_once, self._columns_at_once)
         )
         self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
-        self._name = printable(classifier.model_file.path)
-        if (self.twin.height, self.twin.width) != (height, width):
+        name = printable(classifier.model_file.path)
+        self._models = ModelPool(self.twin.flatbuffer, name, size=classifier.threads, is_scene=True)
+        with self._models.lent() as model:
+            takes_pixels = (model.input.dtype, model.output.dtype) == (np.uint8, np.float32)
+        if not takes_pixels or (self.twin.height, self.twin.width) != (height, width):
             raise ModelFileError(
-                f"{self._name} has no scene twin for windows of {WINDOW} pixels: map with single"
-                " windows."
+                f"{name} has no scene twin for windows of {WINDOW} pixels: map with single windows."
             )
-        self._models = ModelPool(
-            self.twin.flatbuffer, self._name, size=classifier.threads, is_scene=True
-        )
 
     def answer_strips(self, rows: Rows, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
         """Classify strips of windows, of `rows_at_once` rows at most.
@@ -118,14 +115,7 @@ class DenseClassifier:
         """Run the twin; return calibrated probabilities for the windows of a block."""
         with self._models.lent() as model:
             values = model.run(pixels[np.newaxis])[0]
-        if not np.isfinite(values).all():
-            raise ModelFileError(
-                f"{self._name} answers with values that are no numbers: convert or download it"
-                " again."
-            )
-        metadata = self._classifier.metadata
-        temperature = metadata.temperature if metadata else None
-        return values if temperature is None else apply_temperature(values, temperature)
+        return self._classifier.probabilities(values)
 
     def _classify_others(
         self, answers: np.ndarray, chosen: np.ndarray, pixels: np.ndarray, has_data: np.ndarray

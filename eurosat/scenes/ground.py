@@ -91,7 +91,6 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
         SceneError: The place of the scene cannot be computed.
     """
     from affine import Affine
-    from rasterio.errors import CRSError, RasterioError
 
     control_points, control_crs = dataset.gcps
     crs = dataset.crs or (control_crs if control_points else None)
@@ -114,11 +113,16 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
         else:
             reason = "it is placed by control points"
         return _utm_ground(dataset, crs, reason)
-    except (CRSError, RasterioError, ValueError, OverflowError) as error:
-        raise SceneError(
-            f"{name} has a coordinate system whose place on Earth cannot be computed: give it"
-            " another one, or none."
-        ) from error
+    except Exception as error:  # GDAL's own errors, for which rasterio has no public type.
+        raise no_place(name) from error
+
+
+def no_place(name: str) -> SceneError:
+    """Return the refusal of a scene that lies nowhere on Earth."""
+    return SceneError(
+        f"{name} has a coordinate system whose place on Earth cannot be computed: give it another"
+        " one, or none."
+    )
 
 
 def longitudes_latitudes(crs: Any, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:

@@ -77,9 +77,8 @@ def clear_sky(sun: float) -> tuple[np.ndarray, np.ndarray]:
     Rayleigh scattering at sea level with the optical depth of Hansen and Travis 1974: light that is
     scattered once reaches the satellite, and half of what is scattered misses the ground.
 
-    Models that know L1C only need it: of validation tiles from which such a sky was taken away
-    under suns 25° to 60° from the zenith, the int8 CNN names 32 %, and 98 % with this sky of 40°
-    (`benchmarks/scene_pixels.py`).
+    Models that know L1C only need it: without it, they name about half of the tiles from which such
+    a sky was taken away (`benchmarks/scene_pixels.py`).
 
     Args:
         sun: Degrees of the sun from the zenith.
@@ -104,7 +103,7 @@ class Scaling:
 
     Attributes:
         kind: What the values are; not `AUTO`.
-        offset: What is added to digital numbers first, 0 or -1000; 0 for 8-bit kinds.
+        offset: What is added to digital numbers first, such as -1000; 0 for 8-bit kinds.
         factor: What makes digital numbers of the values: 10 000 for reflectance from 0 to 1, else
             1.
     """
@@ -179,7 +178,7 @@ def choose_scaling(
     if sample.dtype.kind == "f" and sample.size and np.nanpercentile(sample, 99) <= 2:
         factor = 10_000  # Reflectance itself.
     numbers = sample.astype(np.float64) * factor
-    reason = "as told"
+    reason = "as requested"
     if kind is InputKind.AUTO:
         if is_8_bit:
             kind, reason = _kind_of_8_bit(sample, names)
@@ -192,7 +191,8 @@ def choose_scaling(
                 f"{name} has values of type {sample.dtype}, but {kind} means 8-bit colours: choose"
                 " l1c or l2a."
             )
-        return Scaling(kind), f"Taken for {TITLES[kind]}, {reason}{_sky(kind)}."
+        told = "" if offset is None else "; the offset is left out, as 8-bit colours have none"
+        return Scaling(kind), f"Taken for {TITLES[kind]}, {reason}{told}{_sky(kind)}."
     if is_8_bit:
         raise SceneError(
             f"{name} has 8-bit colours, but {kind} means reflectance: choose eurosat, l1c-tci or"
@@ -202,7 +202,7 @@ def choose_scaling(
         offset, why = _offset(numbers, names)
         told = f"{offset} is added to its values, {why}" if offset else f"no offset, {why}"
     else:
-        told = f"{offset} is added to its values, as told"
+        told = f"{offset} is added to its values, as requested"
     return Scaling(kind, offset, factor), f"Taken for {TITLES[kind]}, {reason}; {told}{_sky(kind)}."
 
 
@@ -258,7 +258,7 @@ def _kind_of_reflectance(
     if level:
         return InputKind(level.lower()), f"because the names say {level}"
     if any(name.upper() == "B10" for name in band_names):
-        return InputKind.L1C, "because it has band B10, which L2A has not"
+        return InputKind.L1C, "because it has band B10, which L2A lacks"
     if not numbers.size:
         return InputKind.L1C, "the kind that the models were trained on"
     darkest_blue = np.nanpercentile(numbers[2], _DARKEST_PERCENT)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,8 +15,7 @@ import numpy as np
 
 from eurosat.atomic import write_bytes, write_text
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError, MissingPackageError, ModelFileError
-from eurosat.model_file import printable
+from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import NODATA, CellMap, label_cells
 from eurosat.scenes.dense import DenseClassifier
@@ -27,6 +26,7 @@ from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE, RASTER_BLOCK, 
 from eurosat.scenes.report import REPORT_FILE, write_report
 from eurosat.scenes.scene import Bands, Scene, open_scene
 from eurosat.scenes.windows import (
+    DEFAULT_STRIDE,
     STRIP,
     WINDOW,
     Rows,
@@ -66,11 +66,17 @@ class MapSettings:
             that the model file states.
     """
 
-    stride: int = WINDOW
+    stride: int = DEFAULT_STRIDE
     bands: Bands | None = None
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
     unsure_below: float | None = None
+
+    def threshold_of(self, classifier: Classifier) -> float | None:
+        """Return the confidence below which a window is unsure; None if no one states one."""
+        if self.unsure_below is not None or classifier.metadata is None:
+            return self.unsure_below
+        return classifier.metadata.unsure_below
 
 
 @dataclass(frozen=True)
@@ -164,11 +170,34 @@ def map_scene(
             ) from error
 
 
-def is_of_another_scene(folder: Path, path: Path) -> bool:
-    """Tell whether a folder has a map, finished or not, of another scene than `path`."""
+def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
+    """Return the folder in `maps` for the map of a scene: named after it, and numbered if need be.
+
+    It is the same one as long as the scene is, so that a run that was stopped goes on; but never
+    one that holds anything else, which the map would replace.
+
+    Args:
+        scene: The file.
+        maps: Where the folder lies.
+        taken: Folders of other scenes of the same call.
+    """
+    name = scene.stem if scene.stem.strip(".") else "scene"
+    folder, number = maps / name, 2
+    while folder in taken or not _is_free(folder, scene):
+        folder, number = maps / f"{name}-{number}", number + 1
+    return folder
+
+
+def _is_free(folder: Path, scene: Path) -> bool:
+    """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
     plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / _PLAN_FILE)
     found = [plan["scene"] for plan in map(_read_json, plans) if plan and "scene" in plan]
-    return any(scene != str(path.absolute()) for scene in found)
+    if found:
+        return all(name == str(scene.absolute()) for name in found)
+    try:
+        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except OSError:  # It may not be read, which whoever writes to it will tell.
+        return True
 
 
 def _make(
@@ -196,12 +225,14 @@ def _make(
         seconds *= classifier.threads / workers.threads
     started(MapStart(scene, grid, done, seconds, answers))
 
+    answer_strips, rows_at_once = None, 1
+    if dense:
+        answer_strips = partial(dense.answer_strips, Rows.of(scene))
+        rows_at_once = dense.rows_at_once
     if workers:
         job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
         answer_strips = workers.answer_strips(job)
-    else:
-        answer_strips = partial(dense.answer_strips, Rows.of(scene)) if dense else None
-    rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride if workers else 1
+        rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride
     probabilities = classify_windows(
         scene,
         classifier,
@@ -228,7 +259,7 @@ def _make(
     notes = list(scene.notes)
     if scene.ground.crs is None:
         (folder / POLYGONS_FILE).unlink(missing_ok=True)
-        notes.append(f"No {POLYGONS_FILE}, as nobody knows where the scene lies.")
+        notes.append(f"No {POLYGONS_FILE}, as the scene has no coordinate system.")
     else:
         write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)
     writing(blocks + 2, steps)
@@ -305,9 +336,6 @@ def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str
     """Return all that the map depends on, as a JSON object."""
     status = path.stat()
     metadata = classifier.metadata
-    unsure_below = settings.unsure_below
-    if unsure_below is None and metadata is not None:
-        unsure_below = metadata.unsure_below
     return {
         "scene": str(path.absolute()),
         "bytes": status.st_size,
@@ -318,7 +346,7 @@ def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,
-        "unsure_below": unsure_below,
+        "unsure_below": settings.threshold_of(classifier),
         "version": _version(),
     }
 

@@ -124,7 +124,8 @@ def _draw_scale(
     x, y = place[0], place[1] + 12
     end = x + round(width * length / metres)
     draw.rectangle((x, y, end, y + 6), fill=_INK)
-    draw.rectangle(((x + end) // 2, y + 1, end - 1, y + 5), fill="white")
+    if end - x > 2:
+        draw.rectangle(((x + end) // 2, y + 1, end - 1, y + 5), fill="white")
     name = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     if scene.ground.crs is None:
         draw.text((x, y + 12), f"{name}, if a pixel is 10 m", fill=_INK, font=_font(_SMALL))

@@ -9,8 +9,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
-from eurosat.errors import SceneError
-from eurosat.model_file import printable
+from eurosat.errors import SceneError, printable
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import RowsDone, WindowGrid

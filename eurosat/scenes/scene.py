@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from eurosat.errors import MissingPackageError, SceneError
+from eurosat.errors import MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
-from eurosat.model_file import printable
-from eurosat.scenes.ground import Ground, find_ground
+from eurosat.scenes.ground import Ground, find_ground, no_place
 from eurosat.scenes.input_kind import InputKind, Scaling, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def is_scene(path: Path) -> bool:
 
     A scene is a JPEG 2000 file; a TIFF that is placed on the ground and larger than a tile, or
     whose bands are not those of a picture; and any image of more than `MOST_PIXELS_OF_A_TILE`.
-    What cannot be read is no scene.
+    A TIFF that Pillow cannot read counts as one; what else it cannot read does not.
 
     Args:
         path: The file; anything else is no scene.
@@ -193,7 +192,7 @@ def open_scene(
         path: The file.
         bands: Which bands are red, green and blue; found by their names if not given.
         kind: What its values are.
-        offset: What is added to values of 16 bits, 0 or -1000; found out if not given.
+        offset: What is added to values of 16 bits, such as -1000; found out if not given.
 
     Yields:
         The scene.
@@ -218,7 +217,7 @@ def open_scene(
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
         try:
             dataset = stack.enter_context(rasterio.open(path))
-        except RasterioError as error:
+        except (RasterioError, UnicodeError) as error:  # GDAL takes names in UTF-8 only.
             raise SceneError(
                 f"{name} is no raster file that can be read, or is damaged: name a GeoTIFF, JPEG"
                 " 2000, PNG or JPEG."
@@ -247,7 +246,7 @@ def open_scene(
             scaling,
             (band_note, input_note, ground.note),
             tuple(warnings_of(scaling.kind, means)),
-            stack.enter_context(_warped(dataset, ground)) if ground.is_resampled else dataset,
+            stack.enter_context(_warped(dataset, ground, name)) if ground.is_resampled else dataset,
             nodata,
         )
 
@@ -278,9 +277,10 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
     if bands is not None:
         if not all(1 <= band <= count for band in bands):
             raise SceneError(
-                f"{name} has {count} band{'s' * (count != 1)}: `--bands` names one that it has not."
+                f"{name} has {count} band{'s' * (count != 1)}: `--bands` names one that it does not"
+                " have."
             )
-        return bands, f"Bands {_listed(bands)}, as told."
+        return bands, f"Bands {_listed(bands)}, as requested."
     if count < 3:
         raise SceneError(
             f"{name} has {count} band{'s' * (count != 1)}, but red, green and blue are needed:"
@@ -315,8 +315,12 @@ def _fitting(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height / shrink)), max(1, round(width / shrink))
 
 
-def _warped(dataset: "DatasetReader", ground: Ground) -> Any:
-    """Return the scene as if it lay on another grid; it is resampled while it is read."""
+def _warped(dataset: "DatasetReader", ground: Ground, name: str) -> Any:
+    """Return the scene as if it lay on another grid; it is resampled while it is read.
+
+    Raises:
+        SceneError: It cannot be placed there.
+    """
     from rasterio.enums import MaskFlags, Resampling
     from rasterio.vrt import WarpedVRT
 
@@ -325,18 +329,21 @@ def _warped(dataset: "DatasetReader", ground: Ground) -> Any:
     if MaskFlags.per_dataset not in flags:
         # Without such a value, empty pixels would be mixed into those beside them.
         options = dict.fromkeys(("nodata", "src_nodata"), dataset.nodata or 0)
-    return WarpedVRT(
-        dataset,
-        src_crs=dataset.crs or dataset.gcps[1],
-        crs=ground.crs,
-        transform=ground.transform,
-        height=ground.height,
-        width=ground.width,
-        resampling=Resampling.bilinear,
-        # A pixel is empty only if all its bands are.
-        UNIFIED_SRC_NODATA="YES",
-        **options,
-    )
+    try:
+        return WarpedVRT(
+            dataset,
+            src_crs=dataset.crs or dataset.gcps[1],
+            crs=ground.crs,
+            transform=ground.transform,
+            height=ground.height,
+            width=ground.width,
+            resampling=Resampling.bilinear,
+            # A pixel is empty only if all its bands are.
+            UNIFIED_SRC_NODATA="YES",
+            **options,
+        )
+    except Exception as error:  # As in `find_ground`.
+        raise no_place(name) from error
 
 
 def _read(

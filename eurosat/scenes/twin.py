@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from eurosat.errors import ModelFileError
+from eurosat.errors import ModelFileError, printable
 from eurosat.graph import Graph, indices
-from eurosat.model_file import ModelFile, printable
+from eurosat.model_file import ModelFile
 from eurosat.probe import SCENE_SIGNATURE
 
 _ELEMENTWISE: Final = frozenset(

@@ -19,9 +19,8 @@ from typing import Any, Final, cast
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, SceneError
+from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, SceneError, printable
 from eurosat.model_file import (
-    printable,
     read_model_file,
     shipped_model_names,
     shipped_model_path,

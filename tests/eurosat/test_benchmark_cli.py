@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 
 from eurosat.classifier import usable_cores
@@ -42,3 +43,14 @@ def test_an_unknown_model_is_told(command: Command) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("Error: No model is called 'resnet': there is cnn-int8")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_model_is_told(command: Command, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_bytes(b"no model")
+    done = command("eurosat-benchmark", str(damaged))
+    assert done.returncode == 2
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("Error: ")
+    assert "damaged.tflite" in told
+    assert "Traceback" not in done.stderr

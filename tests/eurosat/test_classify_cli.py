@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -392,3 +394,55 @@ def test_a_tile_of_another_size_is_taken_too(model: Path, tmp_path: Path, comman
     (answer,) = answers_in(done)
     assert answer["path"] == "blue.png"
     assert 0.1 <= answer["confidence"] <= 1
+
+
+@pytest.mark.parametrize("option", ["--csv", "--explain"])
+def test_what_is_read_is_never_written_to(
+    model: Path, tiles: Path, tmp_path: Path, command: Command, option: str
+):
+    image, copy = tmp_path / "a.jpg", tmp_path / "model.tflite"
+    image.write_bytes(files_of(tiles)[0].read_bytes())
+    copy.write_bytes(model.read_bytes())
+    before = image.read_bytes(), copy.read_bytes()
+    (tmp_path / "link").symlink_to(image)
+    for target in (image, tmp_path / "link", copy):
+        done = command("eurosat-classify", image, "--model", copy, option, target)
+        assert_refused(done, target.name, "name another file")
+    assert (image.read_bytes(), copy.read_bytes()) == before
+    both = tmp_path / "both"
+    done = command("eurosat-classify", image, "--model", copy, "--csv", both, "--explain", both)
+    assert_refused(done, "both")
+    assert not both.exists()
+
+
+def test_a_device_is_not_replaced_by_a_file(
+    model: Path, tiles: Path, tmp_path: Path, command: Command
+):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = command("eurosat-classify", files_of(tiles)[0], "--model", model, "--csv", pipe)
+    assert_refused(done, "pipe cannot be written: it is a device or a pipe")
+    assert pipe.is_fifo()
+
+
+def test_a_console_that_knows_few_letters_gets_other_bars(
+    model: Path, tiles: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    done = command("eurosat-classify", files_of(tiles / "Forest")[0], "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "####" in done.stdout
+
+
+def test_without_standard_output_nothing_breaks(model: Path, tiles: Path, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    words = [Path(sys.executable).with_name("eurosat-classify"), files_of(tiles)[0]]
+    words += ["--model", model, "--csv", table]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{shlex.join(map(str, words))} >&-"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(table.read_text().splitlines()) == 2

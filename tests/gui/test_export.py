@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QMessageBox
 
 from eurosat.classifier import Classifier, Prediction
+from eurosat.gui.export_menu import save_png
 from eurosat.images import read_image
 
 from .conftest import Dialogs, User, assert_one_sentence, files_in
@@ -230,3 +232,38 @@ def test_the_picture_is_put_on_the_clipboard(landscape: User, dialogs: Dialogs, 
     copied = QGuiApplication.clipboard().image()
     written = QImage(str(tmp_path / "report.png"))
     assert copied.convertToFormat(written.format()) == written
+
+
+@pytest.mark.parametrize("may_replace", [True, False])
+def test_a_name_without_an_ending_replaces_no_file_unasked(
+    landscape: User,
+    dialogs: Dialogs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    may_replace: bool,
+):
+    path = tmp_path / "results.csv"
+    path.write_text("mine")
+    buttons = QMessageBox.StandardButton
+    asked: list[str] = []
+
+    def answer(_: object, title: str, text: str, *_others: object) -> QMessageBox.StandardButton:
+        asked.append(text)
+        return buttons.Yes if may_replace else buttons.No
+
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    dialogs.paths = [tmp_path / "results"]
+    landscape.chooses("Table as CSV")
+    assert asked == [f"{path} exists: replace it?"]
+    if may_replace:
+        landscape.waits_for(lambda: path.read_text() != "mine")
+    else:
+        assert landscape.message() == ""
+        assert path.read_text() == "mine"
+
+
+def test_a_picture_may_have_the_longest_name_there_is(tmp_path: Path):
+    picture = QImage(4, 4, QImage.Format.Format_RGB888)
+    path = tmp_path / f"{'é' * 125}.png"
+    save_png(picture, path)
+    assert files_in(tmp_path) == [path]

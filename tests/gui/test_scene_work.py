@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from eurosat.gui.scene_panel import parsed_bands
-from eurosat.gui.scene_work import MOST_PREVIEWED, map_folder, preview_window, usual_maps_folder
+from eurosat.gui.scene_work import MOST_PREVIEWED, preview_window, usual_maps_folder
+from eurosat.scenes.land_map import map_folder
 from eurosat.scenes.windows import WindowGrid
 
 from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb
@@ -51,6 +52,24 @@ def test_a_folder_of_another_scene_is_left_alone(tmp_path: Path):
     (tmp_path / "other").mkdir()
     second = write_rgb(tmp_path / "other" / "field.tif", texture(70, 70, seed=1))
     assert map_folder(second, maps) == maps / "field-2"
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path):
+    (tmp_path / "field").mkdir()
+    scene = write_rgb(tmp_path / "field" / "field.tif", texture(70, 70))
+    assert map_folder(scene, tmp_path) == tmp_path / "field-2"
+    theirs = tmp_path / "maps" / "field" / "unfinished" / "notes.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("not ours")
+    chosen = map_folder(scene, tmp_path / "maps")
+    assert chosen == tmp_path / "maps" / "field-2"
+    make_map(scene, chosen)
+    assert map_folder(scene, tmp_path / "maps") == chosen
+    assert theirs.read_text() == "not ours"
+    (tmp_path / "file").write_text("no folder")
+    assert map_folder(Path("file.tif"), tmp_path) == tmp_path / "file-2"
+    assert map_folder(scene, tmp_path / "file") == tmp_path / "file" / "field"
+    assert map_folder(Path("...tif"), tmp_path) == tmp_path / "scene"
 
 
 def test_maps_go_beside_the_scene_unless_nobody_may_write_there(tmp_path: Path):

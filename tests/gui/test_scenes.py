@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinB
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier
+from eurosat.gui import scene_reader
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.scene_work import Stage
 from eurosat.gui.settings import Settings
@@ -179,7 +180,7 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
     with open_scene(spain) as scene:
         assert all(note in panel for note in scene.notes)
         pixels, has_data = scene.read_rows(0, 521)
-    assert "63 windows, " in panel
+    assert "192 windows, " in panel
     user.chooses_in(QComboBox, "every 16 pixels")
     # The stride decides how windows are classified, so that its time is measured by itself.
     user.waits_for(lambda: user.work.seconds_expected is not None)
@@ -265,7 +266,7 @@ def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
     assert not user.button("Map the scene").isEnabled()
     user.chooses_in(QComboBox, "true-colour image of L1C")
     user.waits_until_seen(spain)
-    assert "Taken for the true-colour image of an L1C product, as told." in user.panel()
+    assert "Taken for the true-colour image of an L1C product, as requested." in user.panel()
     (bands,) = [
         line
         for line in user.window.scene_page.panel.findChildren(QLineEdit)
@@ -273,7 +274,7 @@ def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
     ]
     bands.setText("3,2,1")
     bands.editingFinished.emit()
-    user.waits_for(lambda: "Bands 3, 2 and 1, as told." in user.panel())
+    user.waits_for(lambda: "Bands 3, 2 and 1, as requested." in user.panel())
     user.waits_until_seen(spain)
     with open_scene(spain, bands=(3, 2, 1), kind=user.work.settings.kind) as scene:
         pixels, _ = scene.read_rows(300, 301)
@@ -331,7 +332,7 @@ def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
 
 
 def test_a_map_of_yesterday_is_found_again(user: SceneUser, spain: Path):
-    make_map(spain, spain.parent / "maps" / spain.stem, stride=64)
+    make_map(spain, spain.parent / "maps" / spain.stem)
     before = (spain.parent / "maps" / spain.stem / "classes.tif").stat().st_mtime_ns
     user.sees(spain)
     folder = user.maps()
@@ -553,6 +554,29 @@ def test_a_damaged_scene_is_refused_in_one_sentence_and_the_next_one_opens(
     user.sees(spain)
     assert user.refusal() == ""
     assert user.error_boxes() == []
+
+
+def test_a_mistake_of_ours_leaves_the_scene_as_it_was(
+    user: SceneUser, spain: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    user.sees(spain)
+    monkeypatch.setattr(scene_reader, "_previewed", fail)
+    user.clicks("Preview")
+    user.waits_for(lambda: bool(user.error_boxes()))
+    assert user.work.stage is Stage.READY
+    assert user.button("Map the scene").isEnabled()
+
+
+def test_a_threshold_that_was_typed_counts_before_its_field_is_left(user: SceneUser, spain: Path):
+    user.sees(spain)
+    (field,) = user.window.scene_page.panel.findChildren(QSpinBox)
+    field.lineEdit().setText("35 %")
+    user.action("Map the scene").trigger()
+    assert user.work.settings.unsure_below == 0.35
+    user.waits_for(lambda: user.work.stage is Stage.FINISHED)
 
 
 def test_a_scene_that_vanishes_is_told_in_one_sentence(user: SceneUser, spain: Path):

@@ -72,3 +72,15 @@ def test_a_file_of_settings_that_somebody_has_edited_does_no_harm(
     user.waits_until_done()
     assert user.window.isVisible()
     assert user.refusal() == ""
+
+
+def test_what_may_not_be_asked_for_is_not_there(user: User, few_tiles: Path):
+    long = "x" * 300
+    text = f"[General]\nrecent=/{long}\nfolder=/{long}\nmodel=/{long}\nheat_opacity={'9' * 5000}\n"
+    settings = Settings()
+    Path(settings._store.fileName()).write_text(text)  # pyright: ignore[reportPrivateUsage]
+    edited = Settings()
+    assert (edited.recent, edited.model_if_there, edited.heat_opacity) == ([], None, 60)
+    assert edited.folder == str(Path.home())
+    edited.add_recent([Path(f"/{long}"), few_tiles])
+    assert edited.recent == [few_tiles]

@@ -177,6 +177,7 @@ def test_news_come_of_every_batch_and_epoch(
             "validation_loss": epoch.validation_loss,
             "validation_accuracy": epoch.validation_accuracy,
             "image_size": epoch.image_size,
+            "averaged": epoch.averaged,
         }
 
 
@@ -205,6 +206,17 @@ def test_patience_ends_the_run_and_the_best_epoch_is_kept(
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
     assert loss == pytest.approx(kept.validation_loss, rel=1e-4)
     assert loss != pytest.approx(history[-1].validation_loss, rel=1e-3)
+
+
+def test_no_patience_keeps_the_last_epochs_from_being_averaged(
+    dataset: Dataset, split: Split, tmp_path: Path
+):
+    # At this rate validation gets no better, so that one epoch would be enough.
+    asked = configuration(epochs=4, averaged=1, patience=1, learning_rate=1e-9)
+    history = fit(asked, dataset, split, RunFolder(tmp_path))
+    assert [epoch.averaged for epoch in history] == [0, 0, 0, 1]
+    assert best_epoch(history).epoch == 4
+    assert read_history(RunFolder(tmp_path).history) == history
 
 
 def test_among_equally_accurate_epochs_the_smaller_loss_is_best():

@@ -10,15 +10,17 @@ import torch  # pyright: ignore[reportMissingImports]
 import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 
+from eurosat.train.fit import WEIGHT_DECAY
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HALF = torch.float16 if DEVICE == "cuda" else torch.bfloat16
-WEIGHT_DECAY = 0.05
 WARM_UP = 0.03
 """Over what share of the steps the rate rises, before it falls as a cosine to 0."""
 
 LOSS_SCALE = 1024.0
 """Keeps small gradients above what float16 can hold; Adam's steps do not depend on it."""
 
+STATISTICS_BATCHES = 80
 STATISTICS_BATCH = 512
 JUDGED_BATCH = 486
 
@@ -86,7 +88,7 @@ def fit(
 
 
 @torch.no_grad()
-def measure_normalisation(network: nn.Module, sample: Sample, batches: int = 80) -> None:
+def measure_normalisation(network: nn.Module, sample: Sample) -> None:
     """Measure means and variances of batch normalisation anew, in float32, for final weights."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in norms:
@@ -94,7 +96,7 @@ def measure_normalisation(network: nn.Module, sample: Sample, batches: int = 80)
         # The mean of all batches, each as much as the other.
         module.momentum = None
     network.train()
-    for _ in range(batches):
+    for _ in range(STATISTICS_BATCHES):
         network(sample(STATISTICS_BATCH)[0].contiguous(memory_format=torch.channels_last))
     network.eval()
 

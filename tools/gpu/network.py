@@ -17,11 +17,6 @@ _TO_TORCH = {
     layers.DepthwiseConv2D: (2, 3, 0, 1),
     layers.Dense: (1, 0),
 }
-_TO_KERAS = {
-    layers.Conv2D: (2, 3, 1, 0),
-    layers.DepthwiseConv2D: (2, 3, 0, 1),
-    layers.Dense: (1, 0),
-}
 
 
 class TorchNetwork(nn.Module):
@@ -64,7 +59,8 @@ class TorchNetwork(nn.Module):
                 tensors = [module.weight, module.bias, module.running_mean, module.running_var]
                 layer.set_weights([tensor.detach().cpu().numpy() for tensor in tensors])
             elif isinstance(module, _Weighted):
-                kernel = module.weight.detach().cpu().numpy().transpose(_TO_KERAS[type(layer)])
+                back = np.argsort(_TO_TORCH[type(layer)])
+                kernel = module.weight.detach().cpu().numpy().transpose(back)
                 bias = [] if module.bias is None else [module.bias.detach().cpu().numpy()]
                 layer.set_weights([kernel, *bias])
 

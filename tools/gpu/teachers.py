@@ -10,6 +10,8 @@ from efficientnet_lite_pytorch import EfficientNet  # pyright: ignore[reportMiss
 from fitting import DEVICE, HALF
 from torch import nn  # pyright: ignore[reportMissingImports]
 
+from eurosat.train.pipeline import TEACHER_SHARE
+
 TEACHER_SIZE = 160
 """Height and width in pixels that a teacher sees a tile at."""
 
@@ -19,9 +21,6 @@ MIXED_VIEWS = 4
 
 TEMPERATURE = 2.0
 """Divides the teachers' logits: about tiles that they were fitted to, they are too sure."""
-
-TEACHER_SHARE = 0.5
-"""How much of a label is what the teachers say; the rest is the truth."""
 
 _LABELLED_AT_ONCE = 972
 

@@ -12,6 +12,7 @@ It is our own architectures that are fitted, in PyTorch; the two run folders tha
 
 import json
 import logging
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ import keras
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
-from augmentation import augment, flip, mix
+from augmentation import JITTER, ROTATION, ZOOM, augment, flip, mix
 from fitting import DEVICE, Sample, fit, logits_of, measure_normalisation
 from network import TorchNetwork
 from teachers import Teacher, taught_views
@@ -36,6 +37,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 from eurosat.train.configuration import DEFAULTS, Architecture, TrainingConfiguration
 from eurosat.train.evaluate import predict
+from eurosat.train.first_weights import check_first_run
 from eurosat.train.fit import Epoch, build_model, write_history
 from eurosat.train.run import report_run, start_run
 
@@ -48,7 +50,7 @@ TEACHER_EPOCHS = {0: 24, 1: 21, 2: 23}
 TEACHER_RATE = 6e-4
 TEACHER_MIXUP = 0.2
 
-_AUGMENTATION = {"zoom": 0.25, "rotation": 45.0, "jitter": 0.1}
+_AUGMENTATION = {"zoom": ZOOM, "rotation": math.degrees(ROTATION), "jitter": JITTER}
 """What `augmentation.py` does, in the words of a configuration."""
 
 STUDENTS = {
@@ -83,6 +85,8 @@ def main() -> None:
     torch.manual_seed(SEED)
     dataset = load_dataset(find_dataset(asked.data))
     split = split_dataset(dataset, seed=SEED)
+    if asked.teacher:
+        check_first_run(str(asked.teacher), split)
     train, validation = (_part(dataset, names) for names in (split.train, split.validation))
 
     def epochs(count: float) -> float:
@@ -110,7 +114,6 @@ def main() -> None:
     teachers.clear()
 
     for architecture, (count, rate, others) in STUDENTS.items():
-        # Dropout, and all else that is not said, is as by default.
         configuration = replace(
             DEFAULTS[architecture],
             epochs=max(1, round(epochs(count))),

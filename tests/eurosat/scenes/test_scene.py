@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 from PIL import Image
 
 from eurosat.errors import SceneError
@@ -73,7 +74,7 @@ def test_bands_can_be_told(tmp_path: Path):
     assert_one_sentence(refused.value)
     found = pixels_of(path, bands=(5, 1, 3))
     assert np.array_equal(found, np.moveaxis(values[[4, 0, 2]], 0, 2))
-    with pytest.raises(SceneError, match="names one that it has not"):
+    with pytest.raises(SceneError, match="names one that it does not have"):
         pixels_of(path, bands=(6, 1, 3))
 
 
@@ -384,6 +385,26 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path):
 def save(path: Path, height: int, width: int) -> Path:
     Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("crs", "left"),
+    [
+        ('LOCAL_CS["arbitrary",UNIT["metre",1]]', 500_000),
+        ("EPSG:4978", 500_000),
+        ("EPSG:4326", 1_000),
+        ("EPSG:32630", 500_000_000),
+    ],
+)
+def test_a_scene_that_lies_nowhere_on_earth_is_refused(tmp_path: Path, crs: str, left: float):
+    size = 0.0001 if crs == "EPSG:4326" else 10
+    place = Affine(size, 0, left, 0, -size, 4_500_000)
+    path = write_rgb(tmp_path / "nowhere.tif", texture(70, 70), crs=crs, transform=place)
+    with (
+        pytest.raises(SceneError, match=r"nowhere.tif .* place on Earth cannot be computed"),
+        open_scene(path),
+    ):
+        pass
 
 
 def test_what_is_placed_on_the_ground_or_large_is_a_scene(tmp_path: Path):

@@ -9,15 +9,17 @@ import pytest
 
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError
+from eurosat.graph import Graph
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, read_model_file, shipped_model_path, write_model_file
 from eurosat.probe import open_model
 from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.land_map import MapSettings, map_scene
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.twin import make_twin
 from eurosat.scenes.windows import Rows, WindowGrid, classify_windows, one_by_one
 
-from ..model_fixtures import convert
+from ..model_fixtures import convert, with_normalization
 from .scene_fixtures import make_map, small_classifier, texture, write_rgb
 
 NAMES = tuple(entry.name for entry in EUROSAT_CLASSES)
@@ -120,6 +122,33 @@ def test_the_shipped_cnn_has_a_twin_that_says_the_same(tmp_path: Path):
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
     single, found = answers_of(path, 16, small_classifier(), tmp_path)
     assert np.array_equal(single, found, equal_nan=True)
+
+
+def test_a_model_of_others_that_ends_in_logits_has_probabilities_from_its_twin_too(tmp_path: Path):
+    graph = Graph(random_model("float32"))
+    *inner, last = graph.operators
+    assert graph.kind(last) == "SOFTMAX"
+    graph.operators, graph.output = inner, int(last.inputs[0])
+    path = tmp_path / "logits.tflite"
+    path.write_bytes(graph.packed())
+    scene = write_rgb(tmp_path / "scene.tif", texture(130, 201))
+    single, found = answers_of(scene, 16, Classifier(path), tmp_path)
+    assert np.allclose(single, found, atol=1e-4)
+    assert np.allclose(found.sum(axis=2), 1, atol=1e-4)
+
+
+def test_a_model_that_takes_other_pixels_is_mapped_window_by_window(tmp_path: Path):
+    graph = Graph(random_model("float32"))
+    graph.input = graph.add_like(graph.input, "pixels", kind="FLOAT32")
+    graph.operators[0].inputs = [graph.input]
+    path = tmp_path / "floats.tflite"
+    path.write_bytes(with_normalization(graph.packed(), [0.0], [1.0]))
+    classifier = Classifier(path)
+    with pytest.raises(ModelFileError, match="map with single windows"):
+        DenseClassifier(classifier, WindowGrid(128, 128, 32))
+    scene = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    map_scene(scene, tmp_path / "map", classifier, MapSettings(stride=32))
+    assert (tmp_path / "map" / "classes.tif").exists()
 
 
 def test_it_says_the_same_wherever_a_strip_begins(tmp_path: Path):

@@ -1,0 +1,101 @@
+"""How right maps are where the truth is known: scenes put together from labelled tiles.
+
+Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
+square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
+harder and straighter than on the ground, but windows meet them as they do there: no window of
+stride 64 stands on a tile. For each cell, what maps do, the mean of all windows that cover it with
+more weight for near ones, is compared with the plain mean.
+"""
+
+import sys
+
+import numpy as np
+
+from eurosat.classifier import Classifier
+from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.model_file import find_model, shipped_model_names
+from eurosat.scenes.windows import (
+    STRIDES,
+    WINDOW,
+    Rows,
+    WindowGrid,
+    average_over_cells,
+    one_by_one,
+)
+from eurosat.split import split_dataset
+
+TILES_ACROSS = 24
+FIELDS = (1, 2, 4)
+"""Tiles along the side of a field."""
+
+SHIFT = 24
+"""How many pixels a tile lies beside the nearest window of stride 64."""
+
+
+def main() -> None:
+    """Make scenes, map them, and print the share of pixels that get the right class."""
+    dataset = load_dataset(find_dataset())
+    positions = dataset.positions(split_dataset(dataset).validation)
+    scenes = {field: make_scene(dataset, positions, field) for field in FIELDS}
+    for model in sys.argv[1:] or shipped_model_names():
+        classifier = Classifier(find_model(model))
+        print(f"{model}, pixels with the right class, and with the plain mean of windows")
+        print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>18}" for stride in STRIDES))
+        for field, (pixels, truth) in scenes.items():
+            cells = []
+            for stride in STRIDES:
+                grid = WindowGrid(*truth.shape, stride)
+                answers = classify(pixels, classifier, grid)
+                weighted, plain = (
+                    share_right(means, stride, truth)
+                    for means in (average_over_cells(answers, grid), plain_means(answers, grid))
+                )
+                cells.append(f"{weighted:.1%}, {plain:.1%}")
+            print(f"{f'{field * WINDOW * 10:,} m':12}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def make_scene(
+    dataset: Dataset, positions: np.ndarray, field: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels, uint8 `[side, side, 3]`, and their classes, `[side, side]`."""
+    chance = np.random.default_rng(0)
+    fields = chance.integers(0, len(dataset.class_names), (TILES_ACROSS // field,) * 2)
+    classes = fields.repeat(field, 0).repeat(field, 1)
+    labels = dataset.labels[positions]
+    rows = [
+        [dataset.tiles[positions[chance.choice(np.flatnonzero(labels == label))]] for label in row]
+        for row in classes
+    ]
+    pixels = np.concatenate([np.concatenate(row, axis=1) for row in rows])
+    truth = classes.repeat(WINDOW, 0).repeat(WINDOW, 1)
+    part = slice(SHIFT, SHIFT - WINDOW)
+    return pixels[part, part], truth[part, part]
+
+
+def classify(pixels: np.ndarray, classifier: Classifier, grid: WindowGrid) -> np.ndarray:
+    """Return probabilities of all windows, `[windows down, windows across, classes]`."""
+    has_data = np.ones(pixels.shape[:2], bool)
+    rows = Rows(lambda start, stop: (pixels[start:stop], has_data[start:stop]), *has_data.shape)
+    answer = one_by_one(rows, classifier, grid)
+    return np.concatenate(list(answer([(row, row + 1) for row in range(grid.windows[0])])))
+
+
+def plain_means(answers: np.ndarray, grid: WindowGrid) -> np.ndarray:
+    """Return the plain mean of the windows that cover each cell, `[cells, cells, classes]`."""
+    down, across, classes = answers.shape
+    sums, counts = np.zeros((*grid.cells, classes)), np.zeros((*grid.cells, 1))
+    for row in range(WINDOW // grid.stride):
+        for column in range(WINDOW // grid.stride):
+            sums[row : row + down, column : column + across] += answers
+            counts[row : row + down, column : column + across] += 1
+    return sums / counts
+
+
+def share_right(means: np.ndarray, stride: int, truth: np.ndarray) -> float:
+    """Return the share of pixels whose cell has their class, 0 to 1."""
+    labels = means.argmax(axis=2).repeat(stride, 0).repeat(stride, 1)
+    return float((labels[: len(truth), : truth.shape[1]] == truth).mean())
+
+
+if __name__ == "__main__":
+    main()
