@@ -54,14 +54,14 @@ def _measure_all(models: list[str]) -> list[dict[str, str | float | None]]:
     for name in models:
         path = find_model(name)
         notes.print(f"Measuring {name}", markup=False)
-        by_threads = [Classifier(path, threads=count + 1) for count in range(usable_cores())]
+        Classifier(path)  # What is no model is refused here, and not by another process.
         seconds, memory = measure_first_answer(path)
-        for classifier in by_threads:
-            speed = measure_speed(classifier)
+        for threads in range(1, usable_cores() + 1):
+            speed = measure_speed(Classifier(path, threads=threads))
             rows.append(
                 {
                     "model": name,
-                    "threads": speed.threads,
+                    "threads": threads,
                     "ms_one_tile": speed.single_ms,
                     "ms_at_most_in_95%": speed.slow_single_ms,
                     "tiles_a_second": speed.tiles_per_second,

@@ -66,10 +66,9 @@ def run(app: typer.Typer) -> NoReturn:
         SystemExit: Always, with the exit status.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    for stream in (sys.stdout, sys.stderr):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A letter that the terminal does not know is no reason to lose the rest.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except EurosatError as error:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any, Final
 
 from PySide6.QtCore import (
@@ -128,7 +129,9 @@ class ResultsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == Column.CLASS and item.cover:
             return self._swatch(item.cover)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return item.reason or item.location
+            text = item.reason or item.location
+            # What looks like HTML in a name is none.
+            return f"<qt>{escape(text)}</qt>" if Qt.mightBeRichText(text) else text
         if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
             return _RIGHT
         return None

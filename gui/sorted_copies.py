@@ -38,14 +38,14 @@ def copy_sorted(
         EurosatError: A copy cannot be made; those made before stay.
     """
     done = 0
-    for item in items:
+    # Once for all: another model may be chosen meanwhile, and then images have no class for a time.
+    classes = [(item, item.cover.name) for item in items if item.cover is not None]
+    for item, class_name in classes:
         if is_cancelled():
             break
-        if item.cover is None:
-            continue
         source = item.source
         name = source.name if isinstance(source, Path) else f"{item.name}.png"
-        target = _free_name(folder / _folder_name(item.cover.name) / name)
+        target = _free_name(folder / _folder_name(class_name) / name)
         try:
             with replacing(target) as temporary:
                 if isinstance(source, np.ndarray):

@@ -259,3 +259,30 @@ def test_a_name_that_is_not_unicode_is_opened_like_any_other(user: User, tmp_pat
     assert len(user.rows()) == 1
     assert user.column(1) != [""]
     user.waits_for_picture(user.window.session.workspace.items[0])
+
+
+def test_what_is_said_before_the_model_is_ready_stays(
+    open_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+):
+    (tmp_path / "empty").mkdir()
+    user = User(open_window(tmp_path / "empty"), qtbot)
+    user.waits_for(lambda: user.window.session.classifier is not None and bool(user.refusal()))
+    qtbot.wait(50)
+    assert user.refusal() == f"There are no images in {tmp_path / 'empty'}."
+
+
+def test_a_link_to_the_web_is_no_file(user: User):
+    data = QMimeData()
+    data.setUrls([QUrl("https://example.org/tile.jpg")])
+    user.drops(data, user.window)
+    user.waits_for(lambda: bool(user.refusal()))
+    assert user.refusal() == "Only files and folders of this computer can be opened."
+
+
+def test_a_name_of_any_length_keeps_the_window_as_wide_as_it_was(user: User, tmp_path: Path):
+    width = user.window.width()
+    (empty := tmp_path / ("x" * 240)).mkdir()
+    user.window.open_paths([empty])
+    user.waits_for(lambda: bool(user.refusal()))
+    assert user.window.minimumSizeHint().width() <= width
+    assert user.window.width() == width

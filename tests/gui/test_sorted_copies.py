@@ -50,6 +50,18 @@ def test_copies_go_into_a_folder_for_each_class_and_originals_stay(tmp_path: Pat
     assert told == [1, 2]
 
 
+def test_another_model_chosen_meanwhile_changes_nothing(tmp_path: Path):
+    first, second = originals(tmp_path / "in", "a.jpg", "b.jpg")
+    items = [classified("a", first), classified("b", second)]
+
+    def forget(_: int) -> None:
+        for item in items:
+            item.forget()
+
+    assert copy_sorted(items, tmp_path / "out", forget) == 2
+    assert sorted(content(tmp_path / "out")) == ["Forest/a.jpg", "Forest/b.jpg"]
+
+
 def test_no_file_is_replaced(tmp_path: Path):
     (first,) = originals(tmp_path / "one", "a.jpg")
     (second,) = originals(tmp_path / "two", "a.jpg")
