@@ -18,6 +18,7 @@ from eurosat.gui import pixels as pixels_module
 from eurosat.gui import session as session_module
 from eurosat.gui.pixels import to_qimage_with_alpha
 from eurosat.gui.settings import Settings
+from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_path
@@ -217,3 +218,26 @@ def test_where_no_part_decides_that_is_said(user: User, tmp_path: Path):
     user.waits_for(lambda: user.message() != "")
     assert user.message() == "No single part of this image decides."
     assert not user.window.image.has_heat
+
+
+def test_whoever_walks_on_does_not_wait_for_what_was_passed(
+    user: User, few_tiles: Path, monkeypatch: pytest.MonkeyPatch
+):
+    items = user.opens(few_tiles)
+    asked: list[int] = []
+    may_go_on = Event()
+
+    def slow(_: Classifier, pixels: np.ndarray, index: int) -> np.ndarray:
+        asked.append(index)
+        may_go_on.wait(30)
+        return np.ones(pixels.shape[:2], np.float32)
+
+    monkeypatch.setattr(session_module, "occlusion_map", slow)
+    explained: list[Item] = []
+    user.window.session.explained.connect(lambda item, _: explained.append(item))
+    for item in items:
+        user.window.session.explain(item)
+    may_go_on.set()
+    user.waits_for(lambda: bool(explained))
+    assert explained == [items[-1]]
+    assert len(asked) <= QThreadPool.globalInstance().maxThreadCount() + 1 < len(items)
