@@ -131,7 +131,7 @@ class ResultsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             text = item.reason or item.location
             # What looks like HTML in a name is none.
-            return f"<qt>{escape(text)}</qt>" if Qt.mightBeRichText(text) else text
+            return f"<qt>{escape(text)}</qt>" if "<" in text else text
         if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
             return _RIGHT
         return None

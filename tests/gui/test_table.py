@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QSpinBox
 
 from eurosat.classifier import Classifier
@@ -313,3 +313,13 @@ def test_after_closing_the_next_image_is_looked_at(landscape: User):
     landscape.window.table.go_to(items[-1])
     landscape.presses_in_table(Qt.Key.Key_Delete)
     assert landscape.current() is items[-2]
+
+
+def test_a_name_with_brackets_is_told_as_it_is(user: User, few_tiles: Path, tmp_path: Path):
+    path = tmp_path / "<b>bold.jpg"
+    path.write_bytes(files_in(few_tiles)[0].read_bytes())
+    user.opens(path)
+    told = user.window.table.model().index(0, Column.CLASS).data(Qt.ItemDataRole.ToolTipRole)
+    document = QTextDocument()
+    document.setHtml(told)
+    assert document.toPlainText() == str(path)
