@@ -357,12 +357,16 @@ def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     if record is None or {name: record.get(name) for name in plan} != plan:
         return None
     files = [CLASSES_FILE, CONFIDENCE_FILE, AREAS_FILE, PICTURE_FILE, REPORT_FILE]
-    if record["crs"] is not None:
-        files.append(POLYGONS_FILE)
+    try:
+        if record["crs"] is not None:
+            files.append(POLYGONS_FILE)
+        areas = tuple(Area(**area) for area in record["areas"])
+        pixel_size = record["pixel_size"]
+    except (KeyError, TypeError):  # Somebody has edited it.
+        return None
     if not all((folder / name).exists() for name in files):
         return None
-    areas = tuple(Area(**area) for area in record["areas"])
-    return LandMap(folder, areas, record["pixel_size"], was_there=True)
+    return LandMap(folder, areas, pixel_size, was_there=True)
 
 
 def _dense_classifier(classifier: Classifier, grid: WindowGrid) -> DenseClassifier | None:
@@ -395,9 +399,10 @@ def _job(
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def seconds_per_window(classifier: Classifier, grid: WindowGrid) -> float:

@@ -419,6 +419,10 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
     assert "was mapped before" in command_here(*line).stdout
     (record.parent / "classes.tif").unlink()
     assert "was mapped before" not in command_here(*line).stdout
+    edited = json.loads(record.read_text())
+    record.write_text(json.dumps(edited | {"areas": [{"title": "edited"}]}))
+    assert "was mapped before" not in command_here(*line).stdout
+    assert "was mapped before" in command_here(*line).stdout
     write_rgb(path, texture(128, 128, seed=5))
     assert "was mapped before" not in command_here(*line).stdout
 
