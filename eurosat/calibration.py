@@ -155,6 +155,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """
     logits = logits_of(probabilities)
     with np.errstate(over="ignore"):  # Of a tiny temperature: certainty is what it asks for.
+        # What `softmax` does, but with the maximum taken off before and not twice.
         exponentials = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
     calibrated = (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
     # Two probabilities that differ in their last digit may become equal; the first would win.

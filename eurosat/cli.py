@@ -107,22 +107,21 @@ def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
     Raises:
         EurosatError: A target is one of the sources, or of the other targets.
     """
-    taken = list(sources)
+    written: set[Path] = set()
     for target in filter(None, targets):
-        if any(_are_same(target, path) for path in taken):
+        is_read = target.exists() and any(_is_same(target, path) for path in sources)
+        if is_read or target.absolute() in written:
             raise EurosatError(
                 f"{printable(target)} is named twice, and would be replaced: name another file to"
                 " write to."
             )
-        taken.append(target)
+        written.add(target.absolute())
 
 
-def _are_same(target: Path, path: Path) -> bool:
-    if target == path:
-        return True
+def _is_same(target: Path, path: Path) -> bool:
     try:
         return target.samefile(path)
-    except (OSError, ValueError):  # One of them is not there.
+    except (OSError, ValueError):  # The other is not there, or no path.
         return False
 
 

@@ -1,4 +1,4 @@
-"""The one error family: everything a user can cause, said in one sentence of plain letters."""
+"""The one error family: everything a user can cause, said in one sentence; and names in it."""
 
 
 class EurosatError(Exception):

@@ -63,7 +63,7 @@ class Legend(QTableWidget):
 
     def set_assumed(self, *, is_assumed: bool) -> None:
         """Say in the heading whether the size of a pixel is a guess."""
-        area = self.tr("Area, ha, assuming 10 m") if is_assumed else self.tr("Area, ha")
+        area = self.tr("Area, ha, if 10 m") if is_assumed else self.tr("Area, ha")
         titles = [self.tr("Class"), area, self.tr("Share"), self.tr("Confidence")]
         for column, title in enumerate(titles):
             item = QTableWidgetItem(title)

@@ -28,9 +28,10 @@ from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool
 
 EXIT_SOME_FAILED = 1
+EXIT_ALL_FAILED = 2
+
 MOST_OFFSET = 100_000
 """Beyond what 16 bits hold, nothing is left of a scene."""
-EXIT_ALL_FAILED = 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
