@@ -173,7 +173,7 @@ class ExportMenu(QMenu):
     def _may_replace(self, path: Path) -> bool:
         buttons = QMessageBox.StandardButton
         asked = QMessageBox.question(
-            None,
+            self,
             self.tr("Replace a file"),
             self.tr("{path} exists: replace it?").format(path=path),
             buttons.Yes | buttons.No,
