@@ -4,7 +4,7 @@ Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names E
 square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
 harder and straighter than on the ground, but windows meet them as they do there: no window of
 stride 64 stands on a tile. For each cell, what maps do, the mean of all windows that cover it with
-more weight for near ones, is compared with the plain mean.
+more weight for near and for sure ones, is compared with the plain mean.
 """
 
 import sys

@@ -110,7 +110,7 @@ def label_cells(
 
         def surely(answers: np.ndarray) -> np.ndarray:
             is_top = answers == answers.max(axis=-1, keepdims=True)
-            return np.where(np.isnan(answers), answers, is_top & (answers >= unsure_below))
+            return is_top & (answers >= unsure_below)
 
         shares = average_over_cells(probabilities, grid, surely)
         share = np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]

@@ -93,7 +93,7 @@ class DenseClassifier:
         width = (len(blocks) * at_once - 1) * stride + WINDOW
         columns = mirrored(0, width, grid.width)
         pixels, has_data = rows.take(mirrored(start * stride, self.twin.height, grid.height))
-        pixels, has_data = pixels[:, columns], has_data[:, columns]
+        pixels, has_data = pixels.take(columns, axis=1), has_data.take(columns, axis=1)
         is_whole = _are_whole(has_data, WINDOW, stride)[: stop - start, :across]
 
         def answer(first: int) -> np.ndarray | None:

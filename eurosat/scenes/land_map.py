@@ -295,7 +295,8 @@ def _write_pages(
         share = cells.grid.stride / WINDOW
         labels = (
             f"{seen}; a cell of {width * share:g} m by {height * share:g} m gets the mean of all"
-            " windows that cover it; the nearer it is to a window's middle, the more that counts."
+            " windows that cover it; the surer a window is, and the nearer the cell to its middle,"
+            " the more it counts."
         )
     unsure_below = plan["unsure_below"]
     if not unsure_below:

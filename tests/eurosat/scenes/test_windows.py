@@ -104,7 +104,7 @@ def covering(
             continue
         off = (first + stride / 2) / WINDOW - 0.5  # From middle to middle, at most half a window.
         answers.append(probabilities[place])
-        weights.append(float(np.prod(np.cos(np.pi * off) ** 2)))
+        weights.append(float(np.prod(np.cos(np.pi * off) ** 2) * answers[-1].max() ** 2))
     return answers, weights
 
 
@@ -129,6 +129,15 @@ def test_the_window_around_a_cell_counts_most():
     share = average_over_cells(probabilities, grid)[..., 1]
     assert share[4:8, 4:8].sum() == pytest.approx(share.sum())
     assert share[5:7, 5:7].min() > 5 * max(share[4].max(), share[:, 4].max())
+
+
+def test_a_sure_window_counts_more_than_an_unsure_one():
+    grid = WindowGrid(64, 96, 32)
+    probabilities = np.array([[[0.9, 0.1], [0.4, 0.6]]], np.float32)
+    share = average_over_cells(probabilities, grid)[0, :, 1]
+    assert share[0] == pytest.approx(0.1)
+    assert share[1] == pytest.approx((0.81 * 0.1 + 0.36 * 0.6) / (0.81 + 0.36))
+    assert share[2] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("stride", STRIDES)
