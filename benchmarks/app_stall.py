@@ -62,7 +62,7 @@ def _measure(images: Path, count: int) -> None:
     app = start(sys.argv[:1], settings)
     window = MainWindow(settings)
     window.show()
-    _wait_until(lambda: window.session.classifier is not None)
+    wait_until(lambda: window.session.classifier is not None)
     pause(1000)  # The window is painted for the first time.
     heartbeat = Heartbeat()
 
@@ -73,7 +73,7 @@ def _measure(images: Path, count: int) -> None:
 
     started = perf_counter()
     window.open_paths([images])
-    _wait_until(lambda: len(window.session.workspace.items) == count)
+    wait_until(lambda: len(window.session.workspace.items) == count)
     report(f"{count:,} images found")
     table = window.table
     bar = table.verticalScrollBar()
@@ -81,7 +81,7 @@ def _measure(images: Path, count: int) -> None:
         bar.setValue(bar.maximum() * step // 20)
         pause(50)
     report("scrolled through while classifying")
-    _wait_until(lambda: not window.session.is_busy)
+    wait_until(lambda: not window.session.is_busy)
     seconds = perf_counter() - started
     report("classified to the end")
     for column in Column:
@@ -120,7 +120,8 @@ def pause(milliseconds: int) -> None:
     loop.exec()
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Let the window work until a condition holds."""
     while not condition():
         pause(10)
 

@@ -9,39 +9,26 @@ import sys
 from statistics import median
 from time import perf_counter
 
-ROUNDS = 11
+from eurosat.benchmark import measure_first_answer
+from eurosat.model_file import find_model
 
-BASELINE = "import numpy"
-FIRST_ANSWER = """
-import resource, sys
-import numpy as np
-from eurosat.classifier import Classifier
-Classifier.shipped(sys.argv[1]).classify(np.zeros((64, 64, 3), np.uint8))
-"""
-PEAK_MEMORY = "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage counts differently there.
+ROUNDS = 11
 
 
 def main() -> None:
     """Measure and print."""
     model = sys.argv[1] if sys.argv[1:] else "mobilenet-int8"
-    seconds: dict[str, list[float]] = {BASELINE: [], FIRST_ANSWER: []}
+    baselines, answers, peaks = [], [], []
     for _ in range(ROUNDS):
-        for code, times in seconds.items():
-            started = perf_counter()
-            subprocess.run([sys.executable, "-c", code, model], check=True)
-            times.append(perf_counter() - started)
-    printed = subprocess.run(
-        [sys.executable, "-c", FIRST_ANSWER + PEAK_MEMORY, model],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    baseline, answer = median(seconds[BASELINE]), median(seconds[FIRST_ANSWER])
+        started = perf_counter()
+        subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+        baselines.append(perf_counter() - started)
+        seconds, peak = measure_first_answer(find_model(model))
+        answers.append(seconds)
+        peaks.append(peak or float("nan"))
+    baseline, answer = median(baselines), median(answers)
     print(f"{model}: first answer {answer:.3f} s after start; import numpy alone {baseline:.3f} s")
-    print(
-        f"ratio {answer / baseline:.2f}; peak memory {int(printed) * BYTES_PER_UNIT / 1e6:.0f} MB"
-    )
+    print(f"ratio {answer / baseline:.2f}; peak memory {median(peaks) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

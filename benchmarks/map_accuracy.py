@@ -77,7 +77,7 @@ def classify(pixels: np.ndarray, classifier: Classifier, grid: WindowGrid) -> np
     has_data = np.ones(pixels.shape[:2], bool)
     rows = Rows(lambda start, stop: (pixels[start:stop], has_data[start:stop]), *has_data.shape)
     answer = one_by_one(rows, classifier, grid)
-    return np.concatenate(list(answer([(row, row + 1) for row in range(grid.windows[0])])))
+    return np.concatenate(list(answer(grid.strips(1))))
 
 
 def plain_means(answers: np.ndarray, grid: WindowGrid) -> np.ndarray:

@@ -8,14 +8,13 @@ Sentinel-2 tile has) without overviews, opens it, zooms, pans, previews it, and 
 
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import rasterio
-from app_stall import Heartbeat, pause
+from app_stall import Heartbeat, pause, wait_until
 from PySide6.QtCore import QSettings, Qt
 
 from eurosat.gui.app import GarbageCollector, start
@@ -48,7 +47,7 @@ def _measure(path: Path, stride: int) -> None:
     window.show()
     collector = GarbageCollector()
     session, scenes, page = window.session, window.scenes, window.scene_page
-    _wait_until(lambda: session.classifier is not None)
+    wait_until(lambda: session.classifier is not None)
     pause(1000)  # The window is painted for the first time.
     heartbeat = Heartbeat()
     started = perf_counter()
@@ -76,19 +75,19 @@ def _measure(path: Path, stride: int) -> None:
             pause(30)
 
     window.open_paths([path])
-    _wait_until(lambda: not page.view.quick_look.isNull())
+    wait_until(lambda: not page.view.quick_look.isNull())
     report("opened, quick look")
-    _wait_until(lambda: scenes.can_map)
+    wait_until(lambda: scenes.can_map)
     scenes.choose(replace(scenes.work.settings, stride=stride))
     zoom_and_pan()
     report("zoomed and panned")
     page.view.show_actual_size()
     page.preview()
-    _wait_until(lambda: scenes.work.so_far is not None)
+    wait_until(lambda: scenes.work.so_far is not None)
     report("previewed")
     page.view.fit()
     scenes.map()
-    _wait_until(lambda: scenes.work.windows_done > 0)
+    wait_until(lambda: scenes.work.windows_done > 0)
     while scenes.work.stage is Stage.MAPPING:
         zoom_and_pan()
         page.panel.opacity.setValue(100 - page.panel.opacity.value())
@@ -132,11 +131,6 @@ def _make_scene(path: Path, side: int) -> None:
             pixels = patches.repeat(PATCH, axis=1).repeat(PATCH, axis=2)[:, :rows, :side]
             pixels += dice.integers(0, 20, pixels.shape, dtype=np.uint8)
             file.write(pixels, window=((top, top + rows), (0, side)))
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        pause(10)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 from eurosat.atomic import write_text
 from eurosat.calibration import softmax
 from eurosat.classifier import Classifier
-from eurosat.errors import ModelFileError
+from eurosat.errors import ModelFileError, cannot_be_written
 from eurosat.graph import Graph
 from eurosat.probe import open_model
 
@@ -102,7 +102,7 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
 
     Raises:
         ModelFileError: The model does not compute in int8, or its integers say something else.
-        OSError: The folder cannot be written to.
+        EurosatError: A file cannot be written.
     """
     classifier = Classifier(path, is_calibrated=False).one_view
     metadata = classifier.metadata
@@ -127,11 +127,16 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
         "name": name,
         "stem": path.stem,
         "lines": _lines(model.flatbuffer),
-        "classes": "\n".join(f"    {json.dumps(label)}," for label in metadata.class_names),
+        "classes": "\n".join(
+            f"    {json.dumps(label, ensure_ascii=False)}," for label in metadata.class_names
+        ),
     }
     source, header = path.with_suffix(".c"), path.with_suffix(".h")
-    write_text(header, HEADER.format(**facts))
-    write_text(source, SOURCE.format(**facts))
+    for file, text in ((header, HEADER), (source, SOURCE)):
+        try:
+            write_text(file, text.format(**facts))
+        except OSError as error:
+            raise cannot_be_written(file, error) from error
     return source, header
 
 

@@ -82,11 +82,18 @@ def convert_run(
         raise EurosatError("--c-array writes the int8 model: add --int8.")
     if views not in VIEW_COUNTS:
         raise EurosatError(f"--views must be 1, 2, 4 or 8, not {views}.")
+    if math.isnan(max_drop) or math.isnan(max_class_drop):
+        raise EurosatError("--max-drop and --max-class-drop must be numbers.")
     require_tensorflow()
     folder = RunFolder(run_folder)
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     folder.read_config()
     split = folder.read_split()
+    if calibration < len(split.class_names):
+        raise EurosatError(
+            f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
+            f"not {calibration}."
+        )
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
     split.check_matches(dataset)
@@ -108,8 +115,6 @@ def convert_run(
         )
         if is_wanted
     ] or [Precision.INT8]
-    if math.isnan(max_drop) or math.isnan(max_class_drop):
-        raise EurosatError("--max-drop and --max-class-drop must be numbers.")
     with notes.status("Judging the Keras model"):
         original = load_original(folder, dataset, calibration, views)
     has_failed = False

@@ -3,7 +3,6 @@
 import json
 import platform
 import tempfile
-import zipfile
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,8 +24,9 @@ from eurosat.calibration import (
     softmax,
 )
 from eurosat.classifier import Classifier
-from eurosat.dataset import TILE_SIZE, Dataset
+from eurosat.dataset import GROUND_RESOLUTION_M, TILE_SIZE, Dataset
 from eurosat.errors import ModelFileError, RunFolderError
+from eurosat.keras_model import load_keras_model, predict
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, write_model_file
 from eurosat.run_folder import RunFolder
@@ -37,10 +37,6 @@ from eurosat.views import views_of
 from .export import Precision, Recipe, export
 from .verify import Comparison, compare, failures
 
-EUROSAT_RESOLUTION_M = 10.0
-"""Metres on the ground that a EuroSAT pixel covers."""
-
-PREDICTION_BATCH_SIZE = 256
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
 TITLES = {"cnn": "CNN", "mobilenet": "MobileNet"}
 
@@ -154,13 +150,14 @@ def load_original(
     Args:
         folder: A finished training run.
         dataset: The data set of that run.
-        calibration_count: How many training tiles to calibrate with, in the classes' proportions.
+        calibration_count: How many training tiles to calibrate with, in the classes' proportions;
+            at least one for each class.
         views: Of how many flips and turns the model, and the file, shall give the mean.
 
     Raises:
         RunFolderError: The folder is not a finished run, or is damaged.
         DatasetError: The data set is another one.
-        ModelFileError: The Keras model is not one of ours, or there are too few calibration tiles.
+        ModelFileError: The Keras model is damaged or not one of ours.
     """
     config = folder.read_config()
     is_whole = isinstance(config.get("training"), dict) and "architecture" in config["training"]
@@ -168,17 +165,8 @@ def load_original(
         raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.")
     split = folder.read_split()
     split.check_matches(dataset)
-    if not folder.model.exists():
-        raise RunFolderError(
-            f"{folder.path} has no {folder.model.name} yet: finish its training with "
-            f"eurosat-train --resume --out {folder.path}."
-        )
-    try:
-        model = keras.saving.load_model(folder.model, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise RunFolderError(
-            f"{folder.model} is damaged or no Keras model: train again, or restore it."
-        ) from error
+    folder.check_finished()
+    model = load_keras_model(folder.model)
     expected = ((None, TILE_SIZE, TILE_SIZE, 3), (None, len(split.class_names)))
     if (model.input_shape, model.output_shape) != expected:
         raise ModelFileError(
@@ -331,35 +319,20 @@ def _best_export(
 
 def _divergence(expected: np.ndarray, answers: np.ndarray) -> float:
     """Return the mean Kullback-Leibler divergence of rows of probabilities, in nats."""
-    least = np.finfo(np.float32).tiny
-    ratio = np.log(np.maximum(expected, least)) - np.log(np.maximum(answers, least))
+    ratio = logits_of(expected) - logits_of(answers)
     return float((expected * ratio).sum(axis=1).mean())
 
 
 def _predict(model: keras.Model, tiles: np.ndarray, views: int) -> np.ndarray:
     """Return what a model says of tiles; of several views, the softmax of their mean logits."""
-    answers = [_predict_view(model, view) for view in views_of(tiles, views)]
+    answers = [predict(model, view) for view in views_of(tiles, views)]
     if views == 1:
         return answers[0]
     return softmax(logits_of(np.array(answers)).mean(axis=0)).astype(np.float32)
 
 
-def _predict_view(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
-    return np.concatenate(
-        [
-            np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
-            for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
-        ]
-    )
-
-
 def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray:
     positions = dataset.positions(split.train)
-    if count < len(split.class_names):
-        raise ModelFileError(
-            f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
-            f"not {count}."
-        )
     if count <= len(positions) - len(split.class_names):  # What is left out has all classes too.
         positions, _ = train_test_split(
             positions,
@@ -385,7 +358,7 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
         class_names=class_names,
         height=TILE_SIZE,
         width=TILE_SIZE,
-        ground_resolution_m=EUROSAT_RESOLUTION_M if is_eurosat else None,
+        ground_resolution_m=GROUND_RESOLUTION_M if is_eurosat else None,
         precision=precision,
         views=original.views,
         provenance={

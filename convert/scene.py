@@ -135,10 +135,7 @@ def measure_agreement(classifier: Classifier, pixels: np.ndarray) -> tuple[float
     def read(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         return pixels[start:stop], np.ones((stop - start, width), bool)
 
-    down = grid.windows[0]
-    strips = [
-        (row, min(row + dense.rows_at_once, down)) for row in range(0, down, dense.rows_at_once)
-    ]
+    strips = grid.strips(dense.rows_at_once)
     # Without a threshold: two that are both unsure would agree on nothing.
     labels = [
         label_cells(

@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from eurosat.classifier import Classifier
+from eurosat.errors import ModelFileError, printable
 
 SINGLE_TILES = 200
 BATCH_TILES = 1000
@@ -39,27 +40,28 @@ class Speed:
 
 
 # Answers once, and prints the memory that the process has taken at most, in bytes, where the system
-# tells: Windows does not, and macOS counts in other units.
+# tells: Windows does not, and what Linux says to `getrusage` begins with the memory of the process
+# that started this one.
 _FIRST_ANSWER = """
 import sys
 import numpy as np
 from eurosat.classifier import Classifier
 classifier = Classifier(sys.argv[1])
 classifier.classify(np.zeros((*classifier.input_size, 3), np.uint8))
-try:
+if sys.platform == "linux":
+    status = open("/proc/self/status").read()
+    print(1024 * int(status.partition("VmHWM:")[2].split()[0]))
+elif sys.platform == "darwin":
     import resource
-except ImportError:
-    sys.exit()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(peak if sys.platform == "darwin" else 1024 * peak)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def measure_speed(classifier: Classifier, seed: int = 0) -> Speed:
+def measure_speed(classifier: Classifier) -> Speed:
     """Time a classifier on tiles of random pixels; the time does not depend on what they show."""
     height, width = classifier.input_size
     shape = (BATCH_TILES, height, width, 3)
-    tiles = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    tiles = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     classifier.classify_batch(tiles[:WARM_UP_TILES])
     single = []
     for tile in tiles[:SINGLE_TILES]:
@@ -88,10 +90,16 @@ def measure_first_answer(model: Path) -> tuple[float, int | None]:
         where the system does not tell.
 
     Raises:
-        subprocess.CalledProcessError: The process failed.
+        ModelFileError: The process failed.
     """
-    command = [sys.executable, "-c", _FIRST_ANSWER, str(model)]
+    # Without -P, Python would run what lies in the current folder.
+    command = [sys.executable, "-P", "-c", _FIRST_ANSWER, str(model)]
     started = perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     seconds = perf_counter() - started
+    if done.returncode:
+        raise ModelFileError(
+            f"{printable(model)} ends a new process with status {done.returncode}: choose another "
+            "model."
+        )
     return seconds, int(done.stdout) if done.stdout else None

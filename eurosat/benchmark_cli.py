@@ -5,12 +5,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from eurosat.arithmetic import count_arithmetic
 from eurosat.benchmark import measure_first_answer, measure_speed
 from eurosat.classifier import Classifier, usable_cores
-from eurosat.console import notes, output, run
+from eurosat.console import notes, output, plain_table, run
 from eurosat.model_file import find_model, read_model_file, shipped_model_names
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -40,7 +39,7 @@ def benchmark(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for position, heading in enumerate(rows[0]):
         table.add_column(heading.replace("_", " "), justify="right" if position else "left")
     for row in rows:

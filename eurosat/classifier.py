@@ -58,14 +58,19 @@ class Prediction:
     unsure_below: float | None = None
 
     @property
+    def index(self) -> int:
+        """The place of the most probable class in label order; of equals, the first."""
+        return int(self.probabilities.argmax())
+
+    @property
     def label(self) -> str:
         """The most probable class."""
-        return self.top(1)[0][0]
+        return self.class_names[self.index]
 
     @property
     def confidence(self) -> float:
         """The probability of the most probable class, from 0 to 1."""
-        return self.top(1)[0][1]
+        return float(self.probabilities[self.index])
 
     @property
     def is_unsure(self) -> bool:
@@ -97,8 +102,8 @@ class Classifier:
 
     Attributes:
         model_file: The file, as it was read.
-        class_names: The names of the classes, in label order; "class 0", "class 1" and so on if
-            the file does not name them.
+        class_names: The names of the classes, in label order, each another; "class 0", "class 1"
+            and so on if the file does not name them.
         input_size: Height and width of the tiles that the model takes, in pixels. Images of other
             sizes are resized.
         threads: How many threads work on an image, or on several at once.
@@ -364,7 +369,7 @@ class Classifier:
                 f"{self._name} takes tiles of another size than its metadata says: convert it "
                 "again."
             )
-        return labels or tuple(f"class {index}" for index in range(count))
+        return _distinct(labels) or tuple(f"class {index}" for index in range(count))
 
     def _gives_probabilities(self, model: OpenModel) -> bool:
         """Tell whether a model ends in probabilities, rather than in logits, by running it once."""
@@ -389,6 +394,18 @@ class Classifier:
             return values
         scale = np.float32(model.output.scale)
         return (values.astype(np.float32) - model.output.zero_point) * scale
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Number the names that stand there already, as ImageNet has "crane" for two of its classes."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    if len(counts) == len(names):
+        return names
+    return tuple(
+        f"{name} (class {index})" if counts[name] > 1 else name for index, name in enumerate(names)
+    )
 
 
 def usable_cores() -> int:

@@ -7,12 +7,20 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from eurosat.atomic import replacing
 from eurosat.classifier import Classifier, Prediction
-from eurosat.console import MOST_THREADS, notes, output, progress_bar, run, share_bar
-from eurosat.errors import EurosatError, ImageError, printable
+from eurosat.console import (
+    MOST_THREADS,
+    output,
+    plain_table,
+    progress_bar,
+    run,
+    share_bar,
+    tell_error,
+)
+from eurosat.errors import EurosatError, ImageError, cannot_be_written, printable
+from eurosat.existence import exists
 from eurosat.images import find_images, read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import find_model
@@ -95,7 +103,7 @@ def classify(
         _print_table(answers, top)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
     for error in errors:
-        notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        tell_error(error)
     if errors:
         all_failed = len(errors) == len(answers)
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
@@ -109,7 +117,7 @@ def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
     """
     written: set[Path] = set()
     for target in filter(None, targets):
-        is_read = target.exists() and any(_is_same(target, path) for path in sources)
+        is_read = exists(target) and any(_is_same(target, path) for path in sources)
         if is_read or target.absolute() in written:
             raise EurosatError(
                 f"{printable(target)} is named twice, and would be replaced: name another file to"
@@ -146,11 +154,11 @@ def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]
         with replacing(path) as temporary:
             Image.fromarray(np.concatenate(drawn)).save(temporary, format="PNG")
     except OSError as error:
-        raise EurosatError(f"{printable(path)} cannot be written: {error.strerror}.") from error
+        raise cannot_be_written(path, error) from error
 
 
 def _print_table(answers: list[Answer], top: int) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("Image", overflow="fold")
     table.add_column("Class", no_wrap=True)
     table.add_column("Confidence", no_wrap=True)
@@ -164,7 +172,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
             continue
         best, *others = prediction.top(top)
         label, confidence = best
-        cover = land_cover(label, prediction.class_names.index(label))
+        cover = land_cover(label, prediction.index)
         counts[cover.title] += 1
         unsure += prediction.is_unsure
         bar = share_bar(confidence, cover.colour)

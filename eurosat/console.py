@@ -3,8 +3,10 @@
 And the options that several of them have.
 """
 
+import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +17,11 @@ import typer
 from rich.console import Console
 
 from eurosat.dataset import Progress
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
+    from rich.table import Table
 
 EXIT_REFUSED = 2
 """Bad input: a wrong option, a missing file, a damaged image."""
@@ -72,12 +75,38 @@ def run(app: typer.Typer) -> NoReturn:
     try:
         app()
     except EurosatError as error:
-        notes.print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+        tell_error(error)
         sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt:
         notes.print("Stopped.")
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        # Where a file is read or written, more is said of it; this is for what may fail anywhere.
+        if error.filename is not None:
+            path = printable(os.fsdecode(error.filename))
+            tell_error(EurosatError(f"{path} cannot be read or written: {error.strerror}."))
+        elif error.errno == errno.ENOSPC:
+            tell_error(
+                EurosatError("The results cannot be written, as the disk is full: make room.")
+            )
+            # Else Python would try once more at its end to write to standard output, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        else:
+            raise
+        sys.exit(EXIT_REFUSED)
     sys.exit(0)
+
+
+def tell_error(error: EurosatError) -> None:
+    """Print the sentence of an error."""
+    notes.print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+
+
+def plain_table() -> "Table":
+    """Return a table without lines, to which columns are added."""
+    from rich.table import Table
+
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
 
 
 def share_bar(share: float, colour: str) -> str:

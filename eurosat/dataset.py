@@ -1,4 +1,4 @@
-"""A data set on disk: find it, read every file once, audit it, decode it once.
+"""A data set on disk: find it, audit it, decode it once.
 
 A data set is a folder of class folders, or a zip of one, whatever its top folder is called.
 The tiles are decoded into one array that is kept in the user cache and memory-mapped from then on.
@@ -21,11 +21,15 @@ import numpy as np
 from eurosat.atomic import replacing, write_text
 from eurosat.download import cached_archive, download_eurosat
 from eurosat.errors import DatasetError, ImageError, printable
+from eurosat.existence import exists
 from eurosat.images import IMAGE_SUFFIXES, find_images, read_image, resize_image
 from eurosat.user_cache import user_cache
 
 TILE_SIZE = 64
 """Height and width of a tile in pixels; images of another size are resized to it."""
+
+GROUND_RESOLUTION_M = 10.0
+"""Metres on the ground that a EuroSAT pixel covers."""
 
 DATA_VARIABLE = "EUROSAT_DATA"
 """Environment variable that names the data set where no path is given."""
@@ -147,7 +151,7 @@ def find_dataset(path: Path | None = None) -> Path:
         path, origin = Path(named), f", which {DATA_VARIABLE} names"
     if path is None:
         return cached_archive() if cached_archive().exists() else download_eurosat()
-    if not os.path.exists(path):  # noqa: PTH110  Path.exists raises if the name is too long.
+    if not exists(path):
         raise DatasetError(
             f"There is no data set at {path}{origin}: name a folder of class folders or a zip "
             f"of one."

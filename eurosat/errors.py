@@ -1,5 +1,7 @@
 """The one error family: everything a user can cause, said in one sentence; and names in it."""
 
+from pathlib import Path
+
 
 class EurosatError(Exception):
     """A refusal whose message is one clear sentence: what is wrong, with which file, what to do.
@@ -31,6 +33,11 @@ class ModelFileError(EurosatError, ValueError):
 
 class MissingPackageError(EurosatError, ImportError):
     """A missing package of an extra; the message names the command that installs it."""
+
+
+def cannot_be_written(path: Path, error: OSError) -> EurosatError:
+    """Return the refusal of a file that was to be written."""
+    return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")
 
 
 def printable(name: object) -> str:

@@ -101,8 +101,7 @@ def draw_explanation(
     Raises:
         ModelFileError: The model fails.
     """
-    index = prediction.class_names.index(prediction.label)
-    heat = Image.fromarray(heat_colours(occlusion_map(classifier, image, index)))
+    heat = Image.fromarray(heat_colours(occlusion_map(classifier, image, prediction.index)))
     size = (_PICTURE_SIDE, _PICTURE_SIDE)
     plain = Image.fromarray(resize_image(image, *classifier.input_size))
     plain = plain.resize(size, Image.Resampling.NEAREST)

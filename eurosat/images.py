@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from eurosat.errors import ImageError, printable
+from eurosat.existence import is_folder
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 """The file name endings, in lower case and with the dot, that `find_images` looks for."""
@@ -111,7 +112,9 @@ def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.array(resized)
 
 
-def find_images(paths: Iterable[Path]) -> Iterator[Path]:
+def find_images(
+    paths: Iterable[Path], goes_on: Callable[[], bool] = lambda: True
+) -> Iterator[Path]:
     """List the image files that a user means by some paths.
 
     A file is yielded whatever its suffix. A folder is searched with its subfolders for names that
@@ -121,6 +124,7 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
 
     Args:
         paths: Files, folders and patterns.
+        goes_on: Asked before each file and folder, of whatever kind, whether to look at it.
 
     Yields:
         The paths of the files, those of the first path first.
@@ -130,8 +134,10 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
     """
     for path in paths:
         for match in _expand(path):
-            if _is_folder(match):
-                yield from _search(match)
+            if not goes_on():
+                return
+            if is_folder(match):
+                yield from _search(match, goes_on)
             else:
                 yield match
 
@@ -273,21 +279,13 @@ def _expand(path: Path) -> list[Path]:
     return sorted(map(Path, matches)) or [path]
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        # Such as a name that is too long. `read_image` finds the words for it.
-        return False
-
-
-def _search(folder: Path) -> Iterator[Path]:
+def _search(folder: Path, goes_on: Callable[[], bool]) -> Iterator[Path]:
     """Yield the image files in a folder and its subfolders, in sorted order."""
     searched: set[tuple[int, int]] = set()
     waiting = [folder]
-    while waiting:
+    while waiting and goes_on():
         path = waiting.pop()
-        if _is_folder(path):
+        if is_folder(path):
             try:
                 status = path.stat()
                 entries = sorted(path.iterdir(), reverse=True)

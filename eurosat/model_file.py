@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from eurosat import atomic
 from eurosat.errors import ModelFileError, printable
+from eurosat.existence import exists
 from eurosat.standard_metadata import (
     Description,
     Normalization,
@@ -156,6 +157,11 @@ class ModelFile:
     labels: tuple[str, ...]
     normalization: Normalization | None
 
+    @property
+    def title(self) -> str:
+        """What the model calls itself, or else the name of its file."""
+        return (self.metadata and self.metadata.title) or self.path.name
+
 
 def write_model_file(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> None:
     """Write a model file with its metadata, whole or not at all.
@@ -283,7 +289,7 @@ def find_model(name: str) -> Path:
         ModelFileError: It looks like a name, but no shipped model has it.
     """
     path = Path(name)
-    looks_like_a_name = not path.exists() and not path.suffix and path.name == name
+    looks_like_a_name = not exists(path) and not path.suffix and path.name == name
     if name in shipped_model_names() or looks_like_a_name:
         return shipped_model_path(name)
     return path
@@ -391,7 +397,7 @@ def _read_metadata(path: Path, flatbuffer: bytes, content: bytes) -> ModelMetada
     try:
         values["class_names"] = tuple(values["class_names"])
         return ModelMetadata(**values)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _refusal(path, unusable) from error
 
 

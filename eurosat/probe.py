@@ -177,19 +177,23 @@ def probe(model_file: ModelFile, *, seconds: float = PROBE_SECONDS) -> None:
     if is_shipped(model_file.sha256):
         return
     version = runtime_version()
-    marker = user_cache() / "probed-models" / f"{model_file.sha256} {version}.json"
+    marker = user_cache() / "probed-models" / f"{model_file.sha256} {version}"
     with suppress(OSError):
         if marker.exists():
             return
-    report = _run_in_child(model_file, seconds)
+    _run_in_child(model_file, seconds)
     try:
-        atomic.write_text(marker, json.dumps(report) + "\n")
+        atomic.write_text(marker, "")
     except OSError as error:
         _LOG.debug("The probe of %s cannot be remembered: %s", model_file.path, error)
 
 
-def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
-    """Open a model in a child process; return what the child found."""
+def _run_in_child(model_file: ModelFile, seconds: float) -> None:
+    """Open a model in a child process.
+
+    Raises:
+        ModelFileError: The model crashes, takes too long or is no image classifier.
+    """
     import subprocess
 
     name = printable(model_file.path)
@@ -217,8 +221,7 @@ def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
         ) from error
     _LOG.debug("The probe of %s ended with %d: %s", name, child.returncode, child.stderr)
     try:
-        report = json.loads(child.stdout.splitlines()[-1])
-        refusal = report["refusal"]
+        refusal = json.loads(child.stdout.splitlines()[-1])["refusal"]
     except (ValueError, LookupError, TypeError) as error:
         raise _crashes(name) from error
     if refusal is not None:
@@ -226,7 +229,6 @@ def _run_in_child(model_file: ModelFile, seconds: float) -> dict[str, Any]:
     # A model can also crash when it is unloaded, after the report.
     if child.returncode != 0:
         raise _crashes(name)
-    return report
 
 
 def _child_command() -> list[str]:
@@ -239,23 +241,18 @@ def _child_command() -> list[str]:
 
 
 def main() -> None:
-    """Open the model that comes in on standard input; print a line of JSON with what was found."""
+    """Open the model that comes in on standard input; print a line of JSON: why it is refused."""
     name = sys.argv[-1]
     flatbuffer = sys.stdin.buffer.read()
     _load_runtime()
     _limit_resources(len(flatbuffer))
+    refusal = None
     try:
         model = open_model(flatbuffer, name)
         model.run(np.zeros(model.input.shape, model.input.dtype))
     except ModelFileError as error:
-        report = {"refusal": str(error)}
-    else:
-        report = {
-            "refusal": None,
-            "input": [model.input.dtype.name, *model.input.shape],
-            "output": [model.output.dtype.name, *model.output.shape],
-        }
-    sys.stdout.write(json.dumps(report) + "\n")
+        refusal = str(error)
+    sys.stdout.write(json.dumps({"refusal": refusal}) + "\n")
 
 
 def _limit_resources(size: int) -> None:

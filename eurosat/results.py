@@ -8,7 +8,7 @@ from typing import Any
 
 from eurosat.atomic import replacing, write_text
 from eurosat.classifier import Prediction
-from eurosat.errors import EurosatError, printable
+from eurosat.errors import EurosatError, cannot_be_written
 
 Answer = tuple[str | Path, Prediction | EurosatError]
 """The path or name of an image, and the prediction or the reason why there is none."""
@@ -47,7 +47,7 @@ def write_csv(path: Path, class_names: tuple[str, ...], answers: Iterable[Answer
                         ]
                     )
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise cannot_be_written(path, error) from error
 
 
 def to_json(answers: Iterable[Answer], top: int) -> str:
@@ -69,7 +69,7 @@ def write_json(path: Path, answers: Iterable[Answer], top: int) -> None:
     try:
         write_text(path, to_json(answers, top) + "\n")
     except OSError as error:
-        raise _cannot_be_written(path, error) from error
+        raise cannot_be_written(path, error) from error
 
 
 def _as_json(image: str | Path, prediction: Prediction | EurosatError, top: int) -> dict[str, Any]:
@@ -82,7 +82,3 @@ def _as_json(image: str | Path, prediction: Prediction | EurosatError, top: int)
         "unsure": prediction.is_unsure,
         "top": [{"class": name, "confidence": share} for name, share in prediction.top(top)],
     }
-
-
-def _cannot_be_written(path: Path, error: OSError) -> EurosatError:
-    return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")

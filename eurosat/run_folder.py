@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import RunFolderError
+from eurosat.existence import is_file
 from eurosat.split import Split
 
 LOGITS_LAYER = "logits"
@@ -86,7 +87,7 @@ class RunFolder:
         Raises:
             RunFolderError: The folder is not a training run, or the file is damaged.
         """
-        if not self.config.is_file():
+        if not is_file(self.config):
             raise RunFolderError(
                 f"{self.path} is not the folder of a training run: it has no {self.config.name}."
             )
@@ -99,6 +100,18 @@ class RunFolder:
         if not isinstance(config, dict):
             raise RunFolderError(f"{self.config} is damaged: train again, or restore it.")
         return config
+
+    def check_finished(self) -> None:
+        """Refuse a run that has no model yet.
+
+        Raises:
+            RunFolderError: It has none.
+        """
+        if not is_file(self.model):
+            raise RunFolderError(
+                f"{self.path} has no {self.model.name} yet: finish its training with "
+                f"eurosat-train --resume --out {self.path}."
+            )
 
     def read_split(self) -> Split:
         """Return the recorded split.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -58,17 +58,17 @@ class Split:
             return cls(
                 fingerprint=str(record["fingerprint"]),
                 seed=int(record["seed"]),
-                class_names=tuple(record["class_names"]),
-                train=tuple(record["train"]),
-                validation=tuple(record["validation"]),
-                test=tuple(record["test"]),
+                class_names=_names(record["class_names"]),
+                train=_names(record["train"]),
+                validation=_names(record["validation"]),
+                test=_names(record["test"]),
             )
         except OSError as error:
             raise RunFolderError(
                 f"{path} cannot be read ({error.strerror}): {path.parent} is not the folder of a "
                 f"training run."
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
 
     def has_exam_of(self, other: "Split") -> bool:
@@ -158,6 +158,17 @@ def split_dataset(
         validation=names(validation),
         test=names(test),
     )
+
+
+def _names(recorded: Any) -> tuple[str, ...]:
+    """Return a list of a record.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(recorded, list) or not all(isinstance(name, str) for name in recorded):
+        raise TypeError("not a list of names")
+    return tuple(recorded)
 
 
 def _too_few_tiles(dataset: Dataset, labels: np.ndarray) -> DatasetError:

@@ -41,14 +41,16 @@ def native_messages_hidden() -> Iterator[None]:
 
     Not for code that runs beside other threads which write there.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+    # Without one of them, which a shell can close, Python has none.
+    streams = [(number, file) for number, file in ((1, sys.stdout), (2, sys.stderr)) if file]
+    for _, file in streams:
+        file.flush()
+    kept = [(number, os.dup(number)) for number, _ in streams]
     with tempfile.TemporaryFile() as hidden:
         shown = b""
         try:
-            for stream, _ in kept:
-                os.dup2(hidden.fileno(), stream)
+            for number, _ in kept:
+                os.dup2(hidden.fileno(), number)
             yield
         except Exception as error:
             if not isinstance(error, EurosatError):
@@ -56,9 +58,10 @@ def native_messages_hidden() -> Iterator[None]:
                 shown = hidden.read()
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for stream, original in kept:
-                os.dup2(original, stream)
+            for _, file in streams:
+                file.flush()
+            for number, original in kept:
+                os.dup2(original, number)
                 os.close(original)
-            os.write(2, shown)
+            if shown and sys.stderr:
+                os.write(2, shown)

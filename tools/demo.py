@@ -36,9 +36,12 @@ def main() -> int:
             if status:
                 return status
         names = json.loads(Path(run, "split.json").read_text(encoding="utf-8"))["test"]
-        tiles = [_extract(source, name, Path(folder)) for name in names[:: len(names) // TILES]]
-        step = ["eurosat-classify", *tiles[:TILES], "--model", str(run / "cnn-int8.tflite")]
-        print(f"\n$ eurosat-classify … --model {step[-1]}    # {TILES} test tiles\n", flush=True)
+        chosen = names[:: max(1, len(names) // TILES)][:TILES]
+        tiles = [_extract(source, name, Path(folder)) for name in chosen]
+        step = ["eurosat-classify", *tiles, "--model", str(run / "cnn-int8.tflite")]
+        print(
+            f"\n$ eurosat-classify … --model {step[-1]}    # {len(tiles)} test tiles\n", flush=True
+        )
         return subprocess.call([commands / step[0], *step[1:]], cwd=folder)
 
 
@@ -47,7 +50,7 @@ def _extract(source: Path, name: str, folder: Path) -> str:
     if source.is_dir():
         return str(next(source.rglob(name)).resolve())
     with zipfile.ZipFile(source) as archive:
-        member = next(path for path in archive.namelist() if path.endswith("/" + name))
+        member = next(path for path in archive.namelist() if f"/{path}".endswith(f"/{name}"))
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(archive.read(member))

@@ -3,7 +3,8 @@
     python tools/ship_model.py RUN/mobilenet-int8.tflite
 
 Every figure of the card is read from the files that `eurosat-train` and `eurosat-convert` wrote. It
-is called where `eurosat-train` was, so that a run which was gone on from is found.
+is called where `eurosat-train` was, so that a run which was gone on from is found. What machine it
+was, and how a run of `tools/gpu/train.py` was made, is for a person to add.
 
     python tools/ship_model.py --calibrate models/mobilenet-int8.tflite
 
@@ -60,10 +61,10 @@ chose the epoch, the Keras model reached {validation:.2%}.
 {conversion}
 ```
 
-Trained for {epochs} epochs, {minutes:.0f} minutes on two cores that other work shared; epoch {kept}
-of the last run was kept. Data: {data:,} tiles of EuroSAT RGB (Helber et al. 2019), fingerprint
-`{fingerprint}`, split {split} with seed {seed}. Calibrated on {calibration} training
-tiles. All of this is inside the file too, as `eurosat.json`.
+Trained for {epochs} epochs, {minutes:.0f} minutes in all; epoch {kept} of the last run was kept.
+Data: {data:,} tiles of EuroSAT RGB (Helber et al. 2019), fingerprint `{fingerprint}`, split
+{split} with seed {seed}. Calibrated on {calibration} training tiles. All of this is inside the
+file too, as `eurosat.json`.
 
 ## What it cannot do
 
@@ -112,11 +113,9 @@ def _ship(source: Path) -> None:
         sys.exit(f"{source} is not a file of eurosat-convert.")
     report = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
     metrics = json.loads((source.parent / "metrics.json").read_text(encoding="utf-8"))
+    card = _card(source, metadata, report, metrics)
     shutil.copyfile(source, MODELS / source.name)
-    (MODELS / f"{source.stem}.md").write_text(
-        _card(source, metadata, report, metrics),
-        encoding="utf-8",
-    )
+    write_text(MODELS / f"{source.stem}.md", card)
 
 
 def _calibrate(path: Path) -> None:
@@ -236,7 +235,7 @@ def _card(
         views = f", both with the mean of {metadata.views} views"
         option = f" --views {metadata.views}"
     run = f"runs/{training['architecture']}"
-    runs = [(run, training, metrics), *_gone_on_from(training["from_run"])]
+    runs = [(run, training, metrics), *_gone_on_from(training.get("from_run", ""))]
     return CARD.format(
         title=metadata.title,
         description=metadata.description,

@@ -15,6 +15,7 @@ from keras import layers
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
+from eurosat.existence import is_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 
 BATCH_NORMALISATION_MOMENTUM = 0.95
@@ -142,7 +143,7 @@ def find_weights(weights: str, width: float) -> str:
         EurosatError: There is no such file, or it cannot be downloaded.
     """
     if weights != "imagenet":
-        if not Path(weights).is_file():
+        if not is_file(Path(weights)):
             raise EurosatError(
                 f"There is no weight file {weights}: name a file, or say imagenet or none."
             )

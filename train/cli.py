@@ -11,10 +11,17 @@ import typer
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import MissingPackageError, RunFolderError
+from eurosat.existence import exists
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
-from .configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
+from .configuration import (
+    DEFAULTS,
+    Architecture,
+    Optimizer,
+    TrainingConfiguration,
+    recorded_configuration,
+)
 from .study_folder import StudyFolder
 
 RUNS = Path("runs")
@@ -151,6 +158,8 @@ def train(
         begin_with = _best_of_study(StudyFolder(from_study), given, resume=resume)
     elif architecture:
         begin_with = DEFAULTS[architecture]
+    elif resume and out:
+        begin_with = recorded_configuration(RunFolder(out))
     else:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
     architecture = begin_with.architecture
@@ -165,17 +174,18 @@ def train(
         )
     require_tensorflow()
     folder = _run_folder(architecture, out, resume=resume)
+    if resume:
+        configuration = recorded_configuration(folder)
+        _check_agreement(given, configuration, folder)
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
     start_tensorflow()
     from .fit import Epoch, Step, Watcher, best_epoch, fit
     from .progress import TrainingProgress
-    from .run import is_tested, recorded_configuration, report_run, start_run
+    from .run import is_tested, report_run, start_run
 
     if resume:
-        configuration = recorded_configuration(folder)
-        _check_agreement(given, configuration, folder)
         split = folder.read_split()
         split.check_matches(dataset)
     else:
@@ -201,14 +211,19 @@ def train(
                     watcher(news)
 
             history = fit(configuration, dataset, split, folder, watch)
+        evaluations = report_run(folder, dataset, split, history, test=test or is_tested(folder))
     except KeyboardInterrupt:
         notes.print(
-            f"\nGo on with: eurosat-train {architecture} --out {folder.path} --resume",
+            f"\nGo on with: eurosat-train --resume --out {folder.path}",
             markup=False,
             soft_wrap=True,
         )
         raise
-    evaluations = report_run(folder, dataset, split, history, test=test or is_tested(folder))
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
+            f"eurosat-train --resume --out {folder.path}."
+        ) from error
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
     for evaluation in evaluations:
@@ -256,7 +271,7 @@ def _run_folder(architecture: Architecture, out: Path | None, *, resume: bool) -
     """
     if not resume:
         folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
-        if folder.config.exists():
+        if exists(folder.config):
             raise RunFolderError(
                 f"{folder.path} holds a run already: add --resume to go on with it, or name "
                 f"another folder with --out."
@@ -271,7 +286,7 @@ def _run_folder(architecture: Architecture, out: Path | None, *, resume: bool) -
             )
         return RunFolder(runs[-1].parent)
     folder = RunFolder(out)
-    if not folder.config.exists():
+    if not exists(folder.config):
         raise RunFolderError(f"There is no run in {out} to go on with.")
     return folder
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from eurosat.atomic import write_text
-from eurosat.console import RunDataOption, notes, output, progress_bar, run
+from eurosat.console import RunDataOption, notes, output, plain_table, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
-from eurosat.errors import EurosatError, RunFolderError
+from eurosat.errors import EurosatError, RunFolderError, cannot_be_written
+from eurosat.existence import is_folder
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part, Split
@@ -48,7 +48,7 @@ def compare(
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if split is Part.ALL:
         raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
-    sources = [path if path.is_dir() else find_model(str(path)) for path in models]
+    sources = [path if is_folder(path) else find_model(str(path)) for path in models]
     splits = _recorded_splits(sources)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
@@ -60,7 +60,7 @@ def compare(
 
     with notes.status("Comparing") as status:
         comparison = compare_models(sources, dataset, split, status.update)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for number, heading in enumerate(COLUMNS):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in summary(comparison):
@@ -72,7 +72,7 @@ def compare(
     try:
         write_text(out, page(comparison))
     except OSError as error:
-        raise EurosatError(f"{out} cannot be written: {error.strerror}.") from error
+        raise cannot_be_written(out, error) from error
     output.print(f"\nThe page: {out}", markup=False, soft_wrap=True)
 
 
@@ -88,9 +88,9 @@ def _recorded_splits(sources: Sequence[Path]) -> list[Split]:
     for source, path in zip(sources, paths, strict=True):
         if paths.count(path) > 1:
             raise RunFolderError(f"{source} is named twice: name each model once.")
-        if not source.is_dir() and source.suffix != ".keras":
+        if not is_folder(source) and source.suffix != ".keras":
             read_model_file(source)
-    folders = [RunFolder(source) for source in sources if source.is_dir()]
+    folders = [RunFolder(source) for source in sources if is_folder(source)]
     for folder in folders:
         folder.read_config()
     splits = [folder.read_split() for folder in folders]

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 from eurosat.dataset import TILE_SIZE
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, RunFolderError
+from eurosat.run_folder import RunFolder
 
 
 class Architecture(StrEnum):
@@ -165,6 +166,7 @@ class TrainingConfiguration:
         Raises:
             KeyError: A value is missing.
             ValueError: A choice is unknown.
+            TypeError: A value has the wrong type.
         """
         known = {
             field.name: values[field.name]
@@ -173,6 +175,11 @@ class TrainingConfiguration:
         }
         known["architecture"] = Architecture(known["architecture"])
         known["optimizer"] = Optimizer(known["optimizer"])
+        for field in fields(cls):
+            # JSON does not tell 1 from 1.0, and Python takes True for 1.
+            kinds = {int, float} if field.type is float else {field.type}
+            if field.name in known and type(known[field.name]) not in kinds:
+                raise TypeError(field.name)
         return cls(**known)
 
 
@@ -213,6 +220,9 @@ _HIGHEST = {
     "units": 100_000,
     "filters": 10_000,
     "l2": 1_000,
+    "mixup": 1_000,
+    "image_size": 1_024,
+    "width": 10,
     "seed": LARGEST_SEED,
     "shift": TILE_SIZE // 2,
     "rotation": 45,
@@ -259,6 +269,18 @@ DEFAULTS = {
     ),
 }
 """Configurations that give a good model without any option."""
+
+
+def recorded_configuration(folder: RunFolder) -> TrainingConfiguration:
+    """Return the configuration that a run was begun with.
+
+    Raises:
+        RunFolderError: The folder is not a training run, or its record is damaged.
+    """
+    try:
+        return TrainingConfiguration.from_json(folder.read_config()["training"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.") from error
 
 
 def training_command(configuration: TrainingConfiguration) -> list[str]:

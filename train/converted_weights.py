@@ -6,16 +6,15 @@ back with the statistics of what passes through, so that training can go on with
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 from eurosat.dataset import Dataset
 from eurosat.doubling import with_doubling
 from eurosat.errors import EurosatError, ModelFileError
+from eurosat.graph import Graph
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.split import Split
@@ -170,19 +169,17 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
     flatbuffer = read_model_file(path).flatbuffer
     # The generated code raises errors of many types for a damaged graph.
     try:
-        file: Any = schema.ModelT.InitFromPackedBuf(flatbuffer)
-        graph = file.subgraphs[0]
-        kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in file.operatorCodes]
+        graph = Graph(flatbuffer)
         found = [
             _Weights(
-                to_keras(_values(file, operator.inputs[1])),
-                _values(file, operator.inputs[2]),
+                to_keras(_values(graph, operator.inputs[1])),
+                _values(graph, operator.inputs[2]),
                 getattr(operator.builtinOptions, "strideH", 1),
             )
             for operator in graph.operators
-            if (to_keras := _LAYOUTS.get(kinds[operator.opcodeIndex]))
+            if (to_keras := _LAYOUTS.get(graph.kind(operator)))
         ]
-        pixels = graph.tensors[graph.inputs[0]]
+        pixels = graph.tensor(graph.input)
         pixel_0 = -float(pixels.quantization.scale[0]) * int(pixels.quantization.zeroPoint[0])
     except Exception as error:
         raise ModelFileError(
@@ -193,18 +190,18 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
 
 
 _LAYOUTS = {
-    schema.BuiltinOperator.CONV_2D: lambda kernel: kernel.transpose(1, 2, 3, 0),
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: lambda kernel: kernel.transpose(1, 2, 3, 0),
-    schema.BuiltinOperator.FULLY_CONNECTED: lambda kernel: kernel.transpose(),
+    "CONV_2D": lambda kernel: kernel.transpose(1, 2, 3, 0),
+    "DEPTHWISE_CONV_2D": lambda kernel: kernel.transpose(1, 2, 3, 0),
+    "FULLY_CONNECTED": lambda kernel: kernel.transpose(),
 }
 """From the layout of a TFLite kernel to that of Keras."""
 
 
-def _values(file: Any, index: int) -> np.ndarray:
+def _values(graph: Graph, index: int) -> np.ndarray:
     """Return the real numbers that an int8 kernel or an int32 bias stands for, as float32."""
-    tensor = file.subgraphs[0].tensors[index]
-    dtype = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}[tensor.type]
-    whole = file.buffers[tensor.buffer].data.view(dtype).reshape(tensor.shape)
+    tensor, types = graph.tensor(index), graph.schema.TensorType
+    dtype = {types.INT8: np.int8, types.INT32: np.int32}[tensor.type]
+    whole = graph.model.buffers[tensor.buffer].data.view(dtype).reshape(tensor.shape)
     scale = np.asarray(tensor.quantization.scale, np.float32)
     shape = [1] * whole.ndim
     shape[tensor.quantization.quantizedDimension if len(scale) > 1 else 0] = len(scale)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.metrics import (
     classification_report,
@@ -14,8 +13,6 @@ from sklearn.metrics import (
 )
 
 from eurosat.significance import wilson_interval
-
-PREDICTION_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -101,16 +98,6 @@ class Evaluation:
             },
             "confusion": self.confusion,
         }
-
-
-def predict(model: keras.Model, tiles: np.ndarray) -> np.ndarray:
-    """Return the probabilities float32 `[n, classes]` of tiles uint8 `[n, 64, 64, 3]`."""
-    return np.concatenate(
-        [
-            np.asarray(model.predict_on_batch(tiles[start : start + PREDICTION_BATCH_SIZE]))
-            for start in range(0, len(tiles), PREDICTION_BATCH_SIZE)
-        ]
-    )
 
 
 def evaluate(

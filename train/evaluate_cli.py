@@ -7,6 +7,7 @@ import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.existence import is_folder
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part
@@ -45,10 +46,10 @@ def evaluate_model(
 ) -> None:
     """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
     require_tensorflow()
-    if not model.is_dir():
+    if not is_folder(model):
         model = find_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
-    if model.is_dir():
+    if is_folder(model):
         RunFolder(model).read_config()
     elif model.suffix != ".keras":
         read_model_file(model)

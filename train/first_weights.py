@@ -1,11 +1,11 @@
 """First weights from an earlier run: a model that is fine-tuned, on the same tiles or on others."""
 
-import zipfile
 from pathlib import Path
 
 import keras
 
-from eurosat.errors import EurosatError, RunFolderError
+from eurosat.errors import EurosatError
+from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 
@@ -23,8 +23,7 @@ def check_first_run(run: str, split: Split) -> None:
     """
     folder = RunFolder(Path(run))
     theirs = folder.read_split()
-    if not folder.model.exists():
-        raise RunFolderError(f"{folder.path} has no {folder.model.name} yet: finish its training.")
+    folder.check_finished()
     if theirs.fingerprint == split.fingerprint and not theirs.has_exam_of(split):
         raise EurosatError(
             f"The model of {run} was trained on other tiles than this run, and may know those that "
@@ -40,14 +39,11 @@ def take_first_weights(model: keras.Model, run: str) -> None:
         run: The folder of a finished run.
 
     Raises:
-        RunFolderError: Its model is damaged.
+        ModelFileError: Its model is damaged.
         EurosatError: Its model is of another architecture or size.
     """
     path = RunFolder(Path(run)).model
-    try:
-        theirs = keras.saving.load_model(path, compile=False).get_weights()
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise RunFolderError(f"{path} is damaged or no Keras model: name another run.") from error
+    theirs = load_keras_model(path).get_weights()
     ours = model.get_weights()
     # The kernel and the bias of the logits come last.
     if [array.shape for array in theirs[:-2]] != [array.shape for array in ours[:-2]]:

@@ -6,7 +6,8 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+
+from eurosat.console import plain_table
 
 from .fit import Epoch, Step
 
@@ -24,7 +25,7 @@ class TrainingProgress:
         self._console = console
         self._epochs = epochs
         self._best: Epoch | None = None
-        self._table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        self._table = plain_table()
         for heading in ("Epoch", "Loss", "Accuracy", "Val. loss", "Val. accuracy", "Seconds", ""):
             self._table.add_column(heading, justify="right")
         self._bar = Progress(

@@ -19,8 +19,8 @@ from .fit import Epoch, best_epoch
 PREDICTION_COUNT = 20
 """Tiles on the sheet of predictions."""
 
-_TRAIN_COLOUR = "#9A9A9A"
-_VALIDATION_COLOUR = "#123CB4"
+TRAIN_COLOUR = "#9A9A9A"
+VALIDATION_COLOUR = "#123CB4"
 _WRONG_COLOUR = "#C53424"
 
 
@@ -45,11 +45,11 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         style = {"marker": "o", "markersize": 3}
         train = [getattr(epoch, name) for epoch in history]
         validation = [getattr(epoch, f"validation_{name}") for epoch in history]
-        panel.plot(epochs, train, color=_TRAIN_COLOUR, label="Train (augmented)", **style)
-        panel.plot(epochs, validation, color=_VALIDATION_COLOUR, label="Validation", **style)
+        panel.plot(epochs, train, color=TRAIN_COLOUR, label="Train (augmented)", **style)
+        panel.plot(epochs, validation, color=VALIDATION_COLOUR, label="Validation", **style)
         panel.axvline(kept.epoch, color="black", linewidth=0.8, linestyle=":")
         value = getattr(kept, f"validation_{name}")
-        panel.plot([kept.epoch], [value], "o", color=_VALIDATION_COLOUR, markersize=8)
+        panel.plot([kept.epoch], [value], "o", color=VALIDATION_COLOUR, markersize=8)
         panel.set_title(f"{title}\nkept: epoch {kept.epoch}, validation {value:.4f}", fontsize=11)
         panel.set_xlabel("Epoch")
         panel.xaxis.get_major_locator().set_params(integer=True)
@@ -57,7 +57,7 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         panel.legend(frameon=False)
         panel.spines[["top", "right"]].set_visible(False)
     panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
@@ -92,7 +92,7 @@ def draw_confusion_matrix(path: Path, evaluation: Evaluation) -> None:
         f"{evaluation.part.capitalize()}: {evaluation.accuracy:.2%} of "
         f"{evaluation.tile_count:,} tiles right"
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_reliability(
@@ -115,9 +115,9 @@ def draw_reliability(
     panel.plot(
         [0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":", label="Perfect calibration"
     )
-    kinds = [("The model's own", before, _TRAIN_COLOUR, 0.0)]
+    kinds = [("The model's own", before, TRAIN_COLOUR, 0.0)]
     if after is not None:
-        kinds.append(("Calibrated", after, _VALIDATION_COLOUR, 0.5))
+        kinds.append(("Calibrated", after, VALIDATION_COLOUR, 0.5))
     for name, bins, colour, shift in kinds:
         full = [entry for entry in bins if entry.count]
         accuracy = np.array([entry.accuracy for entry in full])
@@ -157,7 +157,7 @@ def draw_reliability(
         one.xaxis.set_major_formatter(PercentFormatter(1.0))
     panel.yaxis.set_major_formatter(PercentFormatter(1.0))
     histogram.set_xlim(0, 1)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_tiles(
@@ -202,9 +202,10 @@ def draw_tiles(
         )
     for panel in figure.axes:
         panel.set_axis_off()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -7,18 +7,17 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import keras
-
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
 from eurosat.dataset import Dataset
 from eurosat.errors import RunFolderError
+from eurosat.keras_model import load_keras_model, predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
 from .configuration import TrainingConfiguration
 from .converted_weights import check_converted_model
-from .evaluate import Evaluation, evaluate, predict
+from .evaluate import Evaluation, evaluate
 from .first_weights import check_first_run
 from .fit import Epoch, best_epoch
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
@@ -77,18 +76,6 @@ def start_run(
     return split
 
 
-def recorded_configuration(folder: RunFolder) -> TrainingConfiguration:
-    """Return the configuration that `start_run` recorded.
-
-    Raises:
-        RunFolderError: The folder is not a training run, or its record is damaged.
-    """
-    try:
-        return TrainingConfiguration.from_json(folder.read_config()["training"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.") from error
-
-
 def report_run(
     folder: RunFolder, dataset: Dataset, split: Split, history: Sequence[Epoch], *, test: bool
 ) -> list[Evaluation]:
@@ -106,7 +93,7 @@ def report_run(
     Returns:
         The evaluations, validation first. The pictures show the last one.
     """
-    model = keras.saving.load_model(folder.model, compile=False)
+    model = load_keras_model(folder.model)
     parts = {"validation": split.validation} | ({"test": split.test} if test else {})
     positions = {part: dataset.positions(names) for part, names in parts.items()}
     labels = {part: dataset.labels[positions[part]] for part in parts}
@@ -150,5 +137,5 @@ def is_tested(folder: RunFolder) -> bool:
     """Return whether the run has been evaluated on the test split already."""
     try:
         return "test" in json.loads(folder.metrics.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return False

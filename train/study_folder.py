@@ -12,6 +12,7 @@ from typing import Any
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
 from eurosat.errors import DatasetError, EurosatError, RunFolderError
+from eurosat.existence import is_file
 from eurosat.split import Split
 
 from .configuration import DEFAULTS, Architecture, TrainingConfiguration
@@ -116,7 +117,7 @@ class StudyFolder:
         Raises:
             RunFolderError: The folder is not a study, or the file is damaged.
         """
-        if not self.record.is_file():
+        if not is_file(self.record):
             raise RunFolderError(
                 f"{self.path} is not the folder of a study: it has no {self.record.name}."
             )
@@ -160,7 +161,7 @@ class StudyFolder:
             RunFolderError: The folder is not a study, no trial is complete, or a file is damaged.
         """
         self.read_record()
-        if not self.best.is_file():
+        if not is_file(self.best):
             raise RunFolderError(
                 f"No trial of the study in {self.path} is complete: go on with it by eurosat-tune."
             )

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from eurosat.console import plain_table
+
 from .fit import Step
 from .study_folder import StudySettings
 from .tune import State, Trial, best_trial
@@ -109,7 +111,7 @@ def trials_table(
             in it, each in one line; None for all of them.
     """
     best = best_trial(trials)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     for heading in ("Trial", "Epochs", "Val. accuracy"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("State", no_wrap=True)

@@ -7,12 +7,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from eurosat.atomic import replacing
-
+from .report import TRAIN_COLOUR, VALIDATION_COLOUR, save_figure
 from .tune import State, Trial, best_trial
-
-_COMPLETE_COLOUR = "#123CB4"
-_PRUNED_COLOUR = "#9A9A9A"
 
 
 def draw_history(path: Path, trials: Sequence[Trial]) -> None:
@@ -25,13 +21,13 @@ def draw_history(path: Path, trials: Sequence[Trial]) -> None:
         [trial.number for trial in complete],
         list(accumulate((trial.accuracy or 0.0 for trial in complete), max)),
         where="post",
-        color=_COMPLETE_COLOUR,
+        color=VALIDATION_COLOUR,
         linewidth=1,
         label="Best so far",
     )
     for some, label, style in (
-        (complete, "Complete", {"color": _COMPLETE_COLOUR}),
-        (pruned, "Pruned: best epoch until then", {"color": _PRUNED_COLOUR, "mfc": "white"}),
+        (complete, "Complete", {"color": VALIDATION_COLOUR}),
+        (pruned, "Pruned: best epoch until then", {"color": TRAIN_COLOUR, "mfc": "white"}),
     ):
         numbers = [trial.number for trial in some]
         panel.plot(numbers, [trial.accuracy for trial in some], "o", label=label, **style)
@@ -48,7 +44,7 @@ def draw_history(path: Path, trials: Sequence[Trial]) -> None:
     panel.grid(alpha=0.3)
     figure.legend(frameon=False, loc="outside lower center", ncols=3)
     panel.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_importances(path: Path, shares: Mapping[str, float], trials: Sequence[Trial]) -> None:
@@ -56,7 +52,7 @@ def draw_importances(path: Path, shares: Mapping[str, float], trials: Sequence[T
     figure = Figure(figsize=(7, 1.0 + 0.34 * len(shares)), layout="constrained")
     panel = figure.subplots()
     names = [name.replace("_", " ").capitalize() for name in shares]
-    bars = panel.barh(names, list(shares.values()), color=_COMPLETE_COLOUR)
+    bars = panel.barh(names, list(shares.values()), color=VALIDATION_COLOUR)
     panel.bar_label(bars, [f"{share:.0%}" for share in shares.values()], padding=4)
     panel.invert_yaxis()
     panel.margins(x=0.12, y=0.02)
@@ -69,9 +65,4 @@ def draw_importances(path: Path, shares: Mapping[str, float], trials: Sequence[T
     panel.xaxis.set_visible(False)
     panel.tick_params(left=False)
     panel.spines[["top", "right", "bottom"]].set_visible(False)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    save_figure(figure, path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError
+from eurosat.existence import is_folder
 from eurosat.model_file import find_model
 from eurosat.split import Split
 
@@ -36,7 +37,7 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
     """
     path = Path(source)
     # Each tile comes as another of its flips and turns in every epoch anyway.
-    teacher = open_model(path if path.is_dir() else find_model(source), is_quick=True)
+    teacher = open_model(path if is_folder(path) else find_model(source), is_quick=True)
     theirs = recorded_split(teacher, dataset, "name another teacher")
     if not theirs.has_exam_of(split):
         raise EurosatError(

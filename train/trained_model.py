@@ -1,24 +1,22 @@
 """A trained model in any of its forms: a run folder, a `.keras` file, a `.tflite` file."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from eurosat.calibration import Calibration
 from eurosat.classifier import Classifier
 from eurosat.dataset import TILE_SIZE, Dataset
-from eurosat.errors import DatasetError, ModelFileError, RunFolderError
+from eurosat.errors import DatasetError, ModelFileError
+from eurosat.existence import exists, is_folder
+from eurosat.keras_model import load_keras_model, predict
 from eurosat.model_file import ModelMetadata
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part, Split, split_dataset
 from eurosat.tensorflow_start import native_messages_hidden
-
-from .evaluate import predict
 
 
 @dataclass(frozen=True)
@@ -58,18 +56,14 @@ def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:
         RunFolderError: The folder is no finished run, or is damaged.
         ModelFileError: The file is damaged, or no image classifier that takes pixels.
     """
-    if path.is_dir():
+    if is_folder(path):
         folder = RunFolder(path)
         folder.read_config()
-        if not folder.model.exists():
-            raise RunFolderError(
-                f"{path} has no {folder.model.name} yet: finish its training with "
-                f"eurosat-train --resume --out {path}."
-            )
+        folder.check_finished()
         return _open_keras(folder.model, path.resolve().name, folder)
     if path.suffix == ".keras":
         folder = RunFolder(path.parent)
-        is_of_a_run = path.name == folder.model.name and folder.split.exists()
+        is_of_a_run = path.name == folder.model.name and exists(folder.split)
         return _open_keras(path, path.stem, folder if is_of_a_run else None)
     # LiteRT's first start in a process writes a line that says nothing to a person.
     with native_messages_hidden():
@@ -147,12 +141,7 @@ def recorded_split(model: TrainedModel, dataset: Dataset, advice: str) -> Split:
 
 def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:
     split = folder.read_split() if folder else None
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelFileError(
-            f"{path} does not exist, is damaged or is no Keras model: train again, or restore it."
-        ) from error
+    model = load_keras_model(path)
     takes, gives = model.input_shape, model.output_shape
     is_ours = takes == (None, TILE_SIZE, TILE_SIZE, 3) and len(gives) == 2 and gives[1]
     if not is_ours or (split and gives[1] != len(split.class_names)):

@@ -38,6 +38,7 @@ from optuna.trial import FrozenTrial, TrialState
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
 from eurosat.errors import DatasetError, EurosatError, RunFolderError
+from eurosat.existence import exists
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
@@ -190,7 +191,7 @@ def open_study(
             was begun otherwise, or the database cannot be used.
     """
     given = {"architecture": architecture, **given}
-    if not folder.record.exists():
+    if not exists(folder.record):
         _begin_study(folder, dataset, StudySettings(**given), storage)
     record = folder.read_record()
     try:
@@ -424,9 +425,9 @@ def _begin_study(
                 folder.path.rmdir()  # An empty folder is not in the way.
             made.path.rename(folder.path)
     except OSError as error:
-        if folder.record.exists():
+        if exists(folder.record):
             return  # Another process was faster.
-        if folder.path.exists():
+        if exists(folder.path):
             raise RunFolderError(
                 f"{folder.path} holds something else: name another folder with --out."
             ) from error

@@ -23,10 +23,10 @@ from eurosat.calibration import (
 from eurosat.classifier import Classifier
 from eurosat.convert.export import Recipe
 from eurosat.dataset import load_dataset
+from eurosat.keras_model import predict
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER, RunFolder
-from eurosat.train.evaluate import predict
 
 Command = Callable[..., CompletedProcess[str]]
 
@@ -361,7 +361,7 @@ def test_a_damaged_keras_model_is_refused(
     before = names_in(copied_run.path)
     assert_refused(
         command_here("eurosat-convert", copied_run.path, "--data", small_archive),
-        f"{copied_run.model} is damaged or no Keras model",
+        f"{copied_run.model} does not exist, is damaged or is no Keras model",
     )
     assert names_in(copied_run.path) == before
 

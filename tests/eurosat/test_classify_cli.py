@@ -241,6 +241,18 @@ def test_a_csv_file_that_cannot_be_written_is_told(
     assert_refused(done, "file/table.csv cannot be written")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has this device")
+@pytest.mark.parametrize("options", [[], ["--json"], ["--help"]])
+def test_a_full_disk_behind_the_output_is_told(
+    options: list[str], model: Path, tiles: Path, command_line: Callable[..., list[str]]
+):
+    line = command_line("eurosat-classify", tiles, "--model", model, *options)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "Error: The results cannot be written, as the disk is full: make room.\n"
+
+
 def test_a_csv_file_on_a_full_disk_is_told_and_leaves_nothing(
     model: Path,
     small_archive: Path,

@@ -813,6 +813,18 @@ def test_very_deep_folders_are_searched(tmp_path: Path) -> None:
         folder.rmdir()
 
 
+def test_a_search_can_be_stopped_before_it_meets_an_image(tmp_path: Path) -> None:
+    make_files(tmp_path, *(f"{number}.txt" for number in range(50)), "z.jpg")
+    asked: list[int] = []
+
+    def goes_on() -> bool:
+        asked.append(len(asked))
+        return len(asked) < 20
+
+    assert list(find_images([tmp_path], goes_on)) == []
+    assert len(asked) == 20
+
+
 def test_patterns_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_files(tmp_path, "t/b.jpg", "t/a.jpg", "t/c.png", "t/.d.jpg", "u/v/e.jpg", "u/f.txt")
     assert found(tmp_path, "t/*.jpg") == ["t/a.jpg", "t/b.jpg"]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,6 +259,10 @@ def without(key: str) -> Callable[[bytes], bytes]:
     return damage
 
 
+def with_value(key: str, value: Any) -> Callable[[bytes], bytes]:
+    return lambda content: json.dumps(json.loads(content) | {key: value}).encode()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -272,6 +277,10 @@ def without(key: str) -> Callable[[bytes], bytes]:
         pytest.param(without("fingerprint"), id="no fingerprint"),
         pytest.param(without("class_names"), id="no classes"),
         pytest.param(without("test"), id="no test"),
+        pytest.param(with_value("seed", math.inf), id="an endless seed"),
+        pytest.param(with_value("train", 5), id="a number of tiles"),
+        pytest.param(with_value("train", "Forest/1.jpg"), id="a name of a tile"),
+        pytest.param(with_value("train", [["Forest/1.jpg"]]), id="lists of tiles"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, split: Split, damage: Callable[[bytes], bytes]):

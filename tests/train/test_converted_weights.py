@@ -12,14 +12,18 @@ import pytest
 
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError, ModelFileError
+from eurosat.keras_model import predict
 from eurosat.model_file import find_model, read_model_file, write_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
-from eurosat.train.configuration import DEFAULTS, Architecture, TrainingConfiguration
+from eurosat.train.configuration import (
+    DEFAULTS,
+    Architecture,
+    TrainingConfiguration,
+    recorded_configuration,
+)
 from eurosat.train.converted_weights import check_converted_model, take_converted_weights
-from eurosat.train.evaluate import predict
 from eurosat.train.fit import build_model, read_history
-from eurosat.train.run import recorded_configuration
 from eurosat.train.trained_model import open_model
 
 Command = Callable[..., CompletedProcess[str]]

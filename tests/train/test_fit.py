@@ -18,10 +18,10 @@ import pytest
 
 from eurosat.dataset import Dataset
 from eurosat.errors import RunFolderError
+from eurosat.keras_model import predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
-from eurosat.train.evaluate import predict
 from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit, read_history
 
 Command = Callable[..., CompletedProcess[str]]
@@ -108,7 +108,7 @@ def test_a_run_that_was_killed_ends_as_if_it_never_was(
     assert status == 130, lines
     assert read_history(folder.history)[0] == first_epoch, "the first epoch was trained again"
     assert lines.splitlines().count(first_line) == 1, "what was before the break is shown too"
-    assert f"eurosat-train cnn --out {folder.path} --resume" in lines
+    assert f"eurosat-train --resume --out {folder.path}" in lines
     assert "Traceback" not in lines
     assert len(rows_of(folder.path)) in {2, 3}
     assert not folder.model.exists()

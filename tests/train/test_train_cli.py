@@ -268,6 +268,18 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_goes_on_by_its_folder_alone(
+    copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
+):
+    copied_run.metrics.unlink()
+    done = command_here(
+        "eurosat-train", "--resume", "--out", copied_run.path, "--data", small_archive
+    )
+    assert done.returncode == 0, done.stderr
+    expected = read_json(small_run / "metrics.json")["validation"]
+    assert read_json(copied_run.metrics)["validation"] == expected
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -308,6 +320,21 @@ def test_damaged_records_are_refused_on_resume(
         "eurosat-train", "cnn", "--data", small_archive, "--out", copied_run.path, "--resume"
     )
     assert_refused_at_last(done, str(copied_run.path / name), "is damaged")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("epochs", 2.5), ("augment", "yes"), ("teacher", None), ("seed", True)]
+)
+def test_a_setting_of_the_wrong_type_is_refused_on_resume(
+    setting: str, value: Any, copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    record = json.loads(copied_run.config.read_text(encoding="utf-8"))
+    record["training"][setting] = value
+    copied_run.config.write_text(json.dumps(record), encoding="utf-8")
+    done = command_here(
+        "eurosat-train", "cnn", "--data", small_archive, "--out", copied_run.path, "--resume"
+    )
+    assert_refused_at_last(done, str(copied_run.config), "is damaged")
 
 
 def test_the_run_folder_holds_all_that_is_promised(small_run: Path):

@@ -33,10 +33,10 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.keras_model import predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 from eurosat.train.configuration import DEFAULTS, Architecture, TrainingConfiguration
-from eurosat.train.evaluate import predict
 from eurosat.train.first_weights import check_first_run
 from eurosat.train.fit import Epoch, build_model, write_history
 from eurosat.train.run import report_run, start_run
