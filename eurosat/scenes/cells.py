@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from eurosat.errors import ModelFileError
 from eurosat.labels import land_cover
 from eurosat.scenes.windows import WindowGrid, average_over_cells
 
@@ -73,8 +74,16 @@ def map_classes(class_names: tuple[str, ...]) -> tuple[MapClass, ...]:
     """Return the classes of a map, "unsure" last.
 
     Args:
-        class_names: The classes of the model, at most 254.
+        class_names: The classes of the model.
+
+    Raises:
+        ModelFileError: There are more than 254.
     """
+    if len(class_names) >= NODATA:
+        raise ModelFileError(
+            f"The model has {len(class_names)} classes, but a map holds {NODATA - 1} at most:"
+            " choose another model."
+        )
     known = [
         MapClass(index, name, land_cover(name).title, land_cover(name, index).colour)
         for index, name in enumerate(class_names)

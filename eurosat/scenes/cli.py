@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from eurosat.classifier import Classifier
 from eurosat.console import (
@@ -14,11 +13,13 @@ from eurosat.console import (
     MOST_THREADS,
     notes,
     output,
+    plain_table,
     progress_bars,
     run,
     share_bar,
+    tell_error,
 )
-from eurosat.errors import EurosatError, SceneError
+from eurosat.errors import EurosatError
 from eurosat.model_file import find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.input_kind import InputKind
@@ -147,9 +148,9 @@ def _map_all(
                     writing=writing,
                     workers=workers,
                 )
-        except SceneError as error:
+        except EurosatError as error:
             failures += 1
-            notes.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+            tell_error(error)
             continue
         except KeyboardInterrupt:
             notes.print("Stopped. What is done is kept: the same command goes on from there.")
@@ -180,10 +181,11 @@ def _folders(scenes: list[Path], out: Path) -> list[Path]:
 
 def _tell_start(start: MapStart) -> None:
     scene, grid = start.scene, start.grid
+    count = grid.window_count
     notes.print(
         f"[bold]{escape(scene.path.name)}[/]: {grid.width:,} × {grid.height:,} pixels of"
-        f" {scene.ground.pixel_name}, {grid.window_count:,} windows at stride {grid.stride},"
-        f" {_duration(start.seconds)}",
+        f" {scene.ground.pixel_name}, {count:,} window{'s' * (count != 1)} at stride {grid.stride},"
+        f" {_duration(start.seconds)} to classify",
         soft_wrap=True,
     )
     if start.windows_done:
@@ -203,7 +205,7 @@ def _duration(seconds: float) -> str:
 
 
 def _print_map(scene: Path, made: LandMap) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("Class", no_wrap=True)
     table.add_column("Share of what is sure", no_wrap=True)
     for name in (area_title(made.pixel_name), "Confidence"):

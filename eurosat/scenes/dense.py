@@ -48,6 +48,12 @@ class DenseClassifier:
         """
         self._classifier = classifier = classifier.one_view
         self._grid = grid
+        name = printable(classifier.model_file.path)
+        no_twin = ModelFileError(
+            f"{name} has no scene twin for windows of {WINDOW} pixels: map with single windows."
+        )
+        if classifier.input_size != (WINDOW, WINDOW):
+            raise no_twin
         down, across = grid.windows
         self.rows_at_once = min(down, STRIP // grid.stride)
         self._columns_at_once = min(across, _COLUMNS // grid.stride, _WINDOWS // self.rows_at_once)
@@ -56,14 +62,11 @@ class DenseClassifier:
             for count in (self.rows_at_once, self._columns_at_once)
         )
         self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
-        name = printable(classifier.model_file.path)
         self._models = ModelPool(self.twin.flatbuffer, name, size=classifier.threads, is_scene=True)
         with self._models.lent() as model:
             takes_pixels = (model.input.dtype, model.output.dtype) == (np.uint8, np.float32)
-        if not takes_pixels or (self.twin.height, self.twin.width) != (height, width):
-            raise ModelFileError(
-                f"{name} has no scene twin for windows of {WINDOW} pixels: map with single windows."
-            )
+        if not takes_pixels:
+            raise no_twin
 
     def answer_strips(self, rows: Rows, strips: Iterable[Strip]) -> Iterator[np.ndarray]:
         """Classify strips of windows, of `rows_at_once` rows at most.
@@ -75,7 +78,7 @@ class DenseClassifier:
             for strip in strips:
                 yield self._answer(rows, strip, executor)
 
-    def time_block(self) -> float:
+    def seconds_per_window(self) -> float:
         """Return about how many seconds a window takes when all threads are at work."""
         pixels = np.zeros((self.twin.height, self.twin.width, 3), np.uint8)
         self._run(pixels)  # Loads the model.

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from eurosat.dataset import GROUND_RESOLUTION_M
 from eurosat.errors import SceneError
 
 if TYPE_CHECKING:
     from affine import Affine
     from rasterio.crs import CRS
     from rasterio.io import DatasetReader
-
-PIXEL_M: Final = 10.0
-"""Metres on the ground that a pixel of EuroSAT covers."""
 
 _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 """The pixel sizes, in metres, at which a scene is not resampled."""
@@ -99,7 +97,7 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
             dataset.height,
             dataset.width,
             None,
-            Affine.scale(PIXEL_M, -PIXEL_M),
+            Affine.scale(GROUND_RESOLUTION_M, -GROUND_RESOLUTION_M),
             False,
             "No coordinate system, so 10 m to a pixel are assumed; areas are right only if that is"
             " so.",
@@ -178,13 +176,14 @@ def _utm_ground(dataset: "DatasetReader", crs: "CRS", reason: str) -> Ground:
     (longitude,), (latitude,) = longitudes_latitudes(crs, *np.reshape(middle, (2, 1)))
     utm = CRS.from_epsg(utm_code(longitude, latitude))
     xs, ys = grid @ _border(dataset.height, dataset.width)
-    lines = np.array(transform(crs, utm, xs.tolist(), ys.tolist())) / PIXEL_M
+    lines = np.array(transform(crs, utm, xs.tolist(), ys.tolist())) / GROUND_RESOLUTION_M
     if not np.isfinite(lines).all():
         raise ValueError("a corner of the scene lies nowhere in this UTM zone")
     left, bottom = np.floor(lines.min(axis=1) + _ROUNDING).astype(int)
     right, top = np.ceil(lines.max(axis=1) - _ROUNDING).astype(int)
     note = f"Resampled to 10 m in {utm.to_string()}, as {reason}."
-    place = Affine(PIXEL_M, 0, left * PIXEL_M, 0, -PIXEL_M, top * PIXEL_M)
+    pixel = Affine.scale(GROUND_RESOLUTION_M, -GROUND_RESOLUTION_M)
+    place = pixel @ Affine.translation(int(left), -int(top))
     return Ground(int(top - bottom), int(right - left), utm, place, True, note)
 
 

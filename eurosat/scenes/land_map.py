@@ -15,9 +15,10 @@ import numpy as np
 
 from eurosat.atomic import write_bytes, write_text
 from eurosat.classifier import Classifier
+from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
-from eurosat.scenes.cells import NODATA, CellMap, label_cells
+from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.picture import draw_map
@@ -27,10 +28,10 @@ from eurosat.scenes.report import REPORT_FILE, write_report
 from eurosat.scenes.scene import Bands, Scene, open_scene
 from eurosat.scenes.windows import (
     DEFAULT_STRIDE,
+    STRIDES,
     STRIP,
     WINDOW,
     Rows,
-    RowsDone,
     WindowGrid,
     classify_windows,
     windows_done,
@@ -87,7 +88,7 @@ class MapStart:
         scene: The open scene.
         grid: Its windows and cells.
         windows_done: How many windows an earlier run classified.
-        seconds: About how long the rest takes here.
+        seconds: About how long the rest of them takes here; reading and writing come on top.
         answers: The file to which `classify_windows` adds rows while `progress` is called.
     """
 
@@ -122,8 +123,8 @@ def map_scene(
     settings: MapSettings,
     *,
     started: Callable[[MapStart], None] = lambda start: None,
-    progress: RowsDone = lambda done, total: None,
-    writing: RowsDone = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
+    writing: Progress = lambda done, total: None,
     workers: Workers | None = None,
 ) -> LandMap:
     """Map a scene, or go on with a map that was stopped, or find that it is finished.
@@ -146,12 +147,7 @@ def map_scene(
         ModelFileError: The model fails or has too many classes.
         EurosatError: A file cannot be written.
     """
-    count = len(classifier.class_names)
-    if count >= NODATA:
-        raise ModelFileError(
-            f"{printable(classifier.model_file.path)} has {count} classes, but a map holds"
-            f" {NODATA - 1} at most: choose another model."
-        )
+    map_classes(classifier.class_names)  # Too many are refused before the work begins.
     with open_scene(
         path, bands=settings.bands, kind=settings.kind, offset=settings.offset
     ) as scene:
@@ -188,6 +184,29 @@ def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
     return folder
 
 
+def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
+    """Return what the map of a scene was begun with that was not finished, so that it can go on.
+
+    Args:
+        scene: The file.
+        maps: The folder in which its map gets a folder.
+
+    Returns:
+        None if there is none. The confidence below which a window is unsure is left open, as
+        the answers do not depend on it.
+    """
+    plan = _read_json(map_folder(scene, maps) / UNFINISHED_FOLDER / _PLAN_FILE)
+    try:
+        if plan is None or plan["stride"] not in STRIDES:
+            return None
+        red_green_blue = tuple(map(int, plan["bands"])) if plan["bands"] else None
+        if red_green_blue is not None and len(red_green_blue) != 3:
+            return None
+        return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), plan["offset"])
+    except (KeyError, TypeError, ValueError):  # Somebody has edited it.
+        return None
+
+
 def _is_free(folder: Path, scene: Path) -> bool:
     """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
     plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / _PLAN_FILE)
@@ -207,16 +226,16 @@ def _make(
     settings: MapSettings,
     plan: dict[str, Any],
     started: Callable[[MapStart], None],
-    progress: RowsDone,
-    writing: RowsDone,
+    progress: Progress,
+    writing: Progress,
     workers: Workers | None,
 ) -> LandMap:
     """Classify the windows, label the cells and write all files; the record comes last."""
     work = folder / UNFINISHED_FOLDER
     answers = work / _ANSWERS_FILE
-    if _read_json(work / _PLAN_FILE) != plan:
+    if _of_answers(_read_json(work / _PLAN_FILE) or {}) != _of_answers(plan):
         shutil.rmtree(work, ignore_errors=True)
-        write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
+    write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
     dense = _dense_classifier(classifier, grid)
@@ -352,6 +371,11 @@ def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str
     }
 
 
+def _of_answers(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a plan that answers depend on, and not only what is made of them."""
+    return {name: value for name, value in plan.items() if name != "unsure_below"}
+
+
 def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     """Return the map that is there already, if it was made of the same."""
     record = _read_json(folder / RECORD_FILE)
@@ -414,7 +438,7 @@ def seconds_per_window(classifier: Classifier, grid: WindowGrid) -> float:
 def _seconds_per_window(classifier: Classifier, dense: DenseClassifier | None) -> float:
     """Time random pixels: the time does not depend on what they show."""
     if dense is not None:
-        return dense.time_block()
+        return dense.seconds_per_window()
     classifier = classifier.one_view
     count = _TIMED_TILES_PER_THREAD * classifier.threads
     shape = (count, WINDOW, WINDOW, 3)

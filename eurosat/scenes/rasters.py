@@ -9,10 +9,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
+from eurosat.dataset import Progress
 from eurosat.errors import SceneError, printable
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.scene import Scene
-from eurosat.scenes.windows import RowsDone, WindowGrid
+from eurosat.scenes.windows import WindowGrid
 
 CLASSES_FILE: Final = "classes.tif"
 CONFIDENCE_FILE: Final = "confidence.tif"
@@ -27,7 +28,7 @@ def write_rasters(
     scene: Scene,
     cells: CellMap,
     tags: Mapping[str, str],
-    progress: RowsDone = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> np.ndarray:
     """Write `classes.tif` and `confidence.tif` on the grid of the scene.
 

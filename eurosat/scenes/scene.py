@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
+from eurosat.dataset import TILE_SIZE
 from eurosat.errors import MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
 from eurosat.scenes.ground import Ground, find_ground, no_place
@@ -27,7 +28,6 @@ Bands = tuple[int, int, int]
 MOST_PIXELS_OF_A_TILE: Final = 1_000_000
 """An image with more pixels is taken for a scene: at 10 m, more than 10 km by 10 km."""
 
-_TILE_SIDE: Final = 64
 _JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PLACE_TAGS: Final = (33550, 33922, 34264)
@@ -43,9 +43,9 @@ _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
 
 _COLOUR_NAMES: Final = (
-    ("red", re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9]|.?edge)")),
-    ("green", re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])")),
-    ("blue", re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])")),
+    re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9]|.?edge)"),
+    re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])"),
+    re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])"),
 )
 
 
@@ -171,7 +171,7 @@ def is_scene(path: Path) -> bool:
     except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
         return is_tiff
     if is_placed:
-        return height > _TILE_SIDE or width > _TILE_SIDE
+        return height > TILE_SIZE or width > TILE_SIZE
     return height * width > MOST_PIXELS_OF_A_TILE
 
 
@@ -289,7 +289,7 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
     colours = [colour.name for colour in dataset.colorinterp]
     for kind, names in (("names", _names(dataset)), ("colours", colours)):
         found = []
-        for _, pattern in _COLOUR_NAMES:
+        for pattern in _COLOUR_NAMES:
             fits = [n for n, text in enumerate(names, 1) if pattern.search(text.lower())]
             found += fits[:1]
         if len(found) == 3:
@@ -353,7 +353,7 @@ def _read(
     nodata: float | None,
     *,
     window: Any = None,
-    shape: tuple[int, int] | None = None,
+    shape: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read values of shape [3, height, width] and where there is data: [height, width].
 
@@ -364,9 +364,7 @@ def _read(
     from rasterio.errors import RasterioError
 
     try:
-        values = dataset.read(
-            bands, window=window, out_shape=None if shape is None else (3, *shape)
-        )
+        values = dataset.read(bands, window=window, out_shape=(3, *shape))
         has_data = values.any(axis=0)
         if nodata is not None:
             has_data &= ~_equal(values, nodata).all(axis=0)

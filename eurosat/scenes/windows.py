@@ -11,9 +11,10 @@ from typing import Final, Self
 import numpy as np
 
 from eurosat.classifier import Classifier
+from eurosat.dataset import TILE_SIZE, Progress
 from eurosat.scenes.scene import Scene
 
-WINDOW: Final = 64
+WINDOW: Final = TILE_SIZE
 """Height and width of a window in pixels: a EuroSAT tile."""
 
 STRIDES: Final = (64, 32, 16, 8)
@@ -35,9 +36,6 @@ STRIP: Final = 512
 _ROWS_READ_AT_ONCE: Final = 256
 
 _BYTES: Final = np.dtype(np.float32).itemsize
-
-RowsDone = Callable[[int, int], None]
-"""Takes the number of windows done and that of all."""
 
 Strip = tuple[int, int]
 """Some rows of windows: the first one, and the one after the last one."""
@@ -77,6 +75,11 @@ class WindowGrid:
         """Number of all windows."""
         return self.windows[0] * self.windows[1]
 
+    def strips(self, rows: int, first: int = 0) -> list["Strip"]:
+        """Return all rows of windows from the first one on, so many at a time."""
+        down = self.windows[0]
+        return [(row, min(row + rows, down)) for row in range(first, down, rows)]
+
     @property
     def cells(self) -> tuple[int, int]:
         """Number of cells down and across."""
@@ -88,7 +91,7 @@ def classify_windows(
     classifier: Classifier,
     grid: WindowGrid,
     answers: Path,
-    progress: RowsDone = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
     *,
     answer_strips: AnswerStrips | None = None,
     rows_at_once: int = 1,
@@ -116,7 +119,7 @@ def classify_windows(
     down, across = grid.windows
     shape = (down, across, len(classifier.class_names))
     done = windows_done(answers, grid, shape[2]) // across
-    strips = [(row, min(row + rows_at_once, down)) for row in range(done, down, rows_at_once)]
+    strips = grid.strips(rows_at_once, first=done)
     if answer_strips is None:
         answer_strips = one_by_one(Rows.of(scene), classifier, grid)
     answers.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ window does not depend on which worker is asked, so a strip that was lost with i
 for again, and the map is the same to the last byte.
 """
 
+import re
 import signal
 import threading
 from collections import deque
@@ -38,6 +39,9 @@ _STRIPS_AHEAD: Final = 2
 
 _RETRIES: Final = 3
 """How often a strip is asked for again whose worker could not read the scene or write memory."""
+
+
+_ADDRESS: Final = re.compile(r"(\w+://)?[^\s/]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,17 @@ def dask_cluster(address: str) -> Iterator[Workers]:
         address: Such as "tcp://10.0.0.1:8786".
 
     Raises:
-        EurosatError: The scheduler does not answer or has no workers.
+        EurosatError: That is no address, or the scheduler does not answer or has no workers.
         MissingPackageError: The extra `cluster` is not installed.
     """
+    if not _ADDRESS.fullmatch(address):
+        raise EurosatError(
+            f"{printable(address)!r} is no address of a Dask scheduler: give one such as"
+            " tcp://10.0.0.1:8786."
+        )
     try:
-        from distributed import Client, Future, KilledWorker
+        from distributed import CancelledError, Client, Future, KilledWorker
+        from distributed.comm.core import CommClosedError
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "A scheduler needs Dask: install it with `pip install 'eurosat-edge[cluster]'`."
@@ -149,6 +159,10 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             raise EurosatError(
                 f"No Dask scheduler answers at {printable(address)}: start one with"
                 " `dask scheduler`, and name the address that it prints."
+            ) from error
+        except TypeError as error:  # What Dask raises without certificates.
+            raise EurosatError(
+                f"{printable(address)} asks for certificates: name them in the settings of Dask."
             ) from error
         try:
             client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
@@ -171,6 +185,11 @@ def dask_cluster(address: str) -> Iterator[Workers]:
                 raise EurosatError(
                     "Several workers ended one after the other with the same strip, perhaps for"
                     " want of memory: give them more; the same command goes on from there."
+                ) from error
+            except (CancelledError, CommClosedError) as error:
+                raise EurosatError(
+                    f"The Dask scheduler at {printable(address)} is gone: start it again; the same"
+                    " command goes on from there."
                 ) from error
             except ModuleNotFoundError as error:
                 raise EurosatError(

@@ -21,6 +21,7 @@ from PIL import Image
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
+from eurosat.scenes.land_map import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid
@@ -452,6 +453,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_map(
     whole = make_map(path, tmp_path / "whole", stride=16)
     for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_stopped_run_goes_on_with_another_threshold_but_not_at_another_stride(
+    tmp_path: Path, command: Command, start_command: Start
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
+    line = ("eurosat-map", path, *SMALL, "--threads", 1, "--out", "maps")
+    maps = tmp_path / "maps"
+    answers = maps / "scene" / "unfinished" / "probabilities.float32"
+    assert unfinished_settings(path, maps) is None
+    stop_midway(start_command(*line, "--stride", 16), answers, signal.SIGKILL)
+    assert unfinished_settings(path, maps) == MapSettings(stride=16)
+    done = command(*line, "--stride", 16, "--unsure-below", 0.25)
+    assert "Goes on after" in done.stderr
+    record = json.loads((maps / "scene" / "map.json").read_text(encoding="utf-8"))
+    assert (record["unsure_below"], record["stride"]) == (0.25, 16)
+
+    stop_midway(start_command(*line, "--stride", 8), answers, signal.SIGKILL)
+    assert "Goes on after" not in command(*line, "--stride", 32).stderr
+    assert unfinished_settings(path, maps) is None
 
 
 @pytest.mark.skipif("sys.platform == 'win32'", reason="Windows sends Ctrl-C another way")

@@ -19,7 +19,7 @@ from eurosat.scenes.scene import open_scene
 from eurosat.scenes.twin import make_twin
 from eurosat.scenes.windows import Rows, WindowGrid, classify_windows, one_by_one
 
-from ..model_fixtures import convert, with_normalization
+from ..model_fixtures import colour_model, convert, with_normalization, written
 from .scene_fixtures import make_map, small_classifier, texture, write_rgb
 
 NAMES = tuple(entry.name for entry in EUROSAT_CLASSES)
@@ -213,3 +213,10 @@ def test_rows_may_be_taken_again(tmp_path: Path):
         (all_rows,) = answer([(0, 4)])
         assert np.array_equal(next(answer([(2, 4)])), all_rows[2:])
         assert np.array_equal(next(answer([(0, 1)])), all_rows[:1])
+
+
+@pytest.mark.parametrize("stride", [32, 8])
+def test_a_model_of_other_tiles_has_no_twin_for_windows_of_64_pixels(stride: int, tmp_path: Path):
+    classifier = Classifier(written(tmp_path, colour_model(precision="float32")))
+    with pytest.raises(ModelFileError, match="has no scene twin for windows of 64 pixels"):
+        DenseClassifier(classifier, WindowGrid(128, 128, stride))

@@ -16,6 +16,7 @@ import pytest
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError, SceneError
 from eurosat.model_file import shipped_model_path
+from eurosat.scenes import workers as workers_module
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapSettings, map_scene
 from eurosat.scenes.windows import WindowGrid
@@ -98,9 +99,16 @@ def test_a_process_that_dies_leaves_what_is_done(tmp_path: Path, scene: Path):
     assert_alike(whole, mapped(scene, tmp_path / "map", None))
 
 
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """Let go of the scene that a worker keeps open, where this process was the worker."""
+    yield
+    workers_module._close()  # pyright: ignore[reportPrivateUsage]
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers, each a process of its own: the address, and the workers."""
+    """A scheduler and two workers, each a process of its own: the address, and the processes."""
     pytest.importorskip("distributed", reason="clusters need the extra cluster")
     started: list[subprocess.Popen[bytes]] = []
 
@@ -115,8 +123,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         address = _address_in(tmp_path / "dask-0.log")
         options = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
-        workers = [start("dask_worker", address, *options) for _ in range(2)]
-        yield address, workers
+        for _ in range(2):
+            start("dask_worker", address, *options)
+        yield address, started
     finally:
         for process in reversed(started):
             process.kill()
@@ -129,7 +138,7 @@ def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
 ):
     from distributed import Client
 
-    address, processes = cluster
+    address, (_, *processes) = cluster
     with Client(address, timeout=SECONDS, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=SECONDS)
     with dask_cluster(address) as workers:
@@ -154,6 +163,39 @@ def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
     assert done_at_death
     assert processes[1].poll() is None
     assert_alike(mapped(scene, tmp_path / "single", None), folder)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_ends_is_told_and_what_is_done_is_kept(
+    tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+):
+    address, (scheduler, *_) = cluster
+
+    def kill(done: int, total: int) -> None:
+        if done and scheduler.poll() is None:
+            scheduler.kill()
+            scheduler.wait()
+
+    with (
+        pytest.raises(EurosatError, match=r"The Dask scheduler at tcp://.+ is gone: .+"),
+        dask_cluster(address) as workers,
+    ):
+        map_scene(
+            scene,
+            tmp_path / "map",
+            small_classifier(),
+            MapSettings(stride=32),
+            workers=workers,
+            progress=kill,
+        )
+    assert (tmp_path / "map" / "unfinished" / "probabilities.float32").stat().st_size > 0
+
+
+@pytest.mark.parametrize("address", ["", "tcp://", "tcp://10.0.0.1", "a b:1", "tcp://a:b"])
+def test_what_is_no_address_is_told(address: str):
+    pytest.importorskip("distributed", reason="clusters need the extra cluster")
+    with pytest.raises(EurosatError, match="is no address of a Dask scheduler"):
+        dask_cluster(address).__enter__()
 
 
 def test_a_scheduler_that_is_not_there_is_told(
