@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 
 from eurosat.labels import LandCover
 
-from .class_texts import description_of, title_of
+from .class_texts import description_of, plain_tip, title_of
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -93,7 +93,7 @@ class _BarModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == _Column.TITLE:
             return self._swatches[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return description_of(bar.cover) or title_of(bar.cover)
+            return description_of(bar.cover) or plain_tip(title_of(bar.cover))
         if role == Qt.ItemDataRole.TextAlignmentRole and column == _Column.TEXT:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None

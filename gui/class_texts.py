@@ -1,8 +1,15 @@
 """What classes are called on screen, in the language of the app."""
 
+from html import escape
+
 from PySide6.QtCore import QCoreApplication
 
 from eurosat.labels import LandCover
+
+
+def plain_tip(text: str) -> str:
+    """Return a text as a tooltip: what looks like HTML in a name is none."""
+    return f"<qt>{escape(text)}</qt>" if "<" in text else text
 
 
 def title_of(cover: LandCover) -> str:

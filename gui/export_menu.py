@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from eurosat.atomic import replacing
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, cannot_be_written
 from eurosat.results import Answer, write_csv, write_json
 
 from .picture import draw_report
@@ -85,24 +85,26 @@ class ExportMenu(QMenu):
         self.copy_picture.setEnabled(has_picture)
 
     def _write_csv(self) -> None:
+        # Before the dialog: another model may have come behind it.
+        classifier, answers = self._session.classifier, answers_of(self._shown_items())
         path = self._ask_for_file(self.tr("Export the table"), "results.csv", "CSV (*.csv)")
-        classifier = self._session.classifier
         if path and classifier:
-            answers = answers_of(self._shown_items())
             self._write(path, lambda: write_csv(path, classifier.class_names, answers), answers)
 
     def _write_json(self) -> None:
+        classifier, answers = self._session.classifier, answers_of(self._shown_items())
         path = self._ask_for_file(self.tr("Export the table"), "results.json", "JSON (*.json)")
-        classifier = self._session.classifier
         if path and classifier:
-            answers, top = answers_of(self._shown_items()), len(classifier.class_names)
+            top = len(classifier.class_names)
             self._write(path, lambda: write_json(path, answers, top), answers)
 
     def _write(self, path: Path, work: Callable[[], None], answers: list[Answer]) -> None:
         def tell(_: None) -> None:
-            self.done.emit(
-                self.tr("{count:,} rows are in {path}.").format(count=len(answers), path=path)
-            )
+            count = len(answers)
+            text = self.tr("{count:,} rows are in {path}.")
+            if count == 1:
+                text = self.tr("1 row is in {path}.")
+            self.done.emit(text.format(count=count, path=path))
 
         task = Task(lambda _: work(), self._session)
         task.finished.connect(tell)
@@ -117,27 +119,27 @@ class ExportMenu(QMenu):
             return
         folder = Path(name)
 
-        def work(task: Task) -> int:
-            return copy_sorted(items, folder, is_cancelled=lambda: task.is_cancelled)
+        def work(task: Task) -> None:
+            count = copy_sorted(items, folder, is_cancelled=lambda: task.is_cancelled)
+            text = self.tr("{count:,} copies are in {path}.")
+            if count == 1:
+                text = self.tr("1 copy is in {path}.")
+            if task.is_cancelled:
+                text = self.tr("Stopped: {count:,} of {all:,} copies are in {path}.")
+            self.done.emit(text.format(count=count, all=len(items), path=folder))
 
-        def tell(count: int) -> None:
-            self.done.emit(
-                self.tr("{count:,} copies are in {path}.").format(count=count, path=folder)
-            )
-
-        task = Task(work, self._session)
-        task.finished.connect(tell)
-        self._session.start(task, cancellable=True)
+        self._session.start(Task(work, self._session), cancellable=True)
 
     def _save_picture(self) -> None:
         source = self._report_source()
         if source is None:
             return
+        report = self._draw(*source)
         stem = Path(source[0].name).stem
         path = self._ask_for_file(self.tr("Save the picture"), f"{stem}-report.png", "PNG (*.png)")
         if path:
             try:
-                save_png(self._draw(*source), path)
+                save_png(report, path)
             except EurosatError as error:
                 self.refused.emit(str(error))
             else:
@@ -193,4 +195,4 @@ def save_png(picture: QImage, path: Path) -> None:
             if not picture.save(str(temporary), "PNG"):  # pyright: ignore - takes str, says bytes
                 raise OSError(0, "no space, or no permission")
     except OSError as error:
-        raise EurosatError(f"{path} cannot be written: {error.strerror}.") from error
+        raise cannot_be_written(path, error) from error

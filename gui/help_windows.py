@@ -3,30 +3,22 @@
 from collections.abc import Iterable
 from html import escape
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
-    QLabel,
-    QTextBrowser,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QLabel, QWidget
 
 from .error_window import versions
 from .icon import app_icon
+from .text_window import TextWindow
 
 _HOME = "https://github.com/phelber/EuroSAT"
 
 
-class ShortcutWindow(QDialog):
+class ShortcutWindow(TextWindow):
     """Lists every action that has a key."""
 
     def __init__(self, actions: Iterable[QAction], parent: QWidget) -> None:
         """List the actions with their keys, and what the mouse does."""
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("Keyboard shortcuts"))
         rows = [
             (
                 action.shortcut().toString(QKeySequence.SequenceFormat.NativeText),
@@ -36,54 +28,44 @@ class ShortcutWindow(QDialog):
             if not action.shortcut().isEmpty()
         ]
         rows += [
-            (self.tr("Up, down, page, home, end"), self.tr("Go through the table")),
-            (self.tr("Shift or Ctrl with these"), self.tr("Select several rows")),
-            (self.tr("Mouse wheel"), self.tr("Zoom")),
-            (self.tr("Drag"), self.tr("Move the image")),
-            (self.tr("Double click"), self.tr("Fit the image")),
+            (_tr("Up, down, page, home, end"), _tr("Go through the table")),
+            (_tr("Shift or Ctrl with these"), _tr("Select several rows")),
+            (_tr("Mouse wheel"), _tr("Zoom")),
+            (_tr("Drag"), _tr("Move the image")),
+            (_tr("Double click"), _tr("Fit the image")),
         ]
         table = "".join(
             f"<tr><td><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>" for keys, text in rows
         )
-        _fill(self, f"<table cellpadding='4' cellspacing='0'>{table}</table>", 420, 520)
+        html = f"<table cellpadding='4' cellspacing='0'>{table}</table>"
+        super().__init__(_tr("Keyboard shortcuts"), html, 420, 520, parent)
 
 
-class AboutWindow(QDialog):
+class AboutWindow(TextWindow):
     """Says what this is, in which version, under which licences."""
 
     def __init__(self, parent: QWidget) -> None:
         """Show versions and licences."""
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("About EuroSAT Edge"))
         parts = [
-            self.tr("See what covers the land, with no network."),
+            _tr("See what covers the land, with no network."),
             versions().replace("\n", "<br>"),
-            self.tr(
+            _tr(
                 "EuroSAT Edge is free software under the Apache License 2.0. Qt and PySide6 are "
                 "used under the LGPL 3, LiteRT under the Apache License 2.0, NumPy under the BSD "
                 "licence, Pillow under the MIT-CMU licence."
             ),
-            self.tr(
+            _tr(
                 "The models learned from EuroSAT (Helber et al. 2019, MIT licence, <i>{home}</i>), "
                 "which contains modified Copernicus Sentinel data, and from ImageNet weights "
                 "published with Keras under the Apache License 2.0."
             ).format(home=_HOME),
         ]
-        _fill(self, "<h2>EuroSAT Edge</h2>" + "".join(f"<p>{part}</p>" for part in parts), 460, 460)
+        html = "<h2>EuroSAT Edge</h2>" + "".join(f"<p>{part}</p>" for part in parts)
+        super().__init__(_tr("About EuroSAT Edge"), html, 460, 460, parent)
         picture = QLabel(self)
         picture.setPixmap(app_icon().pixmap(64, 64))
-        layout = self.layout()
-        assert isinstance(layout, QVBoxLayout)
-        layout.insertWidget(0, picture, 0, Qt.AlignmentFlag.AlignHCenter)
+        self.column.insertWidget(0, picture, 0, Qt.AlignmentFlag.AlignHCenter)
 
 
-def _fill(dialog: QDialog, html: str, width: int, height: int) -> None:
-    text = QTextBrowser(dialog)
-    text.setAccessibleName(dialog.windowTitle())
-    text.setHtml(html)
-    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, dialog)
-    buttons.rejected.connect(dialog.reject)
-    layout = QVBoxLayout(dialog)
-    layout.addWidget(text)
-    layout.addWidget(buttons)
-    dialog.resize(width, height)
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("HelpWindows", text)

@@ -18,7 +18,7 @@ from eurosat.scenes.areas import Area
 from eurosat.scenes.cells import UNSURE
 
 from .class_bars import swatch
-from .class_texts import description_of, title_of
+from .class_texts import description_of, plain_tip, title_of
 
 _ROW_HEIGHT: Final = 26
 _SWATCH_SIDE: Final = 12
@@ -107,7 +107,7 @@ class Legend(QTableWidget):
         if area.name != _NODATA:
             title.setIcon(QIcon(swatch(cover)))
         title.setData(Qt.ItemDataRole.UserRole, area.name)
-        title.setToolTip(description_of(cover) or title_of(cover))
+        title.setToolTip(description_of(cover) or plain_tip(title_of(cover)))
         flags = Qt.ItemFlag.ItemIsEnabled
         if area.name != _NODATA:
             flags |= Qt.ItemFlag.ItemIsUserCheckable

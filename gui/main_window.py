@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
     QAction,
     QActionGroup,
     QCloseEvent,
@@ -22,6 +24,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -34,6 +37,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from eurosat.existence import exists
 from eurosat.images import IMAGE_SUFFIXES
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_path
@@ -61,6 +65,7 @@ from .zoom_view import ZoomView
 
 _TITLE = "EuroSAT Edge"
 _WIDTH, _HEIGHT = 1280, 800
+_MOST_LINES_PASTED = 10_000
 _SCENE_PATTERNS = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg"
 
 
@@ -97,6 +102,9 @@ class MainWindow(QMainWindow):
         # The image whose heat map is shown, or on its way.
         self._explained: Item | None = None
         self._was_busy = False
+        self._chosen_model: Path | None = None
+        # Whether what is opened has not come yet: with it, the page of images is shown.
+        self._is_opening = False
 
         self._model = ResultsModel(self.session.workspace, self.session.thumbnails, self)
         self._shown = ResultsFilter(self._model, self)
@@ -108,7 +116,9 @@ class MainWindow(QMainWindow):
         self._restore_layout()
         self._on_scene_changed()
         shipped = shipped_model_path(DEFAULT_MODEL)
-        self.session.load_model(settings.model_if_there or shipped, otherwise=shipped)
+        self.session.load_model(
+            Path(settings.model) if settings.model else shipped, otherwise=shipped
+        )
 
     # What is seen.
 
@@ -147,6 +157,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(_column(self._notice, self._pages, margin=0))
 
         self._counts = QLabel(self)
+        self._counts.setTextFormat(Qt.TextFormat.PlainText)
         self._progress = QProgressBar(self)
         self._progress.setMaximumWidth(220)
         self._progress.setAccessibleName(self.tr("Progress"))
@@ -228,7 +239,10 @@ class MainWindow(QMainWindow):
         menu.addSeparator()
         menu.addMenu(self.export_menu)
         menu.addSeparator()
-        menu.addAction(self._action(self.tr("Close &selected"), self._close_selected))
+        close = self._action(self.tr("Close &selected"), self._close_selected, key.Delete)
+        close.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)  # Elsewhere it deletes letters.
+        self.table.addAction(close)
+        menu.addAction(close)
         menu.addAction(self._action(self.tr("Close &all"), self.session.clear, "Ctrl+Shift+W"))
         menu.addAction(self._close_scene)
         menu.addSeparator()
@@ -237,6 +251,7 @@ class MainWindow(QMainWindow):
         menu = self.menuBar().addMenu(self.tr("&Edit"))
         menu.addAction(self._action(self.tr("&Copy rows"), self._copy_rows, key.Copy))
         menu.addAction(self.export_menu.copy_picture)
+        self.addAction(self.export_menu.copy_picture)
         menu.addAction(self._action(self.tr("&Paste"), self._paste, key.Paste))
         menu.addAction(self._action(self.tr("Select &all"), self.table.selectAll, key.SelectAll))
         menu.addSeparator()
@@ -331,11 +346,10 @@ class MainWindow(QMainWindow):
         session.pixels.image_read.connect(self._on_image_read)
         session.pixels.thumbnail_read.connect(self._model.keep_thumbnail)
         self.table.current_changed.connect(self._on_current_changed)
-        self.table.removal_wanted.connect(self._close_selected)
         self.filter_bar.changed.connect(self._on_filter_changed)
         self.summary.chosen.connect(self.filter_bar.choose_class)
         self.answer.fixed_order.toggled.connect(partial(setattr, self._settings, "fixed_order"))
-        self.model_menu.chosen.connect(session.load_model)
+        self.model_menu.chosen.connect(self._choose_model)
         self.model_menu.card_wanted.connect(self._show_card)
         self.export_menu.done.connect(self._tell)
         self.export_menu.refused.connect(self._notice.tell)
@@ -353,11 +367,13 @@ class MainWindow(QMainWindow):
         """Open files and folders, as a user names them."""
         if paths:
             self._settings.add_recent(paths)
+            self._is_opening = True
             self.session.open_paths(paths)
 
     def show_error(self, error: BaseException) -> None:
-        """Show a mistake of ours; the app lives on."""
-        show_error(error, self)
+        """Show a mistake of ours, unless one is shown already; the app lives on."""
+        if not any(box.isVisible() for box in self.findChildren(QMessageBox)):
+            show_error(error, self)
 
     def _on_scenes_found(self, paths: list[Path]) -> None:
         self.show_scene.setChecked(True)
@@ -375,7 +391,9 @@ class MainWindow(QMainWindow):
         self._show_items()
 
     def _on_added(self, items: list[Item]) -> None:
-        self.show_scene.setChecked(False)
+        if self._is_opening:
+            self.show_scene.setChecked(False)
+            self._is_opening = False
         self._model.add(items)
         self._show_items()
         if self.table.current_item() is None:
@@ -437,6 +455,10 @@ class MainWindow(QMainWindow):
             self.table.go_to(current)
         self._show_progress()
 
+    def _choose_model(self, path: Path) -> None:
+        self._chosen_model = path
+        self.session.load_model(path)
+
     def _on_model_changed(self) -> None:
         classifier = self.session.classifier
         assert classifier is not None
@@ -444,8 +466,9 @@ class MainWindow(QMainWindow):
         title = self.session.model_title
         self._model_button.setText(self.tr("Model: {title}").format(title=title))
         self.model_menu.set_in_use(classifier)
-        is_default = path == shipped_model_path(DEFAULT_MODEL)
-        self._settings.model = "" if is_default else str(path)
+        if path == self._chosen_model:
+            is_default = path == shipped_model_path(DEFAULT_MODEL)
+            self._settings.model = "" if is_default else str(path)
         covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
         self.filter_bar.set_classes(covers)
         self._explained = None  # Another model looks elsewhere.
@@ -600,11 +623,13 @@ class MainWindow(QMainWindow):
         if not paths and data.hasImage():
             picture = data.imageData()
             if isinstance(picture, QImage) and not picture.isNull():
+                self._is_opening = True
                 self.session.open_pixels(self.tr("Pasted image"), from_qimage(picture))
                 return True
         if not paths and data.hasText():
-            lines = [line.strip().strip("\"'") for line in data.text().splitlines()]
-            paths = [Path(line) for line in lines if line and _exists(line)]
+            lines = data.text().splitlines()[:_MOST_LINES_PASTED]
+            found = (Path(line.strip().strip("\"'")) for line in lines if line.strip())
+            paths = [path for path in found if exists(path)]
         self.open_paths(paths)
         return bool(paths)
 
@@ -614,7 +639,11 @@ class MainWindow(QMainWindow):
             self.session.remove(items)
 
     def _copy_rows(self) -> None:
-        if self.table.selected_items():
+        """Copy what is selected: text of a label, where one has the focus, or rows."""
+        focus = self.focusWidget()
+        if isinstance(focus, QLabel) and focus.hasSelectedText():
+            QGuiApplication.clipboard().setText(focus.selectedText())
+        elif self.table.selected_items():
             QGuiApplication.clipboard().setText(self.table.selected_text())
 
     def _stop(self) -> None:
@@ -704,7 +733,10 @@ class _Notice(QFrame):
         self._label.setTextFormat(Qt.TextFormat.PlainText)
         # A name without spaces does not widen the window.
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
         close = QToolButton(self)
         close.setText("✕")
         close.setAutoRaise(True)
@@ -725,6 +757,8 @@ class _Notice(QFrame):
         """Say a sentence, in place of the one before."""
         self._label.setText(sentence)
         self.show()
+        # A screen reader says it at once.
+        QAccessible.updateAccessibility(QAccessibleEvent(self._label, QAccessible.Event.Alert))
 
     def clear(self) -> None:
         """Say nothing."""
@@ -749,10 +783,3 @@ def _menu_button(menu: QMenu, text: str, parent: QWidget) -> QToolButton:
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
-
-
-def _exists(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except (OSError, ValueError):
-        return False  # Pasted text need not be a path.

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Final
 
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, ModelFileError, printable
 from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_folder, map_scene
 
 from .scene_work import GrowingMap, MapSoFar, finished_map
@@ -37,6 +37,7 @@ class MapOrder:
         scene: The scene.
         maps: The folder in which its map gets a folder.
         model: The model file.
+        model_sha256: Its checksum, as it was when it was loaded.
         threads: How many windows are worked on at once.
         settings: What the user chose.
     """
@@ -44,6 +45,7 @@ class MapOrder:
     scene: Path
     maps: Path
     model: Path
+    model_sha256: str
     threads: int
     settings: MapSettings
 
@@ -136,7 +138,7 @@ def run_map(
                 raise MapProcessError(news.details)
             is_all = isinstance(news, MapGrown) and news.is_all
             report(news)
-    except EOFError:
+    except (EOFError, OSError):  # The second where it was ended in the middle of its news.
         raise EurosatError(
             "The map broke off, as its process was ended; perhaps the memory was full. What is"
             " done is kept: map the scene again to go on."
@@ -159,6 +161,10 @@ def _work(order: MapOrder, window: Connection) -> None:
     told, pause = 0.0, 0.0
     try:
         classifier = Classifier(order.model, threads=order.threads)
+        if classifier.model_file.sha256 != order.model_sha256:
+            raise ModelFileError(
+                f"{printable(order.model)} has changed since it was chosen: choose it again."
+            )
         folder = map_folder(order.scene, order.maps)
 
         def started(start: MapStart) -> None:

@@ -4,31 +4,22 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, cast
 
-from PySide6.QtCore import QCoreApplication, QLocale
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QWidget
 
 from eurosat.classifier import Classifier
 from eurosat.labels import land_cover
 
 from .class_texts import title_of
+from .text_window import TextWindow
 
 
-class ModelCard(QDialog):
+class ModelCard(TextWindow):
     """A window with the card of one model."""
 
     def __init__(self, classifier: Classifier, parent: QWidget) -> None:
         """Show the card of a model that is loaded."""
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("Model card"))
-        text = QTextBrowser(self)
-        text.setAccessibleName(self.tr("Model card"))
-        text.setHtml(card_html(classifier))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.addWidget(text)
-        layout.addWidget(buttons)
-        self.resize(560, 640)
+        super().__init__(_tr("Model card"), card_html(classifier), 560, 640, parent)
 
 
 def card_html(classifier: Classifier) -> str:
@@ -42,10 +33,8 @@ def card_html(classifier: Classifier) -> str:
     ]
     parts: list[str] = []
     if metadata is None:
-        title = file.path.name
         parts.append(_paragraph(_tr("This file says nothing about its accuracy or its data.")))
     else:
-        title = metadata.title
         parts.append(_paragraph(metadata.description))
         if metadata.ground_resolution_m:
             ground = _tr("{metres:g} m to a pixel").format(metres=metadata.ground_resolution_m)
@@ -59,7 +48,7 @@ def card_html(classifier: Classifier) -> str:
     facts.append(("SHA-256", file.sha256))
     classes = ", ".join(title_of(land_cover(name)) for name in classifier.class_names)
     facts.append((_tr("Classes"), classes))
-    return "".join([f"<h2>{escape(title)}</h2>", *parts, _table(facts)])
+    return "".join([f"<h2>{escape(file.title)}</h2>", *parts, _table(facts)])
 
 
 def _origin(provenance: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -145,8 +134,7 @@ def _percent(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    # In the grouping of the program's own language, which is English.
-    return QLocale(QLocale.Language.English).toString(value) if isinstance(value, int) else "-"
+    return f"{value:,}" if isinstance(value, int) else "-"
 
 
 def _tr(text: str) -> str:

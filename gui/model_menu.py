@@ -9,7 +9,12 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError
-from eurosat.model_file import read_model_file, shipped_model_names, shipped_model_path
+from eurosat.model_file import (
+    ModelFile,
+    read_model_file,
+    shipped_model_names,
+    shipped_model_path,
+)
 
 DEFAULT_MODEL = "mobilenet-int8"
 """The shipped model that runs when nothing else was chosen."""
@@ -30,24 +35,25 @@ class ModelMenu(QMenu):
         """Offer what shipped; nothing is in use yet."""
         super().__init__(parent)
         self.setTitle(self.tr("&Model"))
-        self._in_use: Path | None = None
+        self._in_use: ModelFile | None = None
         # Titles stand in the files. They are read when the menu is opened, not at every start.
         self.aboutToShow.connect(self._fill)
 
     def set_in_use(self, classifier: Classifier) -> None:
         """Mark the model that answers."""
-        self._in_use = classifier.model_file.path
+        self._in_use = classifier.model_file
 
     def _fill(self) -> None:
         self.clear()
         group = QActionGroup(self)
-        paths = [shipped_model_path(name) for name in shipped_model_names()]
-        if self._in_use is not None and self._in_use not in paths:
-            paths.append(self._in_use)
-        for path in paths:
-            action = QAction(title_of(path).replace("&", "&&"), group)
+        titles = {path: _title_of(path) for path in map(shipped_model_path, shipped_model_names())}
+        in_use = self._in_use
+        if in_use is not None:
+            titles[in_use.path] = in_use.title
+        for path, title in titles.items():
+            action = QAction(title.replace("&", "&&"), group)
             action.setCheckable(True)
-            action.setChecked(path == self._in_use)
+            action.setChecked(in_use is not None and path == in_use.path)
             action.triggered.connect(partial(self.chosen.emit, path))
             self.addAction(action)
         self.addSeparator()
@@ -56,7 +62,7 @@ class ModelMenu(QMenu):
         card.setEnabled(self._in_use is not None)
 
     def _ask(self) -> None:
-        start = str(self._in_use.parent) if self._in_use else ""
+        start = str(self._in_use.path.parent) if self._in_use else ""
         name, _ = QFileDialog.getOpenFileName(
             self, self.tr("Open a model file"), start, self.tr("Models (*.tflite);;All files (*)")
         )
@@ -64,10 +70,9 @@ class ModelMenu(QMenu):
             self.chosen.emit(Path(name))
 
 
-def title_of(path: Path) -> str:
+def _title_of(path: Path) -> str:
     """Return the title that a model file gives itself, or its name."""
     try:
-        metadata = read_model_file(path).metadata
+        return read_model_file(path).title
     except EurosatError:
         return path.name
-    return metadata.title if metadata and metadata.title else path.name

@@ -57,12 +57,11 @@ class PixelThread(QThread):
     """Reads the latest image asked for first, then thumbnails, the latest asked for first.
 
     Attributes:
-        image_read: Signal with an item, its picture (a `QImage`, null if it cannot be read), and
-            its height and width in the file.
+        image_read: Signal with an item and its picture (a `QImage`, null if it cannot be read).
         thumbnail_read: Signal with an item and its thumbnail (a `QImage`, null if unreadable).
     """
 
-    image_read = Signal(object, QImage, tuple)
+    image_read = Signal(object, QImage)
     thumbnail_read = Signal(object, QImage)
 
     def __init__(self, device_pixel_ratio: float) -> None:
@@ -124,7 +123,7 @@ class PixelThread(QThread):
                 Qt.AspectRatioMode.KeepAspectRatio,
                 Qt.TransformationMode.SmoothTransformation,
             )
-        self.image_read.emit(item, picture, size)
+        self.image_read.emit(item, picture)
 
     def _read_thumbnail(self, item: Item) -> None:
         picture, _ = _read(item)

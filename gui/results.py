@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any, Final
 
 from PySide6.QtCore import (
@@ -15,13 +14,13 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QImage, QKeyEvent, QPaintEvent, QPixmap
+from PySide6.QtGui import QImage, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from eurosat.labels import LandCover
 
 from .class_bars import swatch
-from .class_texts import title_of
+from .class_texts import plain_tip, title_of
 from .pixels import THUMBNAIL_SIDE, ThumbnailCache
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
 
@@ -129,9 +128,7 @@ class ResultsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == Column.CLASS and item.cover:
             return self._swatch(item.cover)
         if role == Qt.ItemDataRole.ToolTipRole:
-            text = item.reason or item.location
-            # What looks like HTML in a name is none.
-            return f"<qt>{escape(text)}</qt>" if "<" in text else text
+            return plain_tip(item.reason or item.location)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
             return _RIGHT
         return None
@@ -196,11 +193,6 @@ class ResultsFilter(QSortFilterProxyModel):
         self._filter = Filter()
         self.setSourceModel(model)
 
-    @property
-    def filter(self) -> Filter:
-        """Which rows are shown."""
-        return self._filter
-
     def set_filter(self, accepted: Filter) -> None:
         """Choose which rows are shown."""
         if hasattr(self, "endFilterChange"):  # Since Qt 6.10, where the other way is deprecated.
@@ -242,11 +234,9 @@ class ResultsTable(QTableView):
 
     Attributes:
         current_changed: Signal with the image that the keyboard or mouse has gone to, or None.
-        removal_wanted: Signal: the selected rows are to be closed.
     """
 
     current_changed = Signal(object)
-    removal_wanted = Signal()
 
     def __init__(self, proxy: ResultsFilter, parent: QWidget) -> None:
         """Show what the filter lets through."""
@@ -319,13 +309,6 @@ class ResultsTable(QTableView):
         while other threads classify.
         """
         super().paintEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Close rows with the delete key. Called by Qt."""
-        if event.key() == Qt.Key.Key_Delete:
-            self.removal_wanted.emit()
-        else:
-            super().keyPressEvent(event)
 
     def moveCursor(
         self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier

@@ -75,6 +75,7 @@ class ScenePage(QWidget):
         view.tiles_wanted.connect(scenes.want_tiles)
         view.pointed.connect(self._on_pointed)
         panel.settings_chosen.connect(scenes.choose)
+        panel.refused.connect(self.refused)
         panel.folder_wanted.connect(self._ask_for_maps_folder)
         panel.preview_wanted.connect(self.preview)
         panel.map_wanted.connect(self.map)
@@ -91,13 +92,13 @@ class ScenePage(QWidget):
 
     def preview(self) -> None:
         """Map what is on screen."""
-        self.panel.take_typed()
-        self._scenes.preview(self.view.seen)
+        if self.panel.take_typed():
+            self._scenes.preview(self.view.seen)
 
     def map(self) -> None:
         """Map the whole scene."""
-        self.panel.take_typed()
-        self._scenes.map()
+        if self.panel.take_typed():
+            self._scenes.map()
 
     def _on_changed(self) -> None:
         work = self._scenes.work

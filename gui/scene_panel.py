@@ -26,12 +26,14 @@ from eurosat.scenes.land_map import MapSettings
 from eurosat.scenes.scene import Bands
 from eurosat.scenes.windows import STRIDES
 
+from .class_texts import plain_tip
 from .legend import Legend
 from .scene_work import SceneWork, Stage
 from .time_texts import duration, time_left
 
 _HEADLINE_SCALE: Final = 1.5
 _AS_THE_MODEL_ASKS: Final = -1
+_MOST_LETTERS_OF_BANDS: Final = 20
 
 
 class ScenePanel(QScrollArea):
@@ -39,6 +41,7 @@ class ScenePanel(QScrollArea):
 
     Attributes:
         settings_chosen: Signal with other `MapSettings`.
+        refused: Signal with a sentence on what was typed.
         folder_wanted: Signal: another folder for maps is to be asked for.
         preview_wanted: Signal: what is on screen is to be mapped.
         map_wanted: Signal: the whole scene is to be mapped.
@@ -51,6 +54,7 @@ class ScenePanel(QScrollArea):
     """
 
     settings_chosen = Signal(object)
+    refused = Signal(str)
     folder_wanted = Signal()
     preview_wanted = Signal()
     map_wanted = Signal()
@@ -66,6 +70,7 @@ class ScenePanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._settings = MapSettings()
+        self._work: SceneWork | None = None
         column = QWidget(self)
         layout = QVBoxLayout(column)
         layout.setContentsMargins(8, 8, 8, 8)
@@ -103,8 +108,11 @@ class ScenePanel(QScrollArea):
             can_map: Whether a map or a preview can begin now.
         """
         facts, stage = work.facts, work.stage
+        if work is not self._work:
+            self._work = work
+            self._bands.clear()  # What was typed for another scene.
         self._title.setText(_breakable(work.path.name))
-        self._title.setToolTip(str(work.path))
+        self._title.setToolTip(plain_tip(str(work.path)))
         self._size.setText(self._size_of(work))
         self._notes.setText("\n".join(f"•  {note}" for note in facts.notes) if facts else "")
         warnings = facts.warnings if facts else (work.refusal,) if work.refusal else ()
@@ -124,7 +132,7 @@ class ScenePanel(QScrollArea):
         ):
             choice.setEnabled(is_settled)
         self._folder.setText(str(work.maps))
-        self._folder.setToolTip(str(work.maps))
+        self._folder.setToolTip(plain_tip(str(work.maps)))
         self._preview.setEnabled(can_map)
         self._map.setEnabled(can_map)
         self._map.setVisible(not is_running)
@@ -163,6 +171,7 @@ class ScenePanel(QScrollArea):
         self._bands = QLineEdit(parent)
         self._bands.setPlaceholderText(self.tr("found by name; or such as 4,3,2"))
         self._bands.setToolTip(self.tr("The numbers of the red, the green and the blue band"))
+        self._bands.setMaxLength(_MOST_LETTERS_OF_BANDS)
         self._bands.editingFinished.connect(self._choose)
         self._stride = QComboBox(parent)
         for stride in STRIDES:
@@ -173,7 +182,9 @@ class ScenePanel(QScrollArea):
         self._stride.activated.connect(self._choose)
         self._folder = QLineEdit(parent)
         self._folder.setReadOnly(True)
+        self._folder.setAccessibleName(self.tr("Maps in"))
         self._choose_folder = QPushButton(self.tr("Change…"), parent)
+        self._choose_folder.setAccessibleName(self.tr("Change the folder of maps"))
         self._choose_folder.clicked.connect(self.folder_wanted)
         folder = QHBoxLayout()
         folder.addWidget(self._folder, 1)
@@ -249,16 +260,25 @@ class ScenePanel(QScrollArea):
             InputKind.L2A_TCI: self.tr("true-colour image of L2A"),
         }
 
-    def take_typed(self) -> None:
-        """Take what was typed into a field that has not been left yet."""
+    def take_typed(self) -> bool:
+        """Take what was typed into a field that has not been left yet; False if it makes no sense.
+
+        A sentence says so then.
+        """
         self._unsure.interpretText()
         self._choose()
+        return self._are_bands_understood
+
+    @property
+    def _are_bands_understood(self) -> bool:
+        text = self._bands.text()
+        return not text.strip() or parsed_bands(text) is not None
 
     def _choose(self) -> None:
-        bands = parsed_bands(self._bands.text())
-        if bands is None and self._bands.text().strip():
-            self._show_settings(self._settings)
+        if not self._are_bands_understood:
+            self.refused.emit(self.tr("The bands must be three numbers, such as 4,3,2."))
             return
+        bands = parsed_bands(self._bands.text())
         unsure = self._unsure.value()
         chosen = replace(
             self._settings,
@@ -274,11 +294,13 @@ class ScenePanel(QScrollArea):
         self._settings = settings
         self._kind.setCurrentIndex(self._kind.findData(settings.kind))
         self._stride.setCurrentIndex(self._stride.findData(settings.stride))
-        self._unsure.blockSignals(True)
-        below = settings.unsure_below
-        self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
-        self._unsure.blockSignals(False)
-        if not self._bands.hasFocus():
+        # What is being typed, or makes no sense yet, stays.
+        if not self._unsure.hasFocus():
+            self._unsure.blockSignals(True)
+            below = settings.unsure_below
+            self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
+            self._unsure.blockSignals(False)
+        if not self._bands.hasFocus() and self._are_bands_understood:
             self._bands.setText(",".join(map(str, settings.bands or ())))
 
     def _show_plan(self, work: SceneWork) -> None:
@@ -289,7 +311,7 @@ class ScenePanel(QScrollArea):
             text = self.tr("{count:,} windows").format(count=count) if count > 1 else ""
             text = text or self.tr("1 window")
         if grid is not None and seconds is not None:
-            text += f", {duration(seconds)}"
+            text += ", " + self.tr("{time} to classify").format(time=duration(seconds))
         self._plan.setText(text)
 
     def _size_of(self, work: SceneWork) -> str:

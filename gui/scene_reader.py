@@ -121,7 +121,13 @@ class SceneReader(QThread):
                         scene = None
                         stack.close()
                     if wanted is not None:
-                        scene = self._open(number, *wanted, stack)
+                        path, settings = wanted
+                        kind, offset = settings.kind, settings.offset
+                        scene = stack.enter_context(
+                            open_scene(path, bands=settings.bands, kind=kind, offset=offset)
+                        )
+                        self.opened.emit(number, facts_of(scene))
+                        self.looked.emit(number, _picture(*scene.preview(QUICK_LOOK_SIDE)))
                     if scene is not None and preview is not None:
                         so_far = _previewed(scene, preview)
                         self.previewed.emit(number, preview.classifier, so_far)
@@ -146,14 +152,6 @@ class SceneReader(QThread):
 
     def _has_work(self) -> bool:
         return bool(self._is_stopped or self._is_wanted or self._tiles or self._preview)
-
-    def _open(self, number: int, path: Path, settings: MapSettings, stack: ExitStack) -> Scene:
-        scene = stack.enter_context(
-            open_scene(path, bands=settings.bands, kind=settings.kind, offset=settings.offset)
-        )
-        self.opened.emit(number, facts_of(scene))
-        self.looked.emit(number, _picture(*scene.preview(QUICK_LOOK_SIDE)))
-        return scene
 
 
 def tile_window(tile: Tile, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:

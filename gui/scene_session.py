@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
-from eurosat.scenes.land_map import MapSettings, seconds_per_window
+from eurosat.scenes.land_map import MapSettings, seconds_per_window, unfinished_settings
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile
@@ -89,7 +89,8 @@ class SceneSession(QObject):
             QStandardPaths.StandardLocation.DocumentsLocation
         )
         path = path.absolute()
-        self.work = SceneWork(path, usual_maps_folder(path, Path(documents)))
+        maps = usual_maps_folder(path, Path(documents))
+        self.work = SceneWork(path, maps, unfinished_settings(path, maps) or MapSettings())
         self._open()
 
     def close_scene(self) -> None:
@@ -124,8 +125,11 @@ class SceneSession(QObject):
 
     def choose_maps_folder(self, folder: Path) -> None:
         """Choose the folder in which the map gets a folder."""
-        if self.work is not None:
-            self.work.maps = folder
+        work = self.work
+        if work is not None:
+            if work.stage is Stage.STOPPED and folder != work.maps:
+                work.stage = Stage.READY  # What was kept lies in the other folder.
+            work.maps = folder
             self.changed.emit()
 
     def set_hidden(self, number: int, is_hidden: bool) -> None:
@@ -158,8 +162,10 @@ class SceneSession(QObject):
         if not self.can_map or work is None or work.grid is None:
             return
         assert classifier is not None
-        model = classifier.model_file.path
-        order = MapOrder(work.path, work.maps, model, classifier.threads, work.settings)
+        model = classifier.model_file
+        order = MapOrder(
+            work.path, work.maps, model.path, model.sha256, classifier.threads, work.settings
+        )
         work.begin(Stage.MAPPING)
 
         def run(task: Task) -> MapFinished:

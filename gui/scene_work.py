@@ -193,7 +193,7 @@ class SceneWork:
 
     @property
     def seconds_expected(self) -> float | None:
-        """About how long the whole map takes, or None as long as nobody knows."""
+        """About how long all windows take, or None as long as nobody knows."""
         each = self.seconds_each.get(self.settings.stride)
         if self.grid is None or each is None:
             return None

@@ -33,6 +33,9 @@ _SECONDS_OF_REST: Final = 0.002
 # One core is left to the window.
 _THREADS: Final = max(1, usable_cores() - 1)
 
+# So many tasks can run at once.
+_FEWEST_TASKS: Final = 8
+
 # So many of them are opened before the window gets its turn.
 _OPENED_AT_A_TIME: Final = 200
 
@@ -77,7 +80,12 @@ class Session(QObject):
         self.workspace = Workspace()
         self.classifier: Classifier | None = None
         self.pace: Pace | None = None
+        # A map waits in one of these threads for as long as it takes, whatever the machine has.
+        pool = QThreadPool.globalInstance()
+        pool.setMaxThreadCount(max(_FEWEST_TASKS, pool.maxThreadCount()))
         self._awaited: set[Item] = set()
+        self._looked_at: Item | None = None
+        self._otherwise: Path | None = None
         self._tasks: list[Task] = []
         self._cancellable: list[Task] = []
         self._loading: Task | None = None
@@ -107,19 +115,21 @@ class Session(QObject):
     @property
     def model_title(self) -> str:
         """What the model calls itself, or else the name of its file; empty without a model."""
-        if self.classifier is None:
-            return ""
-        metadata = self.classifier.metadata
-        return metadata.title if metadata else self.classifier.model_file.path.name
+        return self.classifier.model_file.title if self.classifier else ""
 
     def load_model(self, path: Path, otherwise: Path | None = None) -> None:
         """Load a model; when it has come, everything open is classified again with it.
 
         Args:
             path: The model file.
-            otherwise: What to load if that cannot be used; without it, the model in use stays.
+            otherwise: What to load if that cannot be used, now or at a later choice that is made
+                before any model is there; without it, the model in use stays.
         """
         refusals: list[str] = []
+        if otherwise is not None:
+            self._otherwise = otherwise
+        elif self.classifier is None:
+            otherwise = self._otherwise
 
         def load(_: Task) -> Classifier:
             try:
@@ -146,7 +156,7 @@ class Session(QObject):
 
         def search(task: Task) -> int:
             found: list[Path] = []
-            count = 0
+            count = looked_at = 0
             told = perf_counter()
             scenes: list[Path] = []
 
@@ -157,16 +167,21 @@ class Session(QObject):
                     else:
                         yield path
 
-            for path in find_images(others()):
-                if task.is_cancelled:
-                    return count
+            def goes_on() -> bool:
+                nonlocal looked_at
+                looked_at += 1
+                if looked_at % _FILES_AT_A_STRETCH == 0:
+                    sleep(_SECONDS_OF_REST)
+                return not task.is_cancelled
+
+            for path in find_images(others(), goes_on):
                 found.append(path)
                 count += 1
-                if count % _FILES_AT_A_STRETCH == 0:
-                    sleep(_SECONDS_OF_REST)
                 if len(found) >= _FILES_AT_A_TIME or perf_counter() - told > _SECONDS_AT_A_TIME:
                     task.report(found)
                     found, told = [], perf_counter()
+            if task.is_cancelled:
+                return count
             task.report(found)
             if scenes:
                 self.scenes_found.emit(scenes)
@@ -189,7 +204,8 @@ class Session(QObject):
         self._add([self.workspace.add_pixels(name, pixels)])
 
     def hurry(self, item: Item) -> None:
-        """Classify an image next, because it is looked at."""
+        """Classify an image next, because it is looked at; again too, whenever all are."""
+        self._looked_at = item
         self._classification.hurry(item)
 
     def remove(self, items: list[Item]) -> None:
@@ -224,12 +240,11 @@ class Session(QObject):
         classifier, prediction = self.classifier, item.outcome
         if classifier is None or not isinstance(prediction, Prediction):
             return
-        index = prediction.class_names.index(prediction.label)
 
         def work(task: Task) -> QImage:
             if task.is_cancelled:
                 return QImage()
-            heat = occlusion_map(classifier, read_image(item.source), index)
+            heat = occlusion_map(classifier, read_image(item.source), prediction.index)
             colours = heat_colours(heat)
             return to_qimage_with_alpha(colours) if colours.any() else QImage()
 
@@ -253,6 +268,7 @@ class Session(QObject):
         self._tasks.append(task)
         if cancellable:
             self._cancellable.append(task)
+            self.progressed.emit()
         task.refused.connect(self.refused)
         task.failed.connect(self.failed)
         task.ended.connect(lambda: self._forget(task))
@@ -281,6 +297,7 @@ class Session(QObject):
     def _use_model(self, classifier: Classifier) -> None:
         self.classifier = classifier
         self.workspace.begin_generation(forget=True)
+        self._awaited.clear()
         self.model_changed.emit()
         self.removed.emit()
         self._order(list(self.workspace.items))
@@ -304,6 +321,8 @@ class Session(QObject):
                 self.pace = Pace(now, now)
             self._awaited.update(items)
             self._classification.classify(self.workspace.generation, self.classifier, items)
+            if self._looked_at is not None:
+                self._classification.hurry(self._looked_at)
         self.progressed.emit()
 
     def _record(self, generation: int, answers: list[tuple[Item, Outcome]]) -> None:

@@ -1,10 +1,11 @@
 """What the app remembers from one time to the next."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
 from PySide6.QtCore import QByteArray, QSettings
+
+from eurosat.existence import exists, is_folder
 
 from .theme import THEMES
 
@@ -51,7 +52,7 @@ class Settings:
 
     @property
     def model(self) -> str:
-        """The file of the model that ran last; empty for the shipped one."""
+        """The file of the model that was chosen last; empty for the shipped one."""
         return self._text("model")
 
     @model.setter
@@ -59,16 +60,10 @@ class Settings:
         self._store.setValue("model", path)
 
     @property
-    def model_if_there(self) -> Path | None:
-        """The same file, or None if it is the shipped one or is there no more."""
-        path = Path(self.model)
-        return path if self.model and _is_there(path) else None
-
-    @property
     def folder(self) -> str:
         """Where the file dialogs begin."""
         value = self._text("folder")
-        return value if value and _is_there(Path(value), Path.is_dir) else str(Path.home())
+        return value if value and is_folder(Path(value)) else str(Path.home())
 
     @folder.setter
     def folder(self, path: str) -> None:
@@ -108,12 +103,12 @@ class Settings:
         # The format keeps a list of one as a text.
         names = cast("list[object]", value) if isinstance(value, list) else [value]
         paths = [Path(name) for name in names if isinstance(name, str) and name]
-        return [path for path in paths if _is_there(path)]
+        return [path for path in paths if exists(path)]
 
     def add_recent(self, paths: list[Path]) -> None:
         """Put files and folders at the head of `recent`, the last one first."""
         # Of thousands that were dropped at once, no more are looked at than are kept.
-        latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if _is_there(path)]
+        latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if exists(path)]
         names = dict.fromkeys(str(path) for path in [*latest, *self.recent])
         self._store.setValue("recent", list(names)[:_MOST_RECENT])
 
@@ -129,11 +124,3 @@ class Settings:
     def _text(self, name: str) -> str:
         value = self._store.value(name)
         return value if isinstance(value, str) else ""
-
-
-def _is_there(path: Path, is_there: Callable[[Path], bool] = Path.exists) -> bool:
-    """Ask for a path; one that may not be asked for, or on a network that is gone, is not there."""
-    try:
-        return is_there(path)
-    except OSError:
-        return False

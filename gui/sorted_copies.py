@@ -17,7 +17,6 @@ from .workspace import Item
 def copy_sorted(
     items: Sequence[Item],
     folder: Path,
-    report: Callable[[int], None] = lambda done: None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> int:
     """Copy each image into a subfolder that is named like its class.
@@ -28,7 +27,6 @@ def copy_sorted(
     Args:
         items: The images.
         folder: Where the class folders go.
-        report: Is told after each copy how many there are.
         is_cancelled: Is asked before each copy whether to stop.
 
     Returns:
@@ -54,11 +52,10 @@ def copy_sorted(
                     shutil.copyfile(source, temporary)
         except OSError as error:
             raise EurosatError(
-                f"{item.location} cannot be copied to {target} ({error.strerror}): {done:,} copies "
-                "were made before."
+                f"{item.location} cannot be copied to {target} ({error.strerror}); {done:,} of "
+                f"{len(classes):,} copies are there."
             ) from error
         done += 1
-        report(done)
     return done
 
 

@@ -18,7 +18,9 @@ def time_left(seconds: float) -> str:
     """Return such as "2 min left"."""
     if seconds < 60:
         return _translated("{count} s left").format(count=max(1, round(seconds)))
-    return _translated("{count} min left").format(count=round(seconds / 60))
+    if seconds < 5400:
+        return _translated("{count} min left").format(count=round(seconds / 60))
+    return _translated("{count:.1f} h left").format(count=seconds / 3600)
 
 
 def _translated(text: str) -> str:

@@ -25,6 +25,7 @@ from pytestqt.qtbot import QtBot
 
 from eurosat import classifier as classifier_module
 from eurosat.classifier import Classifier, ImageSource, Prediction
+from eurosat.gui import session as session_module
 from eurosat.gui.classification import ClassificationThread
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.pixels import PixelThread
@@ -199,6 +200,13 @@ def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[QThread]]:
     ] == []
 
 
+@pytest.fixture(autouse=True)
+def on_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the app work as it does on two cores, however many there are."""
+    monkeypatch.setattr(session_module, "_THREADS", 1)
+    QThreadPool.globalInstance().setMaxThreadCount(2)
+
+
 @pytest.fixture
 def open_window(qtbot: QtBot) -> Iterator[Callable[..., MainWindow]]:
     """Open the app as the command does: `open_window(*paths)`. It is closed after the test."""
@@ -308,7 +316,7 @@ class User:
     # Sees
 
     def action(self, text: str) -> QAction:
-        actions = [*self.window.actions(), *self.window.export_menu.all_actions]
+        actions = dict.fromkeys([*self.window.actions(), *self.window.export_menu.all_actions])
         (found,) = [one for one in actions if one.text().replace("&", "").rstrip("…") == text]
         return found
 

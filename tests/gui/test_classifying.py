@@ -19,6 +19,7 @@ from eurosat.gui.main_window import MainWindow
 from eurosat.gui.tasks import Task
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image
+from eurosat.model_file import shipped_model_path
 
 from .conftest import PATIENCE_MS, Gate, User, assert_answered_by
 
@@ -169,6 +170,26 @@ def test_the_image_that_is_looked_at_comes_next(user: User, gate: Gate, tiles: P
     user.waits_for(lambda: len(user.rows()) == 60)
     last = window.session.workspace.items[-1]
     window.table.go_to(last)
+    gate.open()
+    user.waits_until_done()
+    assert len(order) == 60
+    assert order.index(last) < 40
+
+
+def test_the_image_that_is_looked_at_comes_next_after_a_change_of_model_too(
+    user: User, gate: Gate, tiles: Path
+):
+    session = user.window.session
+    user.window.open_paths([tiles])
+    user.waits_for(lambda: len(user.rows()) == 60)
+    gate.let_through(60)
+    user.waits_until_done()
+    last = session.workspace.items[-1]
+    user.window.table.go_to(last)
+    order: list[Item] = []
+    session.changed.connect(order.extend)
+    session.load_model(shipped_model_path("cnn-int8"))
+    user.waits_for(lambda: session.workspace.waiting == 60)
     gate.open()
     user.waits_until_done()
     assert len(order) == 60

@@ -82,6 +82,17 @@ def test_an_uncaught_error_is_shown_and_the_app_lives_on(
     assert user.column(2).count("") == 0
 
 
+def test_of_many_errors_one_is_shown_until_it_is_closed(user: User):
+    for number in range(5):
+        user.window.show_error(ZeroDivisionError(str(number)))
+    (box,) = user.error_boxes()
+    assert box.informativeText() == "ZeroDivisionError: 0"
+    box.close()
+    user.window.show_error(ZeroDivisionError("again"))
+    (box,) = [one for one in user.error_boxes() if one.isVisible()]
+    assert box.informativeText() == "ZeroDivisionError: again"
+
+
 @pytest.mark.usefixtures("relay")
 def test_an_interrupt_ends_the_app_and_is_no_mistake(user: User, monkeypatch: pytest.MonkeyPatch):
     ended: list[int] = []

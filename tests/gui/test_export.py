@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMessageBox
 from eurosat.classifier import Classifier, Prediction
 from eurosat.gui.export_menu import save_png
 from eurosat.images import read_image
+from eurosat.model_file import shipped_model_path
 
 from .conftest import Dialogs, User, assert_one_sentence, files_in
 
@@ -117,6 +118,28 @@ def test_a_file_that_cannot_be_written_is_told(
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+def test_what_was_found_is_written_though_another_model_comes_behind_the_dialog(
+    landscape: User, dialogs: Dialogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    session = landscape.window.session
+    ask = landscape.window.export_menu._ask_for_file  # pyright: ignore[reportPrivateUsage]
+
+    def ask_and_change(title: str, name: str, kind: str) -> Path | None:
+        session.load_model(shipped_model_path("cnn-int8"))
+        landscape.waits_for(lambda: session.model_title.startswith("CNN"))
+        return ask(title, name, kind)
+
+    for what, name in (("Table as CSV", "table.csv"), ("Picture of this image", "report.png")):
+        monkeypatch.setattr(landscape.window.export_menu, "_ask_for_file", ask_and_change)
+        exports(landscape, dialogs, what, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 1000
+        session.load_model(shipped_model_path("mobilenet-int8"))
+        landscape.waits_for(lambda: session.model_title.startswith("MobileNet"))
+        landscape.waits_until_done()
+    assert landscape.error_boxes() == []
+
+
 @pytest.mark.parametrize(
     "what",
     [
@@ -195,6 +218,21 @@ def test_only_what_the_table_shows_is_copied_and_pasted_images_as_png(
     (copy,) = files_in(tmp_path / "out")
     assert copy.suffix == ".png"
     assert QImage(str(copy)).convertToFormat(picture.format()) == picture
+
+
+def test_copying_can_be_cancelled_and_says_how_far_it_came(
+    user: User, dialogs: Dialogs, pictures: Pictures, tmp_path: Path
+):
+    user.opens(*pictures(400))
+    dialogs.paths = [tmp_path / "out"]
+    user.chooses("Copies sorted into class folders")
+    assert user.button("Cancel").isVisible()
+    user.clicks("Cancel")
+    user.waits_for(lambda: user.message().startswith("Stopped"))
+    count = len(files_in(tmp_path / "out"))
+    assert user.message() == f"Stopped: {count} of 400 copies are in {tmp_path / 'out'}."
+    assert count < 400
+    user.waits_for(lambda: not user.button("Cancel").isVisible())
 
 
 def test_copies_that_cannot_be_made_are_told(landscape: User, dialogs: Dialogs, tmp_path: Path):

@@ -124,9 +124,23 @@ def test_a_remembered_model_that_cannot_be_used_is_replaced_by_the_shipped_one(
     user = User(open_window(*pictures(2)), qtbot)
     user.waits_until_done()
     assert in_use(user) == shipped_model_path("mobilenet-int8")
-    if is_there:
-        assert "remembered.tflite" in user.refusal()
-        assert_one_sentence(user.refusal())
+    assert "remembered.tflite" in user.refusal()
+    assert_one_sentence(user.refusal())
+    # It may lie on a disk that is not there today.
+    assert Settings().model == str(remembered)
+
+
+def test_a_bad_choice_before_any_model_is_there_leaves_the_shipped_one(
+    open_window: Callable[..., MainWindow], qtbot: QtBot, pictures: Pictures, tmp_path: Path
+):
+    damaged = tmp_path / "damaged.tflite"
+    damaged.write_text("no model")
+    user = User(open_window(*pictures(2)), qtbot)
+    assert user.window.session.classifier is None
+    user.window.session.load_model(damaged)
+    user.waits_until_done()
+    assert in_use(user) == shipped_model_path("mobilenet-int8")
+    assert "damaged.tflite" in user.refusal()
 
 
 def test_the_latest_of_two_choices_counts(user: User, pictures: Pictures, cnn: Classifier):

@@ -25,14 +25,14 @@ from eurosat.scenes.scene import open_scene
 
 from ..eurosat.scenes.scene_fixtures import (
     MAP_FILES,
+    REAL_SCENES,
     grid_at,
     make_map,
     rasterio,
-    real_scene,
     texture,
     write_rgb,
 )
-from .conftest import PATIENCE_MS, Dialogs, User, assert_one_sentence, urls_of
+from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_one_sentence, urls_of
 
 SPAIN = "spain_utm10m_eurosat_scaling.tif"
 
@@ -154,11 +154,15 @@ def user(open_window: Callable[..., MainWindow], qtbot: QtBot) -> SceneUser:
 
 @pytest.fixture
 def spain(tmp_path: Path) -> Path:
-    """A copy of a real scene of 416 x 521 pixels, so that its maps lie in the test's folder."""
+    """A scene of 416 x 521 pixels: a copy of the real one, or without it one that looks like it."""
     path = tmp_path / "scenes" / SPAIN
     path.parent.mkdir()
-    path.write_bytes(real_scene(SPAIN).read_bytes())
-    return path
+    if (REAL_SCENES / SPAIN).exists():
+        path.write_bytes((REAL_SCENES / SPAIN).read_bytes())
+        return path
+    pixels = texture(521, 416, low=60, high=140)
+    pixels[:, :9] = pixels[:7] = 0  # Its rim is empty.
+    return write_rgb(path, pixels)
 
 
 def areas_in(folder: Path) -> dict[str, dict[str, str]]:
@@ -280,6 +284,39 @@ def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
         pixels, _ = scene.read_rows(300, 301)
     seen = user.window.scene_page.view.quick_look.pixelColor(200, 300)
     assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[0, 200])
+
+
+@pytest.mark.parametrize("typed", ["4,3", "4;3;2", "red", "4,3,2,1"])
+def test_bands_that_are_none_are_told_and_nothing_begins(typed: str, user: SceneUser, spain: Path):
+    user.sees(spain)
+    (bands,) = [
+        one
+        for one in user.window.scene_page.panel.findChildren(QLineEdit)
+        if "4,3,2" in one.placeholderText()
+    ]
+    bands.setFocus()
+    bands.setText(typed)
+    user.clicks("Map the scene")
+    assert user.refusal() == "The bands must be three numbers, such as 4,3,2."
+    user.chooses("Preview the map")
+    assert user.work.stage is Stage.READY
+    assert bands.text() == typed
+    bands.clear()
+    user.previews()
+
+
+def test_a_folder_that_opens_does_not_call_back_from_the_scene(
+    user: SceneUser, spain: Path, gate: Gate, tiles: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gate.open()
+    user.sees(spain)
+    monkeypatch.setattr("eurosat.gui.session._OPENED_AT_A_TIME", 10)
+    user.window.open_paths([tiles])
+    user.waits_for(lambda: 0 < len(user.rows()) < 60)
+    assert user.window.table.isVisible()
+    user.chooses("Show the scene")
+    user.waits_for(lambda: len(user.rows()) == 60)
+    assert user.window.scene_page.isVisible()
 
 
 def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain: Path):

@@ -80,7 +80,7 @@ def test_what_may_not_be_asked_for_is_not_there(user: User, few_tiles: Path):
     settings = Settings()
     Path(settings._store.fileName()).write_text(text)  # pyright: ignore[reportPrivateUsage]
     edited = Settings()
-    assert (edited.recent, edited.model_if_there, edited.heat_opacity) == ([], None, 60)
+    assert (edited.recent, edited.heat_opacity) == ([], 60)
     assert edited.folder == str(Path.home())
     edited.add_recent([Path(f"/{long}"), few_tiles])
     assert edited.recent == [few_tiles]
