@@ -4,6 +4,7 @@ All of them are made once, by the commands themselves, and only when a test asks
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+
+from eurosat.run_folder import RunFolder
+
+from .commands import Command
 
 TILES_OF_A_CLASS = 40
 SMALL_TRAINING = ("cnn", "--epochs", "4", "--batch-size", "16", "--tensorboard")
@@ -33,8 +38,6 @@ PROGRAMS = {
 
 # The commands silence TensorFlow before they load it. Tests load it first, in their own process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-Command = Callable[..., CompletedProcess[str]]
 
 
 def line_of(program: str, *arguments: object) -> list[str]:
@@ -251,3 +254,10 @@ def tiny_disk(tmp_path: Path) -> Callable[[list[str]], CompletedProcess[str]]:
                 check=False,
             )
     pytest.skip("needs a system that allows a file system of one's own (unshare)")
+
+
+@pytest.fixture
+def copied_run(small_run: Path, tmp_path: Path) -> RunFolder:
+    """A finished run that a test may change."""
+    shutil.copytree(small_run, tmp_path / "run")
+    return RunFolder(tmp_path / "run")

@@ -1,8 +1,6 @@
 """`eurosat-convert`: only files that are proven, and no traces of those that are not."""
 
-import json
 import re
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,34 +26,14 @@ from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER, RunFolder
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused, read_json
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
 GENEROUS = ("--max-drop", 5, "--max-class-drop", 100)
 
 
-@pytest.fixture
-def copied_run(small_run: Path, tmp_path: Path) -> RunFolder:
-    """A finished run that a test may change."""
-    shutil.copytree(small_run, tmp_path / "run")
-    return RunFolder(tmp_path / "run")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def names_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    """The command ends with status 2 and one line on standard error that holds all the parts."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
-    for part in parts:
-        assert part in done.stderr
 
 
 def test_views_are_a_power_of_two_up_to_eight(command: Command, small_run: Path):

@@ -1,10 +1,8 @@
 """Models of several views: one answer however a tile is turned, and one view where it is asked."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from eurosat.model_file import read_model_file, write_model_file
 from eurosat.scenes.windows import WINDOW, classify_tiles
 from eurosat.views import views_of
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
 
 
 @pytest.fixture(params=["cnn-int8.tflite", "cnn-float32.tflite"])

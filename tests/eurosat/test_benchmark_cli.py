@@ -1,13 +1,11 @@
 """`eurosat-benchmark`: a table of what a model takes here, and of what it costs anywhere."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 from eurosat.classifier import usable_cores
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
 
 
 def test_the_table_has_a_row_for_each_number_of_threads(command: Command) -> None:

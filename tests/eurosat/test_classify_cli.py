@@ -22,7 +22,7 @@ from eurosat.classifier import Classifier
 from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,6 @@ def files_of(folder: Path) -> list[Path]:
 
 def answers_in(done: CompletedProcess[str]) -> list[dict[str, Any]]:
     return json.loads(done.stdout)
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
-    for part in parts:
-        assert part in done.stderr
 
 
 def test_the_table_names_class_confidence_and_runner_up(

@@ -39,6 +39,9 @@ TILES_OF_A_CLASS = 10
 PATIENCE_MS = 30_000
 """How long a test waits before it fails; long, as the machine may be busy."""
 
+Pictures = Callable[[int], list[Path]]
+"""Makes so many small images, see the fixture `pictures`."""
+
 
 @pytest.fixture(scope="session")
 def tiles(small_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -75,7 +78,7 @@ def cnn() -> Classifier:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[Path]]:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
     """Make so many small images in a folder of their own: `pictures(count)`."""
 
     def make(count: int) -> list[Path]:

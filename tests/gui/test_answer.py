@@ -1,6 +1,5 @@
 """What is said of the image that is looked at: headline, bars, picture and heat map."""
 
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,8 +23,6 @@ from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_path
 
 from .conftest import PATIENCE_MS, User, files_in
-
-Pictures = Callable[[int], list[Path]]
 
 
 def test_headline_and_bars_are_those_of_the_classifier(

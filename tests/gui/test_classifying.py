@@ -21,9 +21,7 @@ from eurosat.gui.workspace import Item
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
-from .conftest import PATIENCE_MS, Gate, User, assert_answered_by
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import PATIENCE_MS, Gate, Pictures, User, assert_answered_by
 
 ANSWERED = {"done", "unsure"}
 

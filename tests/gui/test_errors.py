@@ -3,7 +3,6 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QTimer
@@ -13,9 +12,7 @@ from PySide6.QtWidgets import QMessageBox
 from eurosat.gui.app import ErrorRelay
 from eurosat.gui.tasks import Task
 
-from .conftest import User
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import Pictures, User
 
 # Errors go the way that they go in the app, not into the test.
 pytestmark = pytest.mark.qt_no_exception_capture

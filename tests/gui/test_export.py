@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,7 @@ from eurosat.gui.export_menu import save_png
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
-from .conftest import Dialogs, User, assert_one_sentence, files_in
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import Dialogs, Pictures, User, assert_one_sentence, files_in
 
 
 @pytest.fixture

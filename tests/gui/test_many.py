@@ -1,6 +1,5 @@
 """Many images: nothing grows without bounds, and Qt's own checker of models finds no fault."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from PySide6.QtWidgets import QApplication
 from eurosat.gui import pixels
 from eurosat.model_file import shipped_model_path
 
-from .conftest import User, files_in
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import Pictures, User, files_in
 
 
 def checked(model: QAbstractItemModel) -> QAbstractItemModelTester:

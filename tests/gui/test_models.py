@@ -18,9 +18,15 @@ from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 from eurosat.model_file import read_model_file, shipped_model_path
 
-from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_answered_by, assert_one_sentence
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import (
+    PATIENCE_MS,
+    Dialogs,
+    Gate,
+    Pictures,
+    User,
+    assert_answered_by,
+    assert_one_sentence,
+)
 
 CNN = shipped_model_path("cnn-int8")
 

@@ -15,9 +15,7 @@ from eurosat.classifier import Classifier
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 
-from .conftest import Dialogs, User, assert_one_sentence, files_in, urls_of
-
-Pictures = Callable[[int], list[Path]]
+from .conftest import Dialogs, Pictures, User, assert_one_sentence, files_in, urls_of
 
 
 def test_paths_of_the_command_line_are_opened_and_classified(

@@ -13,9 +13,8 @@ from PySide6.QtWidgets import QSpinBox
 from eurosat.classifier import Classifier
 from eurosat.gui.workspace import Column, Item, Status
 
-from .conftest import User, files_in
+from .conftest import Pictures, User, files_in
 
-Pictures = Callable[[int], list[Path]]
 Descending = Qt.SortOrder.DescendingOrder
 
 

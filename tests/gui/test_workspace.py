@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from eurosat.classifier import Prediction
 from eurosat.errors import ImageError
+from eurosat.gui.time_texts import duration, time_left
 from eurosat.gui.workspace import (
     Column,
     Filter,
@@ -273,3 +274,17 @@ def test_pace_is_the_mean_time_of_an_answer():
     assert pace.seconds_each == pytest.approx(0.1)
     pace.advance(10, 108.0)
     assert pace.seconds_each == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "all_of_it", "what_is_left"),
+    [
+        (0.2, "less than a second", "1 s left"),
+        (45, "about 45 s", "45 s left"),
+        (150, "about 2 min", "2 min left"),
+        (18_000, "about 5.0 h", "5.0 h left"),
+    ],
+)
+def test_times_are_told_in_fitting_units(seconds: float, all_of_it: str, what_is_left: str):
+    assert duration(seconds) == all_of_it
+    assert time_left(seconds) == what_is_left

@@ -5,11 +5,9 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import keras
 import numpy as np
@@ -22,7 +20,7 @@ from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file, write_model_file
 from eurosat.run_folder import RunFolder
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused
 
 
 class Page(HTMLParser):
@@ -85,15 +83,6 @@ def two_runs(
     config["training"]["learning_rate"] = 0.5
     (second / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return first, second
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    """The command ends with status 2 and one line on standard error that holds all the parts."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
-    for part in parts:
-        assert part in done.stderr
 
 
 def test_the_page_and_the_screen_say_what_a_new_computation_says(

@@ -1,10 +1,8 @@
 """Fine-tuning without a run: a model that begins where a converted one stands."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import keras
 import numpy as np
@@ -26,7 +24,7 @@ from eurosat.train.converted_weights import check_converted_model, take_converte
 from eurosat.train.fit import build_model, read_history
 from eurosat.train.trained_model import open_model
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
 
 
 @pytest.fixture(scope="module")

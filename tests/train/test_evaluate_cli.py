@@ -21,7 +21,7 @@ from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused_at_last
 
 FILES = {"metrics.json", "report.txt", "confusion_matrix.png", "reliability.png", "mistakes.png"}
 
@@ -62,18 +62,6 @@ def other_tiles(small_archive: Path, tmp_path: Path) -> Path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(name))
     return folder
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    """The command ends with status 2, and its last line is one sentence that holds all parts."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("Error: ")
-    assert last.endswith(".")
-    for part in parts:
-        assert part in last
 
 
 def test_a_run_is_judged_on_its_test_split(
@@ -170,7 +158,7 @@ def test_a_lone_keras_file_has_no_split_to_ask_for(
     lone = tmp_path / "lone.keras"
     shutil.copyfile(small_run / "model.keras", lone)
     done = command_here("eurosat-evaluate", lone, "--data", small_archive, "--split", "test")
-    assert_refused(done, "lone.keras records no split", "leave --split out")
+    assert_refused_at_last(done, "lone.keras records no split", "leave --split out")
 
 
 def test_all_tiles_are_named_as_what_they_are(
@@ -192,7 +180,7 @@ def test_other_data_have_no_test_split(
 ):
     for model in (small_run, small_models / "cnn-int8.tflite"):
         done = command_here("eurosat-evaluate", model, "--data", other_tiles, "--split", "test")
-        assert_refused(done, str(other_tiles), str(model), "no split of it is recorded")
+        assert_refused_at_last(done, str(other_tiles), str(model), "no split of it is recorded")
 
 
 def test_other_classes_are_refused_by_name(
@@ -200,7 +188,7 @@ def test_other_classes_are_refused_by_name(
 ):
     for model in (small_run, small_models / "cnn-int8.tflite"):
         done = command_here("eurosat-evaluate", model, "--data", other_classes)
-        assert_refused(done, "only the data has Canal; only the model has River")
+        assert_refused_at_last(done, "only the data has Canal; only the model has River")
     assert not (tmp_path / "evaluations").exists()
 
 
@@ -216,7 +204,7 @@ def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, comman
         ("text.tflite", "is not a TFLite model"),
     ):
         done = command_here("eurosat-evaluate", name, "--data", small_archive)
-        assert_refused(done, name, part)
+        assert_refused_at_last(done, name, part)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(
@@ -228,7 +216,7 @@ def test_a_folder_that_cannot_be_made_is_refused(
         *(small_models / "cnn-int8.tflite", "--data", small_archive),
         *("--out", tmp_path / "file" / "out"),
     )
-    assert_refused(done, "file/out cannot be written to", "--out")
+    assert_refused_at_last(done, "file/out cannot be written to", "--out")
 
 
 def test_a_shipped_model_without_a_mistake_gets_no_sheet_of_them(

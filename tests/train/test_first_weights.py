@@ -1,10 +1,8 @@
 """Fine-tuning: a model that begins where an earlier run ended."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from eurosat.train.first_weights import check_first_run, take_first_weights
 from eurosat.train.fit import build_model
 from eurosat.train.trained_model import open_model
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess, Popen
+from subprocess import Popen
 from typing import Any
 
 import keras
@@ -24,7 +24,8 @@ from eurosat.split import Split
 from eurosat.train.configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
 from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit, read_history
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
+
 Start = Callable[..., "Popen[str]"]
 
 

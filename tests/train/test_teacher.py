@@ -1,10 +1,8 @@
 """A teacher: what it says of the very tiles that the student sees becomes half of their labels."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from eurosat.train.pipeline import TEACHER_SHARE, TrainingTiles
 from eurosat.train.teacher import open_teacher
 from eurosat.train.trained_model import open_model
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command
 
 
 def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -21,7 +20,7 @@ from eurosat.dataset import Dataset
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused, assert_refused_at_last, read_json
 
 FILES = {
     "config.json",
@@ -35,38 +34,6 @@ FILES = {
     "predictions.png",
     "checkpoint",
 }
-
-
-@pytest.fixture
-def copied_run(small_run: Path, tmp_path: Path) -> RunFolder:
-    """A finished run that a test may change."""
-    shutil.copytree(small_run, tmp_path / "run")
-    return RunFolder(tmp_path / "run")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    """The command ends with status 2 and one line on standard error that holds all the parts."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert re.fullmatch(r"Error: .+\.\n", done.stderr), done.stderr
-    for part in parts:
-        assert part in done.stderr
-
-
-def assert_refused_at_last(done: CompletedProcess[str], *parts: str) -> None:
-    """As `assert_refused`, behind the notes on the data."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    *_, last = done.stderr.splitlines()
-    assert re.fullmatch(r"Error: .+\.", last), done.stderr
-    assert done.stderr.count("Error") == 1
-    for part in parts:
-        assert part in last
 
 
 @pytest.mark.parametrize(

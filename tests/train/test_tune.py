@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 import shlex
 import shutil
@@ -35,7 +34,8 @@ from eurosat.train.study_folder import StudyFolder, StudySettings
 from eurosat.train.study_progress import StudyProgress
 from eurosat.train.tune import State, Study, Trial, best_trial, open_study, run_trials
 
-Command = Callable[..., CompletedProcess[str]]
+from ..commands import Command, assert_refused_at_last, read_json
+
 Start = Callable[..., "Popen[str]"]
 
 REAL_DEFAULTS, REAL_SEARCH = dict(DEFAULTS), dict(tune.SEARCH)
@@ -100,21 +100,8 @@ def copied(finished: tuple[Study, Any], tmp_path: Path) -> StudyFolder:
     return StudyFolder(tmp_path / "study")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def rows_of(folder: StudyFolder) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(folder.table.read_text(encoding="utf-8"))))
-
-
-def assert_refused(done: CompletedProcess[str], *parts: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    *_, last = done.stderr.splitlines()
-    assert re.fullmatch(r"Error: .+\.", last), done.stderr
-    for part in parts:
-        assert part in last
 
 
 def test_a_study_leaves_the_test_split_alone(
@@ -280,18 +267,20 @@ def test_training_from_a_study_refuses_what_does_not_go_with_it(
     def train(*options: object) -> CompletedProcess[str]:
         return command_here("eurosat-train", *options, "--from-study", copied.path, "--out", out)
 
-    assert_refused(train("mobilenet"), "was made with architecture cnn, not mobilenet")
-    assert_refused(train("--test-fraction", 0.2), "was made with test fraction 0.1, not 0.2")
-    assert_refused(train("--resume"), "--from-study", "--resume")
-    assert_refused(train("--dropout", 1), "--dropout must be below 1")
+    assert_refused_at_last(train("mobilenet"), "was made with architecture cnn, not mobilenet")
+    assert_refused_at_last(
+        train("--test-fraction", 0.2), "was made with test fraction 0.1, not 0.2"
+    )
+    assert_refused_at_last(train("--resume"), "--from-study", "--resume")
+    assert_refused_at_last(train("--dropout", 1), "--dropout must be below 1")
     other = fewer_tiles(small_archive, tmp_path / "other.zip")
-    assert_refused(train("--data", other), str(other), "the study in", "--data")
+    assert_refused_at_last(train("--data", other), str(other), "the study in", "--data")
     copied.best.write_text('{"training": {}}', encoding="utf-8")
-    assert_refused(train(), str(copied.best), "is damaged")
+    assert_refused_at_last(train(), str(copied.best), "is damaged")
     copied.best.unlink()
-    assert_refused(train(), "No trial of the study", "eurosat-tune")
+    assert_refused_at_last(train(), "No trial of the study", "eurosat-tune")
     copied.record.unlink()
-    assert_refused(train(), "is not the folder of a study")
+    assert_refused_at_last(train(), "is not the folder of a study")
     assert not out.exists()
 
 
@@ -317,7 +306,7 @@ def test_a_study_that_was_begun_otherwise_is_refused(
 ):
     before = copied.record.read_bytes()
     done = command_here("eurosat-tune", *options, "--data", small_archive, "--out", copied.path)
-    assert_refused(done, part, "--out")
+    assert_refused_at_last(done, part, "--out")
     assert copied.record.read_bytes() == before
 
 
@@ -326,7 +315,7 @@ def test_another_data_set_is_refused(
 ):
     other = fewer_tiles(small_archive, tmp_path / "other.zip")
     done = command_here("eurosat-tune", "cnn", "--data", other, "--out", copied.path)
-    assert_refused(done, str(other), "is not the one of the study", "--data")
+    assert_refused_at_last(done, str(other), "is not the one of the study", "--data")
 
 
 @pytest.mark.parametrize("name", ["study.json", "trial-split.json", "trials.db"])
@@ -339,7 +328,7 @@ def test_a_damaged_study_is_refused(
     else:
         (copied.path / name).write_text(content, encoding="utf-8")
     done = command_here("eurosat-tune", "cnn", "--data", small_archive, "--out", copied.path)
-    assert_refused(done, str(copied.path / name), "--out")
+    assert_refused_at_last(done, str(copied.path / name), "--out")
 
 
 @pytest.mark.parametrize(
@@ -359,7 +348,7 @@ def test_a_damaged_study_is_refused(
 def test_values_that_cannot_be_studied_are_refused(
     options: list[str], part: str, tmp_path: Path, command_here: Command
 ):
-    assert_refused(command_here("eurosat-tune", *options), part)
+    assert_refused_at_last(command_here("eurosat-tune", *options), part)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -370,10 +359,16 @@ def test_what_stands_in_the_way_is_refused_and_left_alone(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("keep me")
     (tmp_path / "file").write_text("keep me")
-    assert_refused(command_here(*tune_in, tmp_path / "full"), "holds something else", "--out")
-    assert_refused(command_here(*tune_in, tmp_path / "file" / "study"), "cannot be written to")
+    assert_refused_at_last(
+        command_here(*tune_in, tmp_path / "full"), "holds something else", "--out"
+    )
+    assert_refused_at_last(
+        command_here(*tune_in, tmp_path / "file" / "study"), "cannot be written to"
+    )
     few = command_here(*tune_in, tmp_path / "new", "--fraction", 0.01)
-    assert_refused(few, "--fraction 0.01 of 320 training tiles is too little for 10 classes")
+    assert_refused_at_last(
+        few, "--fraction 0.01 of 320 training tiles is too little for 10 classes"
+    )
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert found == ["file", "full", "full/letter.txt"]
 
@@ -393,7 +388,7 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(
     done = command_here(
         "eurosat-tune", "cnn", "--data", small_archive, "--out", "study", "--storage", url
     )
-    assert_refused(done, part)
+    assert_refused_at_last(done, part)
     assert "secret" not in done.stderr
 
 
@@ -402,7 +397,7 @@ def test_a_missing_optuna_is_told_in_a_sentence(
 ):
     monkeypatch.setattr("eurosat.train.tune_cli.find_spec", lambda _: None)
     done = command_here("eurosat-tune", "cnn")
-    assert_refused(done, "needs Optuna: pip install 'eurosat-edge[train]'.")
+    assert_refused_at_last(done, "needs Optuna: pip install 'eurosat-edge[train]'.")
 
 
 def test_several_folders_share_a_database(dataset: Dataset, tmp_path: Path):

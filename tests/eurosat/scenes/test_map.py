@@ -11,13 +11,13 @@ import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from eurosat.errors import ModelFileError
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
@@ -26,6 +26,7 @@ from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid
 
+from ...commands import Command
 from .scene_fixtures import (
     MAP_FILES,
     grid_at,
@@ -37,7 +38,6 @@ from .scene_fixtures import (
     write_rgb,
 )
 
-Command = Callable[..., CompletedProcess[str]]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 SMALL = ("--model", "cnn-int8")
@@ -486,6 +486,12 @@ def test_ctrl_c_leaves_what_is_done(tmp_path: Path, start_command: Start):
     assert said.splitlines()[-1].startswith("Stopped.")
     assert "Traceback" not in said
     assert answers.stat().st_size > 0
+
+
+def test_a_model_of_too_many_classes_makes_no_map():
+    map_classes(tuple(map(str, range(254))))
+    with pytest.raises(ModelFileError, match="has 255 classes, but a map holds 254 at most"):
+        map_classes(tuple(map(str, range(255))))
 
 
 # Real scenes

@@ -6,10 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
@@ -22,9 +21,8 @@ from eurosat.scenes.land_map import MapSettings, map_scene
 from eurosat.scenes.windows import WindowGrid
 from eurosat.scenes.workers import SceneJob, Workers, answer_strip, dask_cluster, process_pool
 
+from ...commands import Command
 from .scene_fixtures import small_classifier, texture, write_rgb
-
-Command = Callable[..., CompletedProcess[str]]
 
 MADE_ALIKE = ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png")
 SECONDS = 120.0
