@@ -30,6 +30,10 @@ class ShortcutWindow(TextWindow):
         rows += [
             (_tr("Up, down, page, home, end"), _tr("Go through the table")),
             (_tr("Shift or Ctrl with these"), _tr("Select several rows")),
+            (
+                _tr("Arrow keys"),
+                _tr("Move the scene, and tell what is in the middle"),
+            ),
             (_tr("Mouse wheel"), _tr("Zoom")),
             (_tr("Drag"), _tr("Move the image")),
             (_tr("Double click"), _tr("Fit the image")),

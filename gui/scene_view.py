@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QGraphicsItem,
     QGraphicsObject,
@@ -60,7 +60,8 @@ class SceneView(ZoomView):
     Attributes:
         tiles_wanted: Signal with a list of tiles that are on screen and not at hand, those in the
             middle first.
-        pointed: Signal with the place under the mouse, in pixels of the scene; None outside.
+        pointed: Signal with the place under the mouse, or in the middle of what is seen where keys
+            move it, in pixels of the scene; None outside.
         cache: The tiles that are at hand.
     """
 
@@ -75,6 +76,7 @@ class SceneView(ZoomView):
         self.viewport().setMouseTracking(True)
         self.cache = TileCache()
         self._wanted: set[Tile] = set()
+        self._is_pointed_at = False
         self._item = _SceneItem(self)
         self.scene().addItem(self._item)
 
@@ -137,11 +139,19 @@ class SceneView(ZoomView):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell what is pointed at. Called by Qt."""
         super().mouseMoveEvent(event)
+        self._is_pointed_at = True
         self.pointed.emit(self.mapToScene(event.position().toPoint()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move with the arrow keys, and tell what is in the middle then. Called by Qt."""
+        super().keyPressEvent(event)
+        if not self._is_pointed_at:
+            self.pointed.emit(self.seen.center())
 
     def leaveEvent(self, event: QEvent) -> None:
         """Tell that nothing is pointed at. Called by Qt."""
         super().leaveEvent(event)
+        self._is_pointed_at = False
         self.pointed.emit(None)
 
 

@@ -518,6 +518,21 @@ def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, s
     assert west == pytest.approx(-longitude, abs=2e-5)
 
 
+def test_keys_tell_what_is_in_the_middle(user: SceneUser, spain: Path):
+    user.sees(spain)
+    view = user.window.scene_page.view
+    user.chooses("Actual size")
+    user.chooses("Zoom in")
+    view.setFocus()
+    told: set[str] = set()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Down):
+        user.presses(key)
+        told.add(user.window.scene_page.read_out)
+    assert all("column" in words for words in told)
+    middle = view.seen.center()
+    assert f"column {int(middle.x()):,}, row {int(middle.y()):,}" in user.window.scene_page.read_out
+
+
 def test_a_class_can_be_hidden_and_the_map_be_faded(user: SceneUser, spain: Path):
     user.sees(spain)
     user.maps()
