@@ -5,8 +5,8 @@ from math import ceil, floor, log2
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QTransform
 from PySide6.QtWidgets import (
     QGraphicsItem,
     QGraphicsObject,
@@ -190,16 +190,42 @@ class _SceneItem(QGraphicsObject):
         # Enlarged pixels stay squares; a shrunk picture without smoothing would glitter.
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, zoom < 1)
         if not self.quick_look.isNull():
-            across = self._width / self.quick_look.width()
-            down = self._height / self.quick_look.height()
-            _draw_part(painter, self.quick_look, (across, down), exposed, self.boundingRect())
+            self._paint_quick_look(painter, exposed)
+            across, down = self._quick_pixel
             if min(across, down) > 1:
                 self._paint_tiles(painter, zoom, exposed, across)
         if not self.overlay.isNull():
-            painter.setOpacity(self.map_opacity)
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-            size = (self.stride, self.stride)
-            _draw_part(painter, self.overlay, size, exposed, self.boundingRect())
+            self._paint_map(painter, exposed)
+
+    @property
+    def _quick_pixel(self) -> tuple[float, float]:
+        """Width and height of a pixel of the quick look, in pixels of the scene."""
+        return self._width / self.quick_look.width(), self._height / self.quick_look.height()
+
+    def _paint_quick_look(self, painter: QPainter, exposed: QRectF) -> None:
+        _draw_part(painter, self.quick_look, self._quick_pixel, exposed, self.boundingRect())
+
+    def _paint_map(self, painter: QPainter, exposed: QRectF) -> None:
+        """Lay the map over what has data: a cell at the rim is a square that may reach beyond."""
+        to_screen = painter.worldTransform()
+        place = to_screen.mapRect(exposed).toAlignedRect()
+        ratio = painter.device().devicePixelRatioF()
+        layer = QImage(place.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
+        layer.setDevicePixelRatio(ratio)
+        layer.fill(Qt.GlobalColor.transparent)
+        on_layer = QPainter(layer)
+        on_layer.setWorldTransform(to_screen * QTransform.fromTranslate(-place.x(), -place.y()))
+        size = (self.stride, self.stride)
+        _draw_part(on_layer, self.overlay, size, exposed, self.boundingRect())
+        if not self.quick_look.isNull():
+            on_layer.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
+            self._paint_quick_look(on_layer, exposed)
+        on_layer.end()
+        painter.save()
+        painter.resetTransform()
+        painter.setOpacity(self.map_opacity)
+        painter.drawImage(place.topLeft(), layer)
+        painter.restore()
 
     def _paint_tiles(
         self, painter: QPainter, zoom: float, exposed: QRectF, quick_shrink: float

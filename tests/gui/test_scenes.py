@@ -518,6 +518,25 @@ def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, s
     assert west == pytest.approx(-longitude, abs=2e-5)
 
 
+def test_the_map_ends_where_the_data_does(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.maps()
+    user.window.scene_page.panel.opacity.setValue(100)
+    with open_scene(spain) as scene:
+        _, has_data = scene.read_rows(0, scene.ground.height)
+    stride = user.cells().grid.stride
+    labels = user.labels().repeat(stride, 0).repeat(stride, 1)[:521, :416]
+    empty = ~has_data
+    far_from_data = empty[2:, 2:] & empty[:-2, 2:] & empty[2:, :-2] & empty[:-2, :-2]
+    row, column = np.argwhere(far_from_data & (labels[1:-1, 1:-1] != NODATA))[0] + 1
+    view = user.window.scene_page.view
+    ground = view.palette().color(view.viewport().backgroundRole())
+    assert user.colour_at(column + 0.5, row + 0.5) == ground
+    row, column = np.argwhere(has_data)[len(np.argwhere(has_data)) // 2]
+    entry = user.cells().classes[labels[row, column]]
+    assert user.colour_at(column + 0.5, row + 0.5) == QColor(entry.colour)
+
+
 def test_keys_tell_what_is_in_the_middle(user: SceneUser, spain: Path):
     user.sees(spain)
     view = user.window.scene_page.view
@@ -635,10 +654,9 @@ def test_a_scene_that_vanishes_is_told_in_one_sentence(user: SceneUser, spain: P
     user.sees(spain)
     spain.unlink()
     user.clicks("Map the scene")
-    user.waits_for(lambda: bool(user.refusal()))
+    user.waits_for(lambda: bool(user.refusal()) and user.work.stage is Stage.READY)
     assert_one_sentence(user.refusal())
     assert SPAIN in user.refusal()
-    assert user.work.stage is Stage.READY
     assert user.error_boxes() == []
 
 
