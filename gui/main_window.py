@@ -6,8 +6,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleEvent,
     QAction,
     QActionGroup,
     QCloseEvent,
@@ -19,15 +17,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
     QMessageBox,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QSlider,
     QSplitter,
     QStackedWidget,
@@ -44,6 +39,7 @@ from eurosat.model_file import shipped_model_path
 
 from .answer_panel import AnswerPanel
 from .class_bars import Bar, ClassBars
+from .empty_page import EmptyPage
 from .error_window import show_error
 from .export_menu import ExportMenu
 from .filter_bar import FilterBar
@@ -52,6 +48,7 @@ from .icon import app_icon
 from .image_view import ImageView
 from .model_card import ModelCard
 from .model_menu import DEFAULT_MODEL, ModelMenu
+from .notice import Notice
 from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable
 from .scene_page import ScenePage
@@ -148,12 +145,13 @@ class MainWindow(QMainWindow):
         self._columns.setSizes([470, 460, 350])
         self._columns.setChildrenCollapsible(False)
 
+        self._empty = EmptyPage(self)
         self._pages = QStackedWidget(self)
-        self._pages.addWidget(self._empty_page())
+        self._pages.addWidget(self._empty)
         self._pages.addWidget(self._columns)
         self.scene_page = ScenePage(self.scenes, self._settings, self)
         self._pages.addWidget(self.scene_page)
-        self._notice = _Notice(self)
+        self._notice = Notice(self)
         self.setCentralWidget(_column(self._notice, self._pages, margin=0))
 
         self._counts = QLabel(self)
@@ -169,43 +167,6 @@ class MainWindow(QMainWindow):
         bar.addWidget(self._counts, 1)
         for widget in (self._time_left, self._progress, self._resume, self._cancel):
             bar.addPermanentWidget(widget)
-
-    def _empty_page(self) -> QWidget:
-        title = QLabel(self.tr("Drop images, folders or a scene here"), self)
-        font = title.font()
-        font.setPointSizeF(font.pointSizeF() * 1.9)
-        title.setFont(font)
-        text = QLabel(
-            self.tr(
-                "or open, paste or name them on the command line, and see what covers the land.\n"
-                "Everything stays on this computer. The models expect 10 m on the ground to a "
-                "pixel, 64 × 64 pixels to an image; a scene of any size becomes a map."
-            ),
-            self,
-        )
-        text.setWordWrap(True)
-        images = QPushButton(self.tr("Open images…"), self)
-        images.clicked.connect(self._ask_for_images)
-        folder = QPushButton(self.tr("Open folder…"), self)
-        folder.clicked.connect(self._ask_for_folder)
-        scene = QPushButton(self.tr("Open scene…"), self)
-        scene.clicked.connect(self._ask_for_scene)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(images)
-        buttons.addWidget(folder)
-        buttons.addWidget(scene)
-        buttons.addStretch()
-        page = QWidget(self)
-        layout = QVBoxLayout(page)
-        layout.setSpacing(16)
-        layout.addStretch()
-        for label in (title, text):
-            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            layout.addWidget(label)
-        layout.addLayout(buttons)
-        layout.addStretch()
-        return page
 
     # What can be done.
 
@@ -346,6 +307,9 @@ class MainWindow(QMainWindow):
         session.pixels.image_read.connect(self._on_image_read)
         session.pixels.thumbnail_read.connect(self._model.keep_thumbnail)
         self.table.current_changed.connect(self._on_current_changed)
+        self._empty.images_wanted.connect(self._ask_for_images)
+        self._empty.folder_wanted.connect(self._ask_for_folder)
+        self._empty.scene_wanted.connect(self._ask_for_scene)
         self.filter_bar.changed.connect(self._on_filter_changed)
         self.summary.chosen.connect(self.filter_bar.choose_class)
         self.answer.fixed_order.toggled.connect(partial(setattr, self._settings, "fixed_order"))
@@ -720,50 +684,6 @@ class MainWindow(QMainWindow):
         self.scene_page.columns.restoreState(self._settings.layout("scene"))
         self._right.restoreState(self._settings.layout("right"))
         self.table.horizontalHeader().restoreState(self._settings.layout("table"))
-
-
-class _Notice(QFrame):
-    """A line above everything that says what could not be done, until it is closed."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._label = QLabel(self)
-        self._label.setWordWrap(True)
-        self._label.setTextFormat(Qt.TextFormat.PlainText)
-        # A name without spaces does not widen the window.
-        self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._label.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-            | Qt.TextInteractionFlag.TextSelectableByKeyboard
-        )
-        close = QToolButton(self)
-        close.setText("✕")
-        close.setAutoRaise(True)
-        close.setAccessibleName(self.tr("Close this message"))
-        close.clicked.connect(self.clear)
-        layout = QHBoxLayout(self)
-        layout.addWidget(QLabel("⚠", self))
-        layout.addWidget(self._label, 1)
-        layout.addWidget(close)
-        self.hide()
-
-    @property
-    def sentence(self) -> str:
-        """What is said."""
-        return self._label.text()
-
-    def tell(self, sentence: str) -> None:
-        """Say a sentence, in place of the one before."""
-        self._label.setText(sentence)
-        self.show()
-        # A screen reader says it at once.
-        QAccessible.updateAccessibility(QAccessibleEvent(self._label, QAccessible.Event.Alert))
-
-    def clear(self) -> None:
-        """Say nothing."""
-        self._label.clear()
-        self.hide()
 
 
 def _column(*widgets: QWidget, margin: int = 6) -> QWidget:
