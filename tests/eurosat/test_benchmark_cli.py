@@ -1,9 +1,15 @@
 """`eurosat-benchmark`: a table of what a model takes here, and of what it costs anywhere."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+
+from eurosat.benchmark import measure_first_answer
 from eurosat.classifier import usable_cores
+from eurosat.model_file import shipped_model_path
 
 from ..commands import Command
 
@@ -20,7 +26,10 @@ def test_the_table_has_a_row_for_each_number_of_threads(command: Command) -> Non
 
 def test_json_holds_figures_that_agree_with_each_other(command: Command) -> None:
     done = command("eurosat-benchmark", "cnn-int8", "--json")
-    for row in json.loads(done.stdout):
+    assert done.returncode == 0
+    rows = json.loads(done.stdout)
+    assert [row["threads"] for row in rows] == list(range(1, usable_cores() + 1))
+    for row in rows:
         assert 0 < row["ms_one_tile"] <= row["ms_at_most_in_95%"]
         assert row["tiles_a_second"] > 0
         assert row["first_answer_s"] > row["ms_one_tile"] / 1000
@@ -34,6 +43,24 @@ def test_arithmetic_of_all_that_shipped_is_counted_without_running_it(command: C
         *("model", "cnn-int8", "mobilenet-int8")
     ]
     assert done.stderr == ""
+
+
+def test_memory_is_that_of_the_new_process_alone() -> None:
+    ballast = np.ones(50_000_000)  # 400 MB
+    seconds, memory = measure_first_answer(shipped_model_path("cnn-int8"))
+    assert seconds > 0
+    assert memory is None or 20e6 < memory < 300e6
+    assert ballast.sum() == 50_000_000
+
+
+def test_what_lies_in_the_folder_is_not_run(tmp_path: Path) -> None:
+    for name in ("json.py", "numpy.py", "eurosat.py"):
+        (tmp_path / name).write_text("raise SystemExit(7)\n")
+    path = shipped_model_path("cnn-int8")
+    code = "from pathlib import Path; from eurosat.benchmark import measure_first_answer as measure"
+    line = [sys.executable, "-P", "-c", f"{code}; print(measure(Path({str(path)!r}))[0] > 0)"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_an_unknown_model_is_told(command: Command) -> None:

@@ -17,7 +17,7 @@ from ai_edge_litert import interpreter as litert
 from PIL import Image
 
 from eurosat import probe as probe_module
-from eurosat.classifier import Classifier, Prediction
+from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import resize_image
 from eurosat.model_file import read_model_file
@@ -309,7 +309,9 @@ def test_a_number_of_threads_below_one_is_an_error(tmp_path: Path, threads: int)
 
 def test_by_default_all_cores_are_used(tmp_path: Path) -> None:
     classifier = Classifier(written(tmp_path, colour_model()))
-    assert 1 <= classifier.threads <= (os.cpu_count() or 1)
+    assert classifier.threads == usable_cores() >= 1
+    if hasattr(os, "sched_getaffinity"):
+        assert classifier.threads == len(os.sched_getaffinity(0))
 
 
 # Streams.
