@@ -9,22 +9,19 @@ import hashlib
 import io
 import json
 import shutil
-import sqlite3
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import keras
 import numpy as np
 import optuna
-import sqlalchemy.exc
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -33,58 +30,32 @@ from optuna.distributions import (
     distribution_to_json,
     json_to_distribution,
 )
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
-from eurosat.errors import DatasetError, EurosatError, RunFolderError
+from eurosat.errors import DatasetError, RunFolderError
 from eurosat.existence import exists
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
-from .architectures import find_weights
-from .configuration import CNN_BLOCKS, Architecture, Optimizer, TrainingConfiguration
+from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .fit import DivergedError, Step, best_epoch, fit
+from .search_space import SEARCH, SearchSpace, is_tried, widths_in, widths_with_weights
+from .study_database import (
+    database_errors_told,
+    fail_dead_trials,
+    open_database,
+    open_file,
+    without_password,
+)
 from .study_folder import StudyFolder, StudySettings
-
-SearchSpace = Mapping[str, BaseDistribution]
-"""Name of a value of `TrainingConfiguration` → what is tried for it."""
-
-_SHARED: SearchSpace = {
-    "optimizer": CategoricalDistribution([str(choice) for choice in Optimizer]),
-    "batch_size": CategoricalDistribution([32, 64, 128]),
-    "dropout": FloatDistribution(0.0, 0.5, step=0.1),
-    "l2": CategoricalDistribution([0.0, 1e-6, 1e-5, 1e-4]),
-    "shift": IntDistribution(0, 8, step=2),
-    "jitter": FloatDistribution(0.0, 0.3, step=0.1),
-}
-
-SEARCH: Mapping[Architecture, SearchSpace] = {
-    Architecture.CNN: {
-        "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
-        **_SHARED,
-        "blocks": IntDistribution(2, CNN_BLOCKS),
-        "filters": IntDistribution(8, 24, step=4),
-    },
-    Architecture.MOBILENET: {
-        "learning_rate": FloatDistribution(3e-5, 1e-2, log=True),
-        **_SHARED,
-        # ImageNet weights were published for these, and for two larger ones.
-        "width": CategoricalDistribution([0.35, 0.5, 0.75, 1.0]),
-        "units": CategoricalDistribution([0, 64, 128, 256]),
-    },
-}
-"""What is tried. The default configuration is within, and is the first trial of every study."""
 
 RANDOM_TRIALS = 6
 """So many trials are drawn by chance before the sampler builds on them."""
 
 UNPRUNED_TRIALS = 4
 """So many trials are trained to their end before one is stopped early."""
-
-HEARTBEAT_SECONDS = 5
-SILENCE_SECONDS = 20
-"""A running trial that was silent for so long is taken for dead, and tried again."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -145,8 +116,8 @@ class Study:
     @property
     def widths_left_out(self) -> list[float]:
         """Widths of MobileNet that are not tried, as there were no ImageNet weights for them."""
-        all_of_them = _widths(SEARCH[self.settings.architecture])
-        return [width for width in all_of_them if width not in _widths(self.space)]
+        all_of_them = widths_in(SEARCH[self.settings.architecture])
+        return [width for width in all_of_them if width not in widths_in(self.space)]
 
     def trials(self) -> list[Trial]:
         """Return all trials but those that were broken off, by their numbers."""
@@ -210,7 +181,7 @@ def open_study(
         raise RunFolderError(
             f"{folder.record} is damaged: restore it, or begin another study with --out."
         ) from error
-    for name, value in {**given, "storage": _without_password(storage)}.items():
+    for name, value in {**given, "storage": without_password(storage)}.items():
         if value != begun_with[name]:
             raise RunFolderError(
                 f"The study in {folder.path} was begun with {name} {begun_with[name]}, not "
@@ -218,9 +189,9 @@ def open_study(
             )
     folder.check_data(record["fingerprint"], dataset)
     split = folder.read_split(folder.trial_split, dataset)
-    database = _without_password(storage) or str(folder.trials)
-    with _database_errors_told(database):
-        opened = _storage(storage) if storage else _storage_in(folder.trials, "rw")
+    database = without_password(storage) or str(folder.trials)
+    with database_errors_told(database):
+        opened = open_database(storage) if storage else open_file(folder.trials, "rw")
         study = _load(opened, _study_name(record), settings, space, make=storage is not None)
     return Study(folder, settings, space, split, study, database)
 
@@ -249,7 +220,7 @@ def run_trials(
     """
     ends_at = time.monotonic() + (seconds or float("inf"))
     watch(study.trials())
-    with _database_errors_told(study.database):
+    with database_errors_told(study.database):
         while time.monotonic() < ends_at:
             states = [trial.state for trial in study.trials()]
             if len(states) - states.count(State.RUNNING) >= count:
@@ -262,7 +233,7 @@ def run_trials(
                 )
                 write_results(study)
             else:
-                _fail_dead_trials(study.optuna)
+                fail_dead_trials(study.optuna)
                 time.sleep(1)
             watch(study.trials())
         write_results(study)
@@ -393,7 +364,7 @@ def _begin_study(
     base = settings.base
     space = dict(SEARCH[settings.architecture])
     if "width" in space:
-        space["width"] = _widths_with_weights(space["width"])
+        space["width"] = widths_with_weights(space["width"])
     split = split_dataset(
         dataset,
         seed=settings.seed,
@@ -407,7 +378,7 @@ def _begin_study(
         "training_tiles": len(trial_split.train),
         "validation_tiles": len(trial_split.validation),
         "search": {name: json.loads(distribution_to_json(among)) for name, among in space.items()},
-        "storage": _without_password(storage),
+        "storage": without_password(storage),
     }
     try:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
@@ -419,7 +390,7 @@ def _begin_study(
             trial_split.write(made.trial_split)
             write_text(made.record, json.dumps(record, indent=2))
             if storage is None:
-                opened = _storage_in(made.trials, "rwc")
+                opened = open_file(made.trials, "rwc")
                 _load(opened, _study_name(record), settings, space, make=True)
             with suppress(OSError):
                 folder.path.rmdir()  # An empty folder is not in the way.
@@ -434,30 +405,6 @@ def _begin_study(
         raise RunFolderError(
             f"{folder.path} cannot be written to ({error.strerror}): name another --out."
         ) from error
-
-
-def _widths_with_weights(widths: BaseDistribution) -> CategoricalDistribution:
-    """Return those widths whose ImageNet weights are here or can be downloaded.
-
-    Raises:
-        EurosatError: There are none.
-    """
-    assert isinstance(widths, CategoricalDistribution)
-    found, missing = [], []
-    for width in widths.choices:
-        try:
-            with redirect_stdout(io.StringIO()):  # Keras prints what it downloads.
-                find_weights("imagenet", float(width))
-            found.append(width)
-        except EurosatError as error:
-            missing.append(error)
-    if not found:
-        raise missing[-1]
-    return CategoricalDistribution(found)
-
-
-def _widths(space: SearchSpace) -> Sequence[Any]:
-    return getattr(space.get("width"), "choices", ())
 
 
 def _subset(names: Sequence[str], dataset: Dataset, settings: StudySettings) -> tuple[str, ...]:
@@ -483,28 +430,6 @@ def _subset(names: Sequence[str], dataset: Dataset, settings: StudySettings) -> 
     return tuple(sorted(chosen))
 
 
-def _storage(url: str, **engine: Any) -> optuna.storages.RDBStorage:
-    with _experiments_accepted():
-        return optuna.storages.RDBStorage(
-            url,
-            engine,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=SILENCE_SECONDS,
-            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
-        )
-
-
-def _storage_in(path: Path, mode: str) -> optuna.storages.RDBStorage:
-    """Open an SQLite file; with the mode `"rwc"` it is made, with `"rw"` it must be there."""
-    # A name of any kind survives in a URL of SQLite, but not in one of SQLAlchemy.
-    url = f"file:{quote(path.resolve().as_posix())}?mode={mode}"
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(url, uri=True, timeout=60, check_same_thread=False)
-
-    return _storage(f"sqlite:///{path.name}", creator=connect)
-
-
 def _load(
     storage: optuna.storages.RDBStorage,
     name: str,
@@ -524,7 +449,9 @@ def _load(
         )
         if not made.get_trials(deepcopy=False):
             base = settings.base.to_json()
-            defaults = {key: base[key] for key, among in space.items() if _holds(among, base[key])}
+            defaults = {
+                key: base[key] for key, among in space.items() if is_tried(among, base[key])
+            }
             made.enqueue_trial(defaults, skip_if_exists=True)
     return optuna.load_study(
         study_name=name,
@@ -538,65 +465,11 @@ def _load(
     )
 
 
-def _experiments_accepted() -> warnings.catch_warnings:
-    """Hide the warning that Optuna's heartbeats may change some day."""
-    return warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def _holds(among: BaseDistribution, value: Any) -> bool:
-    return not isinstance(among, CategoricalDistribution) or value in among.choices
-
-
 def _study_name(record: Mapping[str, Any]) -> str:
     """Return a name that only a study of the same data and settings has in a shared database."""
     told = {name: value for name, value in record.items() if name != "storage"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return f"eurosat-{record['architecture']}-{digest[:12]}"
-
-
-def _without_password(storage: str | None) -> str | None:
-    if storage is None:
-        return None
-    try:
-        return sqlalchemy.engine.make_url(storage).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError as error:
-        raise EurosatError(
-            f"--storage must be the URL of a database, such as "
-            f"postgresql://user:password@host/name, not {storage}."
-        ) from error
-
-
-@contextmanager
-def _database_errors_told(database: str) -> Iterator[None]:
-    """Turn an error of the database into a sentence."""
-    try:
-        yield
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-        ImportError,  # The database's own package.
-        KeyError,  # The study is not in it.
-    ) as error:
-        cause = str(error.__cause__ or error).splitlines()[0].strip(". \"'")
-        raise RunFolderError(
-            f"The database {database} of the study cannot be used ({cause}): repair it, or begin "
-            f"another study with --out."
-        ) from error
-
-
-def _fail_dead_trials(study: optuna.Study) -> None:
-    """Give up trials whose process is gone; they are tried again."""
-    with _experiments_accepted():
-        optuna.storages.fail_stale_trials(study)
-    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        # It died before its first heartbeat, of which `fail_stale_trials` makes nothing.
-        started = trial.datetime_start
-        if not trial.params and started and _seconds_since(started) > SILENCE_SECONDS:
-            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-
-
-def _seconds_since(moment: Any) -> float:
-    return time.time() - moment.timestamp()
 
 
 def _remove_left_over(study: Study) -> None:

@@ -27,7 +27,7 @@ from eurosat.dataset import Dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
-from eurosat.train import tune
+from eurosat.train import search_space, study_database
 from eurosat.train.configuration import DEFAULTS, Architecture
 from eurosat.train.fit import Step, best_epoch, fit
 from eurosat.train.study_folder import StudyFolder, StudySettings
@@ -38,7 +38,7 @@ from ..commands import Command, assert_refused_at_last, read_json
 
 Start = Callable[..., "Popen[str]"]
 
-REAL_DEFAULTS, REAL_SEARCH = dict(DEFAULTS), dict(tune.SEARCH)
+REAL_DEFAULTS, REAL_SEARCH = dict(DEFAULTS), dict(search_space.SEARCH)
 
 SETTINGS = {"epochs": 2, "fraction": 0.25}
 TRIALS = 3
@@ -49,13 +49,13 @@ def small_models() -> Iterator[None]:
     """Try models of a second, in this process."""
     small = replace(DEFAULTS[Architecture.CNN], image_size=40, blocks=2, filters=4)
     space = {
-        **tune.SEARCH[Architecture.CNN],
+        **search_space.SEARCH[Architecture.CNN],
         "blocks": optuna.distributions.IntDistribution(1, 2),
         "filters": optuna.distributions.IntDistribution(2, 4),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(cast("dict[str, Any]", DEFAULTS), Architecture.CNN, small)
-        patch.setitem(cast("dict[str, Any]", tune.SEARCH), Architecture.CNN, space)
+        patch.setitem(cast("dict[str, Any]", search_space.SEARCH), Architecture.CNN, space)
         yield
 
 
@@ -209,7 +209,7 @@ def test_the_command_shows_what_came_out(
     )
     shares = re.findall(r"^  ([a-z0-9 ]+?) +(\d+)%$", done.stdout, re.MULTILINE)
     assert {name for name, _ in shares} == {
-        name.replace("_", " ") for name in tune.SEARCH[Architecture.CNN]
+        name.replace("_", " ") for name in search_space.SEARCH[Architecture.CNN]
     }
     assert sum(int(share) for _, share in shares) == pytest.approx(100, abs=5)
     for picture in (copied.history, copied.importances):
@@ -528,7 +528,7 @@ def test_a_study_that_was_broken_off_and_killed_goes_on(
     assert again.wait() == -signal.SIGKILL
     (killed,) = (trial for trial in study.trials() if trial.state is State.RUNNING)
 
-    monkeypatch.setattr(tune, "SILENCE_SECONDS", 2)
+    monkeypatch.setattr(study_database, "SILENCE_SECONDS", 2)
     study = open_study(folder, dataset, Architecture.CNN, {})
     run_trials(study, dataset, count=3)
     assert [trial.state for trial in study.trials()] == [State.COMPLETE] * 3
@@ -580,7 +580,7 @@ def test_a_mobilenet_is_only_as_wide_as_imagenet_weights_are_at_hand(
         given = {"epochs": 2, "fraction": 0.25}
         return open_study(StudyFolder(tmp_path / name), dataset, Architecture.MOBILENET, given)
 
-    monkeypatch.setattr(tune, "find_weights", find)
+    monkeypatch.setattr(search_space, "find_weights", find)
     study = begin("study")
     widths = study.space["width"]
     assert isinstance(widths, optuna.distributions.CategoricalDistribution)
