@@ -17,7 +17,7 @@ from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
-from eurosat.scenes.land_map import MapSettings
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.windows import (
     STRIDES,
     WINDOW,

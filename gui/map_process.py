@@ -17,7 +17,8 @@ from typing import Final
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError, printable
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_folder, map_scene
+from eurosat.scenes.land_map import MapStart, map_scene
+from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
 
 from .scene_work import GrowingMap, MapSoFar, finished_map
 

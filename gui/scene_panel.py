@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from eurosat.scenes.input_kind import InputKind
-from eurosat.scenes.land_map import MapSettings
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import Bands
 from eurosat.scenes.windows import STRIDES
 

@@ -15,7 +15,7 @@ from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError
-from eurosat.scenes.land_map import MapSettings
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import Scene, open_scene
 
 from .pixels import to_qimage_with_alpha

@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QRectF, QStandardPaths, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
-from eurosat.scenes.land_map import MapSettings, seconds_per_window, unfinished_settings
+from eurosat.scenes.land_map import seconds_per_window
+from eurosat.scenes.map_record import MapSettings, unfinished_settings
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile

@@ -12,7 +12,8 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.areas import Area, measure_areas
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart
+from eurosat.scenes.land_map import MapStart
+from eurosat.scenes.map_record import LandMap, MapSettings
 from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import WINDOW, WindowGrid, classify_windows

@@ -23,7 +23,8 @@ from eurosat.errors import EurosatError
 from eurosat.model_file import find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.input_kind import InputKind
-from eurosat.scenes.land_map import LandMap, MapSettings, MapStart, map_folder, map_scene
+from eurosat.scenes.land_map import MapStart, map_scene
+from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
 from eurosat.scenes.scene import Bands
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
@@ -20,15 +19,26 @@ from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, pr
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
-from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.map_record import (
+    ANSWERS_FILE,
+    PICTURE_FILE,
+    PLAN_FILE,
+    RECORD_FILE,
+    UNFINISHED_FOLDER,
+    LandMap,
+    MapSettings,
+    finished_map,
+    make_plan,
+    of_answers,
+    program_version,
+    read_json,
+)
 from eurosat.scenes.picture import draw_map
 from eurosat.scenes.polygons import POLYGONS_FILE, write_polygons
-from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE, RASTER_BLOCK, write_rasters
+from eurosat.scenes.rasters import CLASSES_FILE, RASTER_BLOCK, write_rasters
 from eurosat.scenes.report import REPORT_FILE, write_report
-from eurosat.scenes.scene import Bands, Scene, open_scene
+from eurosat.scenes.scene import Scene, open_scene
 from eurosat.scenes.windows import (
-    DEFAULT_STRIDE,
-    STRIDES,
     STRIP,
     WINDOW,
     Rows,
@@ -38,46 +48,10 @@ from eurosat.scenes.windows import (
 )
 from eurosat.scenes.workers import SceneJob, Workers
 
-PICTURE_FILE: Final = "map.png"
-
-RECORD_FILE: Final = "map.json"
-"""Says what a finished map was made of; it is written last."""
-
-UNFINISHED_FOLDER: Final = "unfinished"
-"""What a run that was stopped leaves for the next one."""
-
-_ANSWERS_FILE: Final = "probabilities.float32"
-_PLAN_FILE: Final = "plan.json"
 _TIMED_TILES_PER_THREAD: Final = 8
 
 _STEPS_AFTER_THE_RASTERS: Final = 3
 """Overviews and areas, polygons, picture and report."""
-
-
-@dataclass(frozen=True)
-class MapSettings:
-    """What a user chooses.
-
-    Attributes:
-        stride: Pixels from a window to the next, one of `STRIDES`: the side of a cell.
-        bands: Red, green and blue, or None to find them by name.
-        kind: What the values of the scene are.
-        offset: What is added to values of 16 bits, or None to find it out.
-        unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
-            that the model file states.
-    """
-
-    stride: int = DEFAULT_STRIDE
-    bands: Bands | None = None
-    kind: InputKind = InputKind.AUTO
-    offset: int | None = None
-    unsure_below: float | None = None
-
-    def threshold_of(self, classifier: Classifier) -> float | None:
-        """Return the confidence below which a window is unsure; None if no one states one."""
-        if self.unsure_below is not None or classifier.metadata is None:
-            return self.unsure_below
-        return classifier.metadata.unsure_below
 
 
 @dataclass(frozen=True)
@@ -97,23 +71,6 @@ class MapStart:
     windows_done: int
     seconds: float
     answers: Path
-
-
-@dataclass(frozen=True)
-class LandMap:
-    """A finished map.
-
-    Attributes:
-        folder: Where its files are.
-        areas: What each class covers.
-        pixel_name: The size of a pixel, such as "10 m" or "10 m assumed".
-        was_there: Whether an earlier run had made it already.
-    """
-
-    folder: Path
-    areas: tuple[Area, ...]
-    pixel_name: str
-    was_there: bool = False
 
 
 def map_scene(
@@ -151,9 +108,9 @@ def map_scene(
     with open_scene(
         path, bands=settings.bands, kind=settings.kind, offset=settings.offset
     ) as scene:
-        plan = _plan(path, classifier, settings)
+        plan = make_plan(path, classifier, settings)
         try:
-            finished = _finished(folder, plan)
+            finished = finished_map(folder, plan)
             if finished:
                 return finished
             return _make(
@@ -164,59 +121,6 @@ def map_scene(
             raise EurosatError(
                 f"{printable(folder)} cannot be written to ({reason}): choose another folder."
             ) from error
-
-
-def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
-    """Return the folder in `maps` for the map of a scene: named after it, and numbered if need be.
-
-    It is the same one as long as the scene is, so that a run that was stopped goes on; but never
-    one that holds anything else, which the map would replace.
-
-    Args:
-        scene: The file.
-        maps: Where the folder lies.
-        taken: Folders of other scenes of the same call.
-    """
-    name = scene.stem if scene.stem.strip(".") else "scene"
-    folder, number = maps / name, 2
-    while folder in taken or not _is_free(folder, scene):
-        folder, number = maps / f"{name}-{number}", number + 1
-    return folder
-
-
-def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
-    """Return what the map of a scene was begun with that was not finished, so that it can go on.
-
-    Args:
-        scene: The file.
-        maps: The folder in which its map gets a folder.
-
-    Returns:
-        None if there is none. The confidence below which a window is unsure is left open, as
-        the answers do not depend on it.
-    """
-    plan = _read_json(map_folder(scene, maps) / UNFINISHED_FOLDER / _PLAN_FILE)
-    try:
-        if plan is None or plan["stride"] not in STRIDES:
-            return None
-        red_green_blue = tuple(map(int, plan["bands"])) if plan["bands"] else None
-        if red_green_blue is not None and len(red_green_blue) != 3:
-            return None
-        return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), plan["offset"])
-    except (KeyError, TypeError, ValueError):  # Somebody has edited it.
-        return None
-
-
-def _is_free(folder: Path, scene: Path) -> bool:
-    """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
-    plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / _PLAN_FILE)
-    found = [plan["scene"] for plan in map(_read_json, plans) if plan and "scene" in plan]
-    if found:
-        return all(name == str(scene.absolute()) for name in found)
-    try:
-        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    except OSError:  # It may not be read, which whoever writes to it will tell.
-        return True
 
 
 def _make(
@@ -232,10 +136,10 @@ def _make(
 ) -> LandMap:
     """Classify the windows, label the cells and write all files; the record comes last."""
     work = folder / UNFINISHED_FOLDER
-    answers = work / _ANSWERS_FILE
-    if _of_answers(_read_json(work / _PLAN_FILE) or {}) != _of_answers(plan):
+    answers = work / ANSWERS_FILE
+    if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
         shutil.rmtree(work, ignore_errors=True)
-    write_text(work / _PLAN_FILE, json.dumps(plan, indent=2))
+    write_text(work / PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))
     dense = _dense_classifier(classifier, grid)
@@ -265,7 +169,7 @@ def _make(
     del probabilities
 
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
-    software = f"EuroSAT Edge {_version()}"
+    software = f"EuroSAT Edge {program_version()}"
     tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}
     blocks = -(-scene.ground.height // RASTER_BLOCK)
     steps = blocks + _STEPS_AFTER_THE_RASTERS
@@ -338,7 +242,7 @@ def _write_pages(
         "Grid": f"{scene.ground.width:,} × {scene.ground.height:,} pixels of"
         f" {scene.ground.pixel_name}, {scene.ground.crs_name or 'no coordinate system'}",
         "Windows": f"{cells.grid.window_count:,}, every {cells.grid.stride} pixels",
-        "Program": f"EuroSAT Edge {_version()}",
+        "Program": f"EuroSAT Edge {program_version()}",
     }
     write_report(
         folder / REPORT_FILE,
@@ -350,48 +254,6 @@ def _write_pages(
         (*notes, labels, unsure, "Confidence is relative to the classes that the model knows."),
         scene.warnings,
     )
-
-
-def _plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str, Any]:
-    """Return all that the map depends on, as a JSON object."""
-    status = path.stat()
-    metadata = classifier.metadata
-    return {
-        "scene": str(path.absolute()),
-        "bytes": status.st_size,
-        "modified": status.st_mtime_ns,
-        "model": metadata.name if metadata else classifier.model_file.path.name,
-        "model_sha256": classifier.model_file.sha256,
-        "stride": settings.stride,
-        "bands": list(settings.bands) if settings.bands else None,
-        "input": settings.kind.value,
-        "offset": settings.offset,
-        "unsure_below": settings.threshold_of(classifier),
-        "version": _version(),
-    }
-
-
-def _of_answers(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a plan that answers depend on, and not only what is made of them."""
-    return {name: value for name, value in plan.items() if name != "unsure_below"}
-
-
-def _finished(folder: Path, plan: dict[str, Any]) -> LandMap | None:
-    """Return the map that is there already, if it was made of the same."""
-    record = _read_json(folder / RECORD_FILE)
-    if record is None or {name: record.get(name) for name in plan} != plan:
-        return None
-    files = [CLASSES_FILE, CONFIDENCE_FILE, AREAS_FILE, PICTURE_FILE, REPORT_FILE]
-    try:
-        if record["crs"] is not None:
-            files.append(POLYGONS_FILE)
-        areas = tuple(Area(**area) for area in record["areas"])
-        pixel_size = record["pixel_size"]
-    except (KeyError, TypeError):  # Somebody has edited it.
-        return None
-    if not all((folder / name).exists() for name in files):
-        return None
-    return LandMap(folder, areas, pixel_size, was_there=True)
 
 
 def _dense_classifier(classifier: Classifier, grid: WindowGrid) -> DenseClassifier | None:
@@ -418,16 +280,8 @@ def _job(
         model=str(classifier.model_file.path.absolute()),
         model_sha256=classifier.model_file.sha256,
         is_dense=is_dense,
-        version=_version(),
+        version=program_version(),
     )
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def seconds_per_window(classifier: Classifier, grid: WindowGrid) -> float:
@@ -447,7 +301,3 @@ def _seconds_per_window(classifier: Classifier, dense: DenseClassifier | None) -
     started = perf_counter()
     classifier.classify_batch(tiles)
     return (perf_counter() - started) / count
-
-
-def _version() -> str:
-    return version("eurosat-edge")

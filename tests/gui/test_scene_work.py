@@ -8,7 +8,7 @@ import pytest
 
 from eurosat.gui.scene_panel import parsed_bands
 from eurosat.gui.scene_work import MOST_PREVIEWED, preview_window, usual_maps_folder
-from eurosat.scenes.land_map import map_folder
+from eurosat.scenes.map_record import map_folder
 from eurosat.scenes.windows import WindowGrid
 
 from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb

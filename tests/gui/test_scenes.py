@@ -20,7 +20,8 @@ from eurosat.gui.settings import Settings
 from eurosat.model_file import shipped_model_path
 from eurosat.scenes import scene as scene_module
 from eurosat.scenes.cells import NODATA, CellMap
-from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.land_map import map_scene
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import open_scene
 
 from ..eurosat.scenes.scene_fixtures import (

@@ -8,7 +8,8 @@ import pytest
 
 from eurosat.classifier import Classifier
 from eurosat.model_file import shipped_model_path
-from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.land_map import map_scene
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import Scene
 
 rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra scene")

@@ -21,7 +21,7 @@ from eurosat.errors import ModelFileError
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
-from eurosat.scenes.land_map import MapSettings, unfinished_settings
+from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid

@@ -14,7 +14,8 @@ from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, read_model_file, shipped_model_path, write_model_file
 from eurosat.probe import open_model
 from eurosat.scenes.dense import DenseClassifier
-from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.land_map import map_scene
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.twin import make_twin
 from eurosat.scenes.windows import Rows, WindowGrid, classify_windows, one_by_one

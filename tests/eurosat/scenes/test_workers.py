@@ -17,7 +17,8 @@ from eurosat.errors import EurosatError, ModelFileError, SceneError
 from eurosat.model_file import shipped_model_path
 from eurosat.scenes import workers as workers_module
 from eurosat.scenes.input_kind import InputKind
-from eurosat.scenes.land_map import MapSettings, map_scene
+from eurosat.scenes.land_map import map_scene
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.windows import WindowGrid
 from eurosat.scenes.workers import SceneJob, Workers, answer_strip, dask_cluster, process_pool
 

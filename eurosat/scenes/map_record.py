@@ -1,0 +1,181 @@
+"""What stands in the folder of a map about it: how it was begun, and whether it is finished."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from eurosat.classifier import Classifier
+from eurosat.scenes.areas import AREAS_FILE, Area
+from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.polygons import POLYGONS_FILE
+from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
+from eurosat.scenes.report import REPORT_FILE
+from eurosat.scenes.scene import Bands
+from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
+
+PICTURE_FILE: Final = "map.png"
+
+RECORD_FILE: Final = "map.json"
+"""Says what a finished map was made of; it is written last."""
+
+UNFINISHED_FOLDER: Final = "unfinished"
+"""What a run that was stopped leaves for the next one."""
+
+ANSWERS_FILE: Final = "probabilities.float32"
+PLAN_FILE: Final = "plan.json"
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What a user chooses.
+
+    Attributes:
+        stride: Pixels from a window to the next, one of `STRIDES`: the side of a cell.
+        bands: Red, green and blue, or None to find them by name.
+        kind: What the values of the scene are.
+        offset: What is added to values of 16 bits, or None to find it out.
+        unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
+            that the model file states.
+    """
+
+    stride: int = DEFAULT_STRIDE
+    bands: Bands | None = None
+    kind: InputKind = InputKind.AUTO
+    offset: int | None = None
+    unsure_below: float | None = None
+
+    def threshold_of(self, classifier: Classifier) -> float | None:
+        """Return the confidence below which a window is unsure; None if no one states one."""
+        if self.unsure_below is not None or classifier.metadata is None:
+            return self.unsure_below
+        return classifier.metadata.unsure_below
+
+
+@dataclass(frozen=True)
+class LandMap:
+    """A finished map.
+
+    Attributes:
+        folder: Where its files are.
+        areas: What each class covers.
+        pixel_name: The size of a pixel, such as "10 m" or "10 m assumed".
+        was_there: Whether an earlier run had made it already.
+    """
+
+    folder: Path
+    areas: tuple[Area, ...]
+    pixel_name: str
+    was_there: bool = False
+
+
+def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
+    """Return the folder in `maps` for the map of a scene: named after it, and numbered if need be.
+
+    It is the same one as long as the scene is, so that a run that was stopped goes on; but never
+    one that holds anything else, which the map would replace.
+
+    Args:
+        scene: The file.
+        maps: Where the folder lies.
+        taken: Folders of other scenes of the same call.
+    """
+    name = scene.stem if scene.stem.strip(".") else "scene"
+    folder, number = maps / name, 2
+    while folder in taken or not _is_free(folder, scene):
+        folder, number = maps / f"{name}-{number}", number + 1
+    return folder
+
+
+def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
+    """Return what the map of a scene was begun with that was not finished, so that it can go on.
+
+    Args:
+        scene: The file.
+        maps: The folder in which its map gets a folder.
+
+    Returns:
+        None if there is none. The confidence below which a window is unsure is left open, as
+        the answers do not depend on it.
+    """
+    plan = read_json(map_folder(scene, maps) / UNFINISHED_FOLDER / PLAN_FILE)
+    try:
+        if plan is None or plan["stride"] not in STRIDES:
+            return None
+        red_green_blue = tuple(map(int, plan["bands"])) if plan["bands"] else None
+        if red_green_blue is not None and len(red_green_blue) != 3:
+            return None
+        offset = None if plan["offset"] is None else int(plan["offset"])
+        return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), offset)
+    except (KeyError, TypeError, ValueError):  # Somebody has edited it.
+        return None
+
+
+def _is_free(folder: Path, scene: Path) -> bool:
+    """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
+    plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / PLAN_FILE)
+    found = [plan["scene"] for plan in map(read_json, plans) if plan and "scene" in plan]
+    if found:
+        return all(name == str(scene.absolute()) for name in found)
+    try:
+        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    except OSError:  # It may not be read, which whoever writes to it will tell.
+        return True
+
+
+def make_plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str, Any]:
+    """Return all that the map depends on, as a JSON object."""
+    status = path.stat()
+    metadata = classifier.metadata
+    return {
+        "scene": str(path.absolute()),
+        "bytes": status.st_size,
+        "modified": status.st_mtime_ns,
+        "model": metadata.name if metadata else classifier.model_file.path.name,
+        "model_sha256": classifier.model_file.sha256,
+        "stride": settings.stride,
+        "bands": list(settings.bands) if settings.bands else None,
+        "input": settings.kind.value,
+        "offset": settings.offset,
+        "unsure_below": settings.threshold_of(classifier),
+        "version": program_version(),
+    }
+
+
+def of_answers(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a plan that answers depend on, and not only what is made of them."""
+    return {name: value for name, value in plan.items() if name != "unsure_below"}
+
+
+def finished_map(folder: Path, plan: dict[str, Any]) -> LandMap | None:
+    """Return the map that is there already, if it was made of the same."""
+    record = read_json(folder / RECORD_FILE)
+    if record is None or {name: record.get(name) for name in plan} != plan:
+        return None
+    files = [CLASSES_FILE, CONFIDENCE_FILE, AREAS_FILE, PICTURE_FILE, REPORT_FILE]
+    try:
+        if record["crs"] is not None:
+            files.append(POLYGONS_FILE)
+        areas = tuple(Area(**area) for area in record["areas"])
+        pixel_size = record["pixel_size"]
+    except (KeyError, TypeError):  # Somebody has edited it.
+        return None
+    if not all((folder / name).exists() for name in files):
+        return None
+    return LandMap(folder, areas, pixel_size, was_there=True)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file; None if there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def program_version() -> str:
+    """Return the version of EuroSAT Edge that is installed."""
+    return version("eurosat-edge")
