@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from eurosat.atomic import replacing
 from eurosat.errors import EurosatError, cannot_be_written
+from eurosat.existence import exists
 from eurosat.results import Answer, write_csv, write_json
 
 from .picture import draw_report
@@ -170,7 +171,7 @@ class ExportMenu(QMenu):
             return path
         # The dialog asks before a file is replaced, but it knew another name.
         path = path.with_suffix(Path(name).suffix)
-        return path if not path.exists() or self._may_replace(path) else None
+        return path if not exists(path) or self._may_replace(path) else None
 
     def _may_replace(self, path: Path) -> bool:
         buttons = QMessageBox.StandardButton

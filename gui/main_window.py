@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QKeySequence,
 )
 from PySide6.QtWidgets import (
+    QDialog,
     QFileDialog,
     QLabel,
     QMainWindow,
@@ -326,6 +327,7 @@ class MainWindow(QMainWindow):
         self.scenes.told.connect(self._tell)
         self.scenes.failed.connect(self.show_error)
         self.scene_page.refused.connect(self._notice.tell)
+        self.scene_page.panel.settings_chosen.connect(self._on_scene_settings_chosen)
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open files and folders, as a user names them."""
@@ -348,6 +350,9 @@ class MainWindow(QMainWindow):
                 self.tr("One scene is open at a time; {path} was opened.").format(path=paths[0])
             )
 
+    def _on_scene_settings_chosen(self) -> None:
+        self._notice.clear()  # It may be about the settings before.
+
     def _on_scene_changed(self) -> None:
         for action in (self._map, self._preview):
             action.setEnabled(self.scenes.can_map)
@@ -358,9 +363,10 @@ class MainWindow(QMainWindow):
         if self._is_opening:
             self.show_scene.setChecked(False)
             self._is_opening = False
-        self._model.add(items)
+        if items:
+            self._model.add(items)
         self._show_items()
-        if self.table.current_item() is None:
+        if items and self.table.current_item() is None:
             self.table.go_to(items[0])
             self.table.setFocus()
 
@@ -599,7 +605,7 @@ class MainWindow(QMainWindow):
 
     def _close_selected(self) -> None:
         items = self.table.selected_items()
-        if items:
+        if items and not self._shows_scene:
             self.session.remove(items)
 
     def _copy_rows(self) -> None:
@@ -607,7 +613,7 @@ class MainWindow(QMainWindow):
         focus = self.focusWidget()
         if isinstance(focus, QLabel) and focus.hasSelectedText():
             QGuiApplication.clipboard().setText(focus.selectedText())
-        elif self.table.selected_items():
+        elif self.table.selected_items() and not self._shows_scene:
             QGuiApplication.clipboard().setText(self.table.selected_text())
 
     def _stop(self) -> None:
@@ -671,6 +677,8 @@ class MainWindow(QMainWindow):
         self._settings.set_layout("scene", self.scene_page.columns.saveState())
         self._settings.set_layout("right", self._right.saveState())
         self._settings.set_layout("table", self.table.horizontalHeader().saveState())
+        for dialog in self.findChildren(QDialog):
+            dialog.close()
         self.hide()  # Ending the threads may take a moment.
         self.scenes.stop()
         self.session.close()

@@ -16,11 +16,11 @@ from time import perf_counter
 from typing import Final
 
 from eurosat.classifier import Classifier
-from eurosat.errors import EurosatError, ModelFileError, printable
+from eurosat.errors import EurosatError, ModelFileError, SceneError, printable
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
 
-from .scene_work import GrowingMap, MapSoFar, finished_map
+from .scene_work import GrowingMap, MapSoFar, file_state, finished_map
 
 # How often the map on screen grows; and so many times as long as it takes to make it grow.
 _SECONDS_BETWEEN: Final = 0.2
@@ -36,6 +36,7 @@ class MapOrder:
 
     Attributes:
         scene: The scene.
+        scene_state: The size of its file and when it was changed, as it was when it was opened.
         maps: The folder in which its map gets a folder.
         model: The model file.
         model_sha256: Its checksum, as it was when it was loaded.
@@ -44,6 +45,7 @@ class MapOrder:
     """
 
     scene: Path
+    scene_state: tuple[int, int]
     maps: Path
     model: Path
     model_sha256: str
@@ -165,6 +167,10 @@ def _work(order: MapOrder, window: Connection) -> None:
         if classifier.model_file.sha256 != order.model_sha256:
             raise ModelFileError(
                 f"{printable(order.model)} has changed since it was chosen: choose it again."
+            )
+        if file_state(order.scene) != order.scene_state:
+            raise SceneError(
+                f"{printable(order.scene)} has changed since it was opened: open it again."
             )
         folder = map_folder(order.scene, order.maps)
 

@@ -64,6 +64,10 @@ class ResultsModel(QAbstractTableModel):
         """Return the image in a row."""
         return self._rows[row]
 
+    def texts(self, item: Item) -> list[str]:
+        """Return what the cells of an image say, column by column."""
+        return [self._text(item, column) for column in Column]
+
     def row_of(self, item: Item) -> int | None:
         """Return the row of an image."""
         return self._row_of.get(item)
@@ -211,6 +215,10 @@ class ResultsFilter(QSortFilterProxyModel):
         """Return all images that are shown, from top to bottom."""
         return [self.item(row) for row in range(self.rowCount())]
 
+    def texts(self, item: Item) -> list[str]:
+        """Return what the cells of an image say."""
+        return self._model.texts(item)
+
     def title(self, column: Column) -> str:
         """Return the title of a column."""
         return self._model.headerData(column, Qt.Orientation.Horizontal)
@@ -282,8 +290,7 @@ class ResultsTable(QTableView):
     def selected_text(self) -> str:
         """Return the selected rows under the titles of the columns, as spreadsheets take them."""
         lines = [[self._proxy.title(column) for column in Column]]
-        for index in sorted(self.selectionModel().selectedRows()):
-            lines.append([index.siblingAtColumn(column).data() for column in Column])
+        lines += [self._proxy.texts(item) for item in self.selected_items()]
         # A file name may hold what would begin another cell or row.
         plain = [[re.sub(r"[\t\r\n]", " ", cell) for cell in cells] for cells in lines]
         return "".join("\t".join(cells) + "\n" for cells in plain)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtWidgets import QFileDialog, QLabel, QSplitter, QVBoxLayout, QWidget
 
+from eurosat.existence import exists
 from eurosat.labels import land_cover
 from eurosat.scenes.cells import UNSURE
 from eurosat.scenes.report import REPORT_FILE
@@ -168,7 +169,7 @@ class ScenePage(QWidget):
         work = self._scenes.work
         if work is None:
             return
-        start = work.maps if work.maps.exists() else work.path.parent
+        start = work.maps if exists(work.maps) else work.path.parent
         name = QFileDialog.getExistingDirectory(self, self.tr("Folder for maps"), str(start))
         if name:
             self._scenes.choose_maps_folder(Path(name))
@@ -184,7 +185,7 @@ class ScenePage(QWidget):
         if work is None or work.finished is None:
             return
         path = work.finished.folder / name
-        is_there = path.exists()
+        is_there = exists(path)
         if not (is_there and QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))):
             reason = self.tr("nothing here can open it") if is_there else self.tr("it is gone")
             self.refused.emit(

@@ -110,7 +110,9 @@ class ScenePanel(QScrollArea):
         facts, stage = work.facts, work.stage
         if work is not self._work:
             self._work = work
-            self._bands.clear()  # What was typed for another scene.
+            # What was typed for another scene.
+            self._bands.clear()
+            self._show_threshold(work.settings)
         self._title.setText(_breakable(work.path.name))
         self._title.setToolTip(plain_tip(str(work.path)))
         self._size.setText(self._size_of(work))
@@ -275,10 +277,10 @@ class ScenePanel(QScrollArea):
         return not text.strip() or parsed_bands(text) is not None
 
     def _choose(self) -> None:
+        bands = parsed_bands(self._bands.text())
         if not self._are_bands_understood:
             self.refused.emit(self.tr("The bands must be three numbers, such as 4,3,2."))
-            return
-        bands = parsed_bands(self._bands.text())
+            bands = self._settings.bands
         unsure = self._unsure.value()
         chosen = replace(
             self._settings,
@@ -296,12 +298,15 @@ class ScenePanel(QScrollArea):
         self._stride.setCurrentIndex(self._stride.findData(settings.stride))
         # What is being typed, or makes no sense yet, stays.
         if not self._unsure.hasFocus():
-            self._unsure.blockSignals(True)
-            below = settings.unsure_below
-            self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
-            self._unsure.blockSignals(False)
+            self._show_threshold(settings)
         if not self._bands.hasFocus() and self._are_bands_understood:
             self._bands.setText(",".join(map(str, settings.bands or ())))
+
+    def _show_threshold(self, settings: MapSettings) -> None:
+        below = settings.unsure_below
+        self._unsure.blockSignals(True)
+        self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
+        self._unsure.blockSignals(False)
 
     def _show_plan(self, work: SceneWork) -> None:
         grid, seconds = work.grid, work.seconds_expected

@@ -134,8 +134,6 @@ class SceneReader(QThread):
                     elif scene is not None and tile is not None:
                         self.tile_read.emit(number, tile, _tile_of(scene, tile))
                 except EurosatError as error:
-                    with self._changed:
-                        self._tiles.clear()
                     self.refused.emit(number, str(error))
                 except Exception as error:  # noqa: BLE001 - It reaches the user as a message.
                     _LOG.debug("A scene could not be read", exc_info=True)

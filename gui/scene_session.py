@@ -119,7 +119,14 @@ class SceneSession(QObject):
         if same != settings or work.facts is None:  # The scene is read in another way.
             self._open()
         elif old != settings:
-            work.begin(Stage.READY)
+            # What is kept does not depend on when a window is unsure.
+            kept = (
+                work.windows_done
+                if work.stage is Stage.STOPPED and old.stride == settings.stride
+                else 0
+            )
+            work.begin(Stage.STOPPED if kept else Stage.READY)
+            work.windows_done = kept
             self._measure()
             self.map_changed.emit()
             self.changed.emit()
@@ -131,6 +138,7 @@ class SceneSession(QObject):
             if work.stage is Stage.STOPPED and folder != work.maps:
                 work.stage = Stage.READY  # What was kept lies in the other folder.
             work.maps = folder
+            self.choose(unfinished_settings(work.path, folder) or work.settings)
             self.changed.emit()
 
     def set_hidden(self, number: int, is_hidden: bool) -> None:
@@ -164,8 +172,15 @@ class SceneSession(QObject):
             return
         assert classifier is not None
         model = classifier.model_file
+        assert work.facts is not None
         order = MapOrder(
-            work.path, work.maps, model.path, model.sha256, classifier.threads, work.settings
+            scene=work.path,
+            scene_state=work.facts.file_state,
+            maps=work.maps,
+            model=model.path,
+            model_sha256=model.sha256,
+            threads=classifier.threads,
+            settings=work.settings,
         )
         work.begin(Stage.MAPPING)
 

@@ -5,7 +5,7 @@ from math import ceil, floor, log2
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QTransform
 from PySide6.QtWidgets import (
     QGraphicsItem,
@@ -76,9 +76,11 @@ class SceneView(ZoomView):
         self.viewport().setMouseTracking(True)
         self.cache = TileCache()
         self._wanted: set[Tile] = set()
-        self._is_pointed_at = False
+        # Where the mouse is on screen, if it is over the scene.
+        self._mouse: QPoint | None = None
         self._item = _SceneItem(self)
         self.scene().addItem(self._item)
+        self.zoomed.connect(self._tell_place)
 
     def show_scene(self, height: int, width: int) -> None:
         """Begin with a scene of so many pixels, of which nothing has been read."""
@@ -139,20 +141,27 @@ class SceneView(ZoomView):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell what is pointed at. Called by Qt."""
         super().mouseMoveEvent(event)
-        self._is_pointed_at = True
-        self.pointed.emit(self.mapToScene(event.position().toPoint()))
+        self._mouse = event.position().toPoint()
+        self._tell_place()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Move with the arrow keys, and tell what is in the middle then. Called by Qt."""
         super().keyPressEvent(event)
-        if not self._is_pointed_at:
+        if self._mouse is None:
             self.pointed.emit(self.seen.center())
+        else:
+            self._tell_place()
 
     def leaveEvent(self, event: QEvent) -> None:
         """Tell that nothing is pointed at. Called by Qt."""
         super().leaveEvent(event)
-        self._is_pointed_at = False
+        self._mouse = None
         self.pointed.emit(None)
+
+    def _tell_place(self) -> None:
+        """Tell what lies under the mouse, which may stay where it is while the scene moves."""
+        if self._mouse is not None:
+            self.pointed.emit(self.mapToScene(self._mouse))
 
 
 class _SceneItem(QGraphicsObject):

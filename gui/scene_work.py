@@ -68,6 +68,7 @@ class SceneFacts:
     corner: tuple[float, float]
     steps: tuple[float, float]
     degrees: np.ndarray | None
+    file_state: tuple[int, int]
 
     def position(self, column: float, row: float) -> tuple[float, float]:
         """Return x and y of a place in the scene."""
@@ -109,7 +110,17 @@ def facts_of(scene: Scene) -> SceneFacts:
         (grid.c, grid.f),
         (grid.a, grid.e),
         degrees,
+        file_state(scene.path),
     )
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """Return the size of a file and when it was changed; zeros if it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ class Session(QObject):
     """Opens, classifies, cancels, changes models; everything slow happens on threads.
 
     Attributes:
-        added: Signal with a list of images that were opened.
+        added: Signal with a list of images that were opened; empty if all were open already.
         changed: Signal with a list of images of which something has become known.
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
@@ -304,15 +304,15 @@ class Session(QObject):
 
     def _open_some(self) -> None:
         count = min(len(self._found), _OPENED_AT_A_TIME)
-        self._add(self.workspace.add_paths([self._found.popleft() for _ in range(count)]))
+        if count:
+            self._add(self.workspace.add_paths([self._found.popleft() for _ in range(count)]))
         if not self._found:
             self._opening.stop()
             self.progressed.emit()
 
     def _add(self, items: list[Item]) -> None:
-        if items:
-            self.added.emit(items)
-            self._order(items)
+        self.added.emit(items)
+        self._order(items)
 
     def _order(self, items: list[Item]) -> None:
         if self.classifier is not None and items:

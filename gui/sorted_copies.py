@@ -10,6 +10,7 @@ from PIL import Image
 
 from eurosat.atomic import replacing
 from eurosat.errors import EurosatError
+from eurosat.existence import exists
 
 from .workspace import Item
 
@@ -67,7 +68,7 @@ def _folder_name(label: str) -> str:
 def _free_name(path: Path) -> Path:
     """Return the path, or the same with the first number that no file has."""
     free, number = path, 1
-    while free.exists():
+    while exists(free):
         number += 1
         free = path.with_stem(f"{path.stem} ({number})")
     return free

@@ -100,6 +100,8 @@ class ZoomView(QGraphicsView):
         if self.sceneRect().isEmpty():
             return
         self._fits = False
-        factor = min(max(zoom, _SMALLEST_ZOOM), _LARGEST_ZOOM) / self.zoom
+        # What fits the view may be larger or smaller than these.
+        smallest, largest = min(_SMALLEST_ZOOM, self.zoom), max(_LARGEST_ZOOM, self.zoom)
+        factor = min(max(zoom, smallest), largest) / self.zoom
         self.scale(factor, factor)
         self.zoomed.emit(self.zoom)

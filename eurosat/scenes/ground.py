@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rasterio.crs import CRS
     from rasterio.io import DatasetReader
 
+_MOST_TIMES_FINER: Final = 100
+"""A scene whose pixels are a kilometre wide becomes ten thousand times as many, and shows no land
+cover that a tile would."""
+
 _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 """The pixel sizes, in metres, at which a scene is not resampled."""
 
@@ -110,9 +114,16 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
                 return Ground(dataset.height, dataset.width, crs, dataset.transform, False, note)
         else:
             reason = "it is placed by control points"
-        return _utm_ground(dataset, crs, reason)
+        ground = _utm_ground(dataset, crs, reason)
     except Exception as error:  # GDAL's own errors, for which rasterio has no public type.
         raise no_place(name) from error
+    finer = (ground.height * ground.width / (dataset.height * dataset.width)) ** 0.5
+    if finer > _MOST_TIMES_FINER:
+        raise SceneError(
+            f"{name} has pixels of about {finer * GROUND_RESOLUTION_M / 1000:,.1f} km, which show"
+            " nothing of what the models know: name a scene of about 10 m."
+        )
+    return ground
 
 
 def no_place(name: str) -> SceneError:

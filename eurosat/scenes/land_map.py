@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from eurosat.atomic import write_bytes, write_text
+from eurosat.atomic import remove_left_over, write_bytes, write_text
 from eurosat.classifier import Classifier
 from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
@@ -168,6 +168,7 @@ def _make(
     cells = label_cells(probabilities, grid, classifier.class_names, plan["unsure_below"])
     del probabilities
 
+    remove_left_over(folder)
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
     software = f"EuroSAT Edge {program_version()}"
     tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}

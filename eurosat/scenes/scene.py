@@ -217,7 +217,11 @@ def open_scene(
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
         try:
             dataset = stack.enter_context(rasterio.open(path))
-        except (RasterioError, UnicodeError) as error:  # GDAL takes names in UTF-8 only.
+        except UnicodeError as error:
+            raise SceneError(
+                f"{name} has a name that is not UTF-8, which GDAL does not take: rename it."
+            ) from error
+        except RasterioError as error:
             raise SceneError(
                 f"{name} is no raster file that can be read, or is damaged: name a GeoTIFF, JPEG"
                 " 2000, PNG or JPEG."
@@ -277,8 +281,8 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
     if bands is not None:
         if not all(1 <= band <= count for band in bands):
             raise SceneError(
-                f"{name} has {count} band{'s' * (count != 1)}: `--bands` names one that it does not"
-                " have."
+                f"{name} has {count} band{'s' * (count != 1)}, and not all that were asked for:"
+                " name others."
             )
         return bands, f"Bands {_listed(bands)}, as requested."
     if count < 3:
@@ -301,8 +305,8 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         chosen = _SENTINEL_BANDS[count]
         return chosen, f"Bands {_listed(chosen)}, the order of a file of {count} Sentinel-2 bands."
     raise SceneError(
-        f"{name} has {count} bands and does not say which are red, green and blue: name them, such"
-        " as `--bands 3,2,1`."
+        f"{name} has {count} bands and does not say which are red, green and blue: choose the"
+        " bands, such as 3,2,1."
     )
 
 

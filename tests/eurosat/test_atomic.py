@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eurosat.atomic import replacing, write_bytes, write_text
+from eurosat.atomic import remove_left_over, replacing, write_bytes, write_text
 
 
 def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path: Path):
@@ -87,6 +87,13 @@ def test_a_killed_process_leaves_the_older_file_alone(tmp_path: Path):
     ended = subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
+
+
+def test_what_a_killed_process_left_can_be_removed(tmp_path: Path):
+    for name in (".report-x.partial.txt", ".map-y.partial.tif.ovr.tmp", "report.txt", ".hidden"):
+        (tmp_path / name).touch()
+    remove_left_over(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.txt", ".hidden"}
 
 
 def test_writers_at_the_same_time_leave_one_whole_file(tmp_path: Path):

@@ -72,6 +72,16 @@ def test_a_small_picture_is_shown_large_with_its_own_pixels(user: User, few_tile
     assert [centre.red(), centre.green(), centre.blue()] in pixels.tolist()
 
 
+def test_a_tiny_picture_is_not_made_smaller_by_zooming_in(user: User, tmp_path: Path):
+    path = tmp_path / "tiny.png"
+    Image.fromarray(np.full((3, 3, 3), 90, np.uint8)).save(path)
+    (item,) = user.opens(path)
+    user.waits_for_picture(item)
+    before = user.window.image.zoom
+    user.chooses("Zoom in")
+    assert user.window.image.zoom >= before
+
+
 def test_zoom_fit_and_actual_size(user: User, few_tiles: Path):
     view = user.window.image
     (item,) = user.opens(files_in(few_tiles)[0])

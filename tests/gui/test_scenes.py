@@ -426,6 +426,8 @@ def test_a_process_that_is_ended_is_told_in_one_sentence_and_the_map_goes_on(
     user.waits_for(lambda: bool(user.refusal()))
     assert user.refusal().startswith("The map broke off, as its process was ended")
     assert user.error_boxes() == []
+    # The sentence comes a moment before the run has ended.
+    user.waits_for(lambda: user.work.stage is Stage.STOPPED)
     user.waits_for(lambda: user.button("Go on with the map").isEnabled())
     user.clicks("Go on with the map")
     user.waits_for(lambda: user.work.stage is Stage.FINISHED)
@@ -608,6 +610,70 @@ def test_maps_go_where_the_user_says(
     user.clicks("Change…")
     assert user.maps() == tmp_path / "elsewhere" / spain.stem
     assert not (spain.parent / "maps").exists()
+
+
+def test_a_stopped_map_is_gone_on_with_after_another_threshold_and_from_its_own_folder(
+    user: SceneUser, spain: Path, tmp_path: Path, dialogs: Dialogs
+):
+    user.sees(spain)
+    dialogs.paths = [tmp_path / "elsewhere"]
+    user.clicks("Change…")
+    user.starts_a_long_map()
+    user.presses(Qt.Key.Key_Escape)
+    user.waits_for(lambda: user.button("Go on with the map").isEnabled())
+    done = user.work.windows_done
+    (threshold,) = user.window.scene_page.panel.findChildren(QSpinBox)
+    threshold.setValue(30)
+    assert user.work.settings.unsure_below == 0.3
+    assert user.button("Go on with the map").isEnabled()
+    assert f"Stopped after {done:,}" in user.panel()
+
+    user.chooses("Close scene")
+    user.sees(spain)
+    assert user.work.settings.stride == 32
+    dialogs.paths = [tmp_path / "elsewhere"]
+    user.clicks("Change…")
+    assert user.work.settings.stride == 8
+    user.waits_for(lambda: user.window.scenes.can_map)
+    user.clicks("Map the scene")
+    user.waits_for(lambda: user.work.windows_done > 0)
+    assert user.work.windows_done >= done
+
+
+def test_a_scene_that_was_replaced_since_it_was_opened_is_not_mapped(user: SceneUser, spain: Path):
+    user.sees(spain)
+    write_rgb(spain, texture(100, 200, seed=9))
+    user.clicks("Map the scene")
+    user.waits_for(lambda: bool(user.refusal()) and user.work.stage is Stage.READY)
+    assert user.refusal().endswith("has changed since it was opened: open it again.")
+    assert not (spain.parent / "maps").exists()
+
+
+def test_the_read_out_follows_a_scene_that_moves_under_the_mouse(user: SceneUser, spain: Path):
+    user.sees(spain)
+    before = user.points_at(300, 200)
+    user.chooses("Zoom in")
+    user.window.scene_page.view.setFocus()
+    zoomed = user.window.scene_page.read_out
+    user.presses(Qt.Key.Key_Right)
+    moved = user.window.scene_page.read_out
+    user.chooses("Fit")
+    assert len({before, zoomed, moved}) >= 2
+    assert user.window.scene_page.read_out == before
+
+
+def test_what_is_open_already_is_shown_and_hidden_rows_are_left_alone(
+    user: SceneUser, spain: Path, few_tiles: Path
+):
+    user.opens(few_tiles)
+    user.window.table.selectAll()
+    user.sees(spain)
+    user.chooses("Close selected")
+    assert len(user.rows()) == 24
+    user.window.open_paths([few_tiles / "Forest"])
+    user.waits_for(user.window.table.isVisible)
+    user.chooses("Close selected")
+    assert user.rows() == []
 
 
 # What can go wrong

@@ -61,6 +61,15 @@ def test_another_model_chosen_meanwhile_changes_nothing(tmp_path: Path):
     assert sorted(content(tmp_path / "out")) == ["Forest/a.jpg", "Forest/b.jpg"]
 
 
+def test_a_name_that_has_no_room_for_a_number_is_told(tmp_path: Path):
+    name = "x" * 251 + ".jpg"
+    first, second = (originals(tmp_path / folder, name)[0] for folder in ("one", "two"))
+    with pytest.raises(EurosatError, match="; 1 of 2 copies are there") as refused:
+        copy_sorted([classified("a", first), classified("b", second)], tmp_path / "out")
+    assert_one_sentence(str(refused.value))
+    assert list(content(tmp_path / "out")) == [f"Forest/{name}"]
+
+
 def test_no_file_is_replaced(tmp_path: Path):
     (first,) = originals(tmp_path / "one", "a.jpg")
     (second,) = originals(tmp_path / "two", "a.jpg")
