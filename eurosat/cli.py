@@ -168,7 +168,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
     unsure = 0
     for path, prediction in answers:
         if isinstance(prediction, ImageError):
-            table.add_row(escape(str(path)), "[red]unreadable[/]", "")
+            table.add_row(escape(printable(path)), "[red]unreadable[/]", "")
             continue
         best, *others = prediction.top(top)
         label, confidence = best
@@ -177,7 +177,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
         unsure += prediction.is_unsure
         bar = share_bar(confidence, cover.colour)
         table.add_row(
-            escape(str(path)),
+            escape(printable(path)),
             f"[bold]{escape(cover.title)}[/]",
             f"{bar} {confidence:6.1%}" + (" [yellow]unsure[/]" if prediction.is_unsure else ""),
             ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),

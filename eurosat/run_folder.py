@@ -93,7 +93,7 @@ class RunFolder:
             )
         try:
             config = json.loads(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.config} is damaged: train again, or restore it."
             ) from error
@@ -119,4 +119,7 @@ class RunFolder:
         Raises:
             RunFolderError: The file is missing or damaged.
         """
-        return Split.read(self.split)
+        split = Split.read(self.split)
+        if not (split.train and split.validation and split.test):
+            raise RunFolderError(f"{self.split} is damaged: train again, or restore it.")
+        return split

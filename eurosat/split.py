@@ -68,7 +68,7 @@ class Split:
                 f"{path} cannot be read ({error.strerror}): {path.parent} is not the folder of a "
                 f"training run."
             ) from error
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
 
     def has_exam_of(self, other: "Split") -> bool:
@@ -77,16 +77,24 @@ class Split:
         return ours == theirs
 
     def check_matches(self, dataset: Dataset) -> None:
-        """Refuse a data set that is not the one that was split.
+        """Refuse a data set that is not the one that was split, and a split that is none of it.
 
         Raises:
             DatasetError: The fingerprints differ.
+            RunFolderError: The split names other classes or tiles, or a tile twice.
         """
         if dataset.fingerprint != self.fingerprint:
             raise DatasetError(
                 f"The data set {dataset.source} is not the one of this training run (fingerprint "
                 f"{dataset.fingerprint[:12]} instead of {self.fingerprint[:12]}): name the "
                 f"original with --data."
+            )
+        named = [*self.train, *self.validation, *self.test]
+        is_one_of_it = len(set(named)) == len(named) and set(named) <= set(dataset.names)
+        if self.class_names != dataset.class_names or not is_one_of_it:
+            raise RunFolderError(
+                f"The recorded split names other classes or tiles than {dataset.source}, or a tile "
+                f"twice: restore its file, or train again."
             )
 
 

@@ -158,8 +158,8 @@ def train(
         begin_with = _best_of_study(StudyFolder(from_study), given, resume=resume)
     elif architecture:
         begin_with = DEFAULTS[architecture]
-    elif resume and out:
-        begin_with = recorded_configuration(RunFolder(out))
+    elif resume:
+        begin_with = recorded_configuration(_run_folder(None, out, resume=True))
     else:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
     architecture = begin_with.architecture
@@ -263,8 +263,8 @@ def _load(data: Path | None) -> Dataset:
         return load_dataset(source, progress)
 
 
-def _run_folder(architecture: Architecture, out: Path | None, *, resume: bool) -> RunFolder:
-    """Return the folder of the run to begin or to go on with.
+def _run_folder(architecture: Architecture | None, out: Path | None, *, resume: bool) -> RunFolder:
+    """Return the folder of the run to begin or to go on with, which may be of any architecture.
 
     Raises:
         RunFolderError: There is no run to go on with, or there is one in the way.
@@ -278,13 +278,13 @@ def _run_folder(architecture: Architecture, out: Path | None, *, resume: bool) -
             )
         return folder
     if out is None:
-        runs = sorted(RUNS.glob(f"{architecture}-*/config.json"), key=lambda path: path.parent.name)
+        runs = [path.parent for path in RUNS.glob(f"{architecture or '*'}-*/config.json")]
         if not runs:
+            kind = f"{architecture} run" if architecture else "run"
             raise RunFolderError(
-                f"There is no {architecture} run in {RUNS} to go on with: name its folder with "
-                f"--out."
+                f"There is no {kind} in {RUNS} to go on with: name its folder with --out."
             )
-        return RunFolder(runs[-1].parent)
+        return RunFolder(max(runs, key=lambda path: path.name.partition("-")[2]))
     folder = RunFolder(out)
     if not exists(folder.config):
         raise RunFolderError(f"There is no run in {out} to go on with.")

@@ -201,7 +201,8 @@ def _pairs(contenders: Sequence[Contender]) -> list[Pair]:
 
 def _training_options(source: Path, model: TrainedModel) -> Mapping[str, Any]:
     if source.is_dir():
-        return RunFolder(source).read_config().get("training", {})
+        options = RunFolder(source).read_config().get("training")
+        return options if isinstance(options, dict) else {}
     return model.metadata.provenance.get("training", {}) if model.metadata else {}
 
 

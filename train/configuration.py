@@ -277,8 +277,9 @@ def recorded_configuration(folder: RunFolder) -> TrainingConfiguration:
     Raises:
         RunFolderError: The folder is not a training run, or its record is damaged.
     """
+    config = folder.read_config()
     try:
-        return TrainingConfiguration.from_json(folder.read_config()["training"])
+        return TrainingConfiguration.from_json(config["training"])
     except (KeyError, ValueError, TypeError) as error:
         raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.") from error
 

@@ -84,7 +84,10 @@ def _warning(model: "TrainedModel", dataset: Dataset) -> str:
         )
     if trained_on == dataset.fingerprint:
         return f"Most of these tiles served to train {model.source}: the figures flatter it."
-    return f"{dataset.source} is not what {model.source} was trained on: all tiles are new to it."
+    return (
+        f"{dataset.source} is not the data set that {model.source} was trained on: the figures "
+        "flatter it if some of these tiles were in that, too."
+    )
 
 
 def main() -> None:

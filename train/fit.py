@@ -416,10 +416,12 @@ def read_history(path: Path) -> list[Epoch]:
                 )
                 for number, row in enumerate(csv.DictReader(file), start=1)
             ]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunFolderError(
             f"{path} is missing or damaged: train again, or restore it."
         ) from error
+    if not all(np.isfinite(list(asdict(epoch).values())).all() for epoch in rows):
+        raise RunFolderError(f"{path} is missing or damaged: train again, or restore it.")
     if not rows:
         raise RunFolderError(f"{path} holds no epoch: train again, or restore it.")
     return rows

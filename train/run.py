@@ -137,5 +137,5 @@ def is_tested(folder: RunFolder) -> bool:
     """Return whether the run has been evaluated on the test split already."""
     try:
         return "test" in json.loads(folder.metrics.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False

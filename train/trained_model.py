@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat.calibration import Calibration
+from eurosat.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Calibration
 from eurosat.classifier import Classifier
 from eurosat.dataset import TILE_SIZE, Dataset
 from eurosat.errors import DatasetError, ModelFileError
@@ -136,7 +136,10 @@ def recorded_split(model: TrainedModel, dataset: Dataset, advice: str) -> Split:
             f"The data set {dataset.source} is not the one that {model.source} was trained on, so "
             f"no split of it is recorded: {advice}."
         )
-    return model.split or _split_of_provenance(model, dataset)
+    if model.split is None:
+        return _split_of_provenance(model, dataset)
+    model.split.check_matches(dataset)
+    return model.split
 
 
 def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:
@@ -164,9 +167,11 @@ def _recorded_calibration(folder: RunFolder) -> Calibration | None:
     """Return what the run fitted; None for a run from before calibration, or an unfinished one."""
     try:
         record = json.loads(folder.metrics.read_text(encoding="utf-8"))["calibration"]
-        return Calibration(float(record["temperature"]), float(record["unsure_below"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        found = Calibration(float(record["temperature"]), float(record["unsure_below"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    is_possible = LOWEST_TEMPERATURE <= found.temperature <= HIGHEST_TEMPERATURE
+    return found if is_possible and 0 < found.unsure_below <= 1 else None
 
 
 def _check_classes(model: TrainedModel, dataset: Dataset) -> None:

@@ -19,7 +19,7 @@ from eurosat.console import (
     share_bar,
     tell_error,
 )
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, printable
 from eurosat.model_file import find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.input_kind import InputKind
@@ -184,7 +184,7 @@ def _tell_start(start: MapStart) -> None:
     scene, grid = start.scene, start.grid
     count = grid.window_count
     notes.print(
-        f"[bold]{escape(scene.path.name)}[/]: {grid.width:,} × {grid.height:,} pixels of"
+        f"[bold]{escape(printable(scene.path.name))}[/]: {grid.width:,} × {grid.height:,} pixels of"
         f" {scene.ground.pixel_name}, {count:,} window{'s' * (count != 1)} at stride {grid.stride},"
         f" {_duration(start.seconds)} to classify",
         soft_wrap=True,
@@ -225,8 +225,8 @@ def _print_map(scene: Path, made: LandMap) -> None:
     total = sum(area.hectares for area in made.areas if area.name != "nodata")
     state = "was mapped before" if made.was_there else "mapped"
     output.print(
-        f"{escape(scene.name)} {state}: {total:,.1f} ha with data, {made.pixel_name} to a pixel;"
-        f" files in {escape(str(made.folder))}",
+        f"{escape(printable(scene.name))} {state}: {total:,.1f} ha with data,"
+        f" {made.pixel_name} to a pixel; files in {escape(printable(made.folder))}",
         soft_wrap=True,
     )
 

@@ -5,6 +5,7 @@ window does not depend on which worker is asked, so a strip that was lost with i
 for again, and the map is the same to the last byte.
 """
 
+import logging
 import re
 import signal
 import threading
@@ -41,7 +42,7 @@ _RETRIES: Final = 3
 """How often a strip is asked for again whose worker could not read the scene or write memory."""
 
 
-_ADDRESS: Final = re.compile(r"(\w+://)?[^\s/]+:\d+")
+_ADDRESS: Final = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,20 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             " tcp://10.0.0.1:8786."
         )
     try:
-        from distributed import CancelledError, Client, Future, KilledWorker
+        from distributed import CancelledError, Client, Future, KilledWorker, Security
         from distributed.comm.core import CommClosedError
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "A scheduler needs Dask: install it with `pip install 'eurosat-edge[cluster]'`."
         ) from error
+    is_encrypted = address.startswith(("tls://", "wss://"))
+    if is_encrypted and Security().get_connection_args("client").get("ssl_context") is None:
+        raise EurosatError(
+            f"{printable(address)} asks for certificates: name them in the settings of Dask."
+        )
+    # What it logs when a connection breaks is said in a sentence here.
+    for name in ("distributed", "distributed.client", "asyncio", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         try:
             client = stack.enter_context(
@@ -159,10 +168,6 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             raise EurosatError(
                 f"No Dask scheduler answers at {printable(address)}: start one with"
                 " `dask scheduler`, and name the address that it prints."
-            ) from error
-        except TypeError as error:  # What Dask raises without certificates.
-            raise EurosatError(
-                f"{printable(address)} asks for certificates: name them in the settings of Dask."
             ) from error
         try:
             client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)

@@ -836,9 +836,11 @@ def test_odd_file_names_cannot_disturb_the_terminal(tmp_path: Path):
 
 @pytest.mark.slow
 def test_the_real_archive(real_dataset: Dataset):
-    assert len(real_dataset.names) == 24_300
-    assert real_dataset.tiles.shape == (24_300, 64, 64, 3)
-    assert sum(real_dataset.audit.class_counts.values()) == 24_300
+    count = len(real_dataset.names)
+    # The whole archive, or what is left of it where a tenth of each class is held back.
+    assert count in {27_000, 24_300}
+    assert real_dataset.tiles.shape == (count, 64, 64, 3)
+    assert sum(real_dataset.audit.class_counts.values()) == count
     assert len(real_dataset.class_names) == 10
     assert real_dataset.audit.unreadable == real_dataset.audit.odd_sizes == ()
     assert np.bincount(real_dataset.labels).tolist() == list(

@@ -170,7 +170,7 @@ def test_all_tiles_are_named_as_what_they_are(
     assert "Most of these tiles served to train" in done.stderr
     done = command_here("eurosat-evaluate", path, "--data", other_tiles)
     assert done.returncode == 0, done.stderr
-    assert "is not what" in done.stderr
+    assert "is not the data set that" in done.stderr
     assert done.stdout.startswith("cnn-int8: all 40 tiles of the data\n")
     assert "Pictures and figures: evaluations/cnn-int8-all\n" in done.stdout
 

@@ -232,6 +232,9 @@ def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command
     done = command_here("eurosat-train", "cnn", "--out", tmp_path / "none", "--resume")
     assert_refused(done, str(tmp_path / "none"))
     assert_refused(command_here("eurosat-train", "cnn", "--resume"), "no cnn run in runs", "--out")
+    done = command_here("eurosat-train", "--out", tmp_path / "none", "--resume")
+    assert_refused(done, f"There is no run in {tmp_path / 'none'} to go on with")
+    assert_refused(command_here("eurosat-train", "--resume"), "There is no run in runs", "--out")
     assert list(tmp_path.iterdir()) == []
 
 
