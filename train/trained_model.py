@@ -108,6 +108,7 @@ def choose_tiles(
         DatasetError: The data set has other classes than the model, or is not the one whose split
             was asked for.
         ModelFileError: A split was asked for, but the model records none.
+        RunFolderError: The recorded split is none of the data set's.
     """
     _check_classes(model, dataset)
     if part is Part.ALL:
@@ -115,6 +116,7 @@ def choose_tiles(
     if part is None and recorded_fingerprint(model) != dataset.fingerprint:
         return Part.ALL, np.arange(len(dataset.names))
     split = recorded_split(model, dataset, "leave --split out to judge it on all tiles")
+    split.check_matches(dataset)
     part = part or Part.TEST
     return part, dataset.positions(split.test if part is Part.TEST else split.validation)
 
@@ -136,10 +138,7 @@ def recorded_split(model: TrainedModel, dataset: Dataset, advice: str) -> Split:
             f"The data set {dataset.source} is not the one that {model.source} was trained on, so "
             f"no split of it is recorded: {advice}."
         )
-    if model.split is None:
-        return _split_of_provenance(model, dataset)
-    model.split.check_matches(dataset)
-    return model.split
+    return model.split or _split_of_provenance(model, dataset)
 
 
 def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:
