@@ -397,7 +397,7 @@ class Classifier:
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Number the names that stand there already, as ImageNet has "crane" for two of its classes."""
+    """Tell names apart that stand there twice, as ImageNet has "crane" for two of its classes."""
     counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1

@@ -120,13 +120,10 @@ class SceneSession(QObject):
             self._open()
         elif old != settings:
             # What is kept does not depend on when a window is unsure.
-            kept = (
-                work.windows_done
-                if work.stage is Stage.STOPPED and old.stride == settings.stride
-                else 0
-            )
-            work.begin(Stage.STOPPED if kept else Stage.READY)
-            work.windows_done = kept
+            is_kept = work.stage is Stage.STOPPED and old.stride == settings.stride
+            done = work.windows_done
+            work.begin(Stage.STOPPED if is_kept else Stage.READY)
+            work.windows_done = done if is_kept else 0
             self._measure()
             self.map_changed.emit()
             self.changed.emit()

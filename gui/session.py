@@ -204,7 +204,7 @@ class Session(QObject):
         self._add([self.workspace.add_pixels(name, pixels)])
 
     def hurry(self, item: Item) -> None:
-        """Classify an image next, because it is looked at; again too, whenever all are."""
+        """Classify an image next, because it is looked at; so too when all are ordered again."""
         self._looked_at = item
         self._classification.hurry(item)
 
@@ -233,7 +233,7 @@ class Session(QObject):
 
     def resume(self) -> None:
         """Classify what has no answer yet."""
-        self._order(self.workspace.waiting_items())
+        self._order_again(self.workspace.waiting_items())
 
     def explain(self, item: Item) -> None:
         """Find out which pixels of an image decided; `explained` tells."""
@@ -300,7 +300,7 @@ class Session(QObject):
         self._awaited.clear()
         self.model_changed.emit()
         self.removed.emit()
-        self._order(list(self.workspace.items))
+        self._order_again(list(self.workspace.items))
 
     def _open_some(self) -> None:
         count = min(len(self._found), _OPENED_AT_A_TIME)
@@ -321,9 +321,13 @@ class Session(QObject):
                 self.pace = Pace(now, now)
             self._awaited.update(items)
             self._classification.classify(self.workspace.generation, self.classifier, items)
-            if self._looked_at is not None:
-                self._classification.hurry(self._looked_at)
         self.progressed.emit()
+
+    def _order_again(self, items: list[Item]) -> None:
+        """Classify images of which one may be looked at: that one first."""
+        self._order(items)
+        if self._looked_at is not None:
+            self._classification.hurry(self._looked_at)
 
     def _record(self, generation: int, answers: list[tuple[Item, Outcome]]) -> None:
         changed = self.workspace.record(generation, answers)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +41,14 @@ def mapped(scene: Path, folder: Path, workers: Workers | None, *, stride: int = 
     classifier = Classifier(shipped_model_path("cnn-int8"), threads=1)
     map_scene(scene, folder, classifier, MapSettings(stride=stride), workers=workers)
     return folder
+
+
+def begin_map(
+    scene: Path, folder: Path, workers: Workers, progress: Callable[[int, int], None]
+) -> None:
+    """Map a scene with workers that come to harm on the way."""
+    settings = MapSettings(stride=32)
+    map_scene(scene, folder, small_classifier(), settings, workers=workers, progress=progress)
 
 
 def assert_alike(one: Path, other: Path) -> None:
@@ -84,14 +92,7 @@ def test_a_process_that_dies_leaves_what_is_done(tmp_path: Path, scene: Path):
                 killed.append(_kill_a_child())
 
         with pytest.raises(EurosatError, match=r"the same command goes on from there; .+\."):
-            map_scene(
-                scene,
-                tmp_path / "map",
-                small_classifier(),
-                MapSettings(stride=32),
-                workers=workers,
-                progress=kill_one,
-            )
+            begin_map(scene, tmp_path / "map", workers, kill_one)
     answers = tmp_path / "map" / "unfinished" / "probabilities.float32"
     assert answers.stat().st_size > 0
     whole = mapped(scene, tmp_path / "whole", None)
@@ -151,14 +152,7 @@ def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
                 assert done < total
 
         folder = tmp_path / "cluster"
-        map_scene(
-            scene,
-            folder,
-            small_classifier(),
-            MapSettings(stride=32),
-            workers=workers,
-            progress=kill_one,
-        )
+        begin_map(scene, folder, workers, kill_one)
     assert done_at_death
     assert processes[1].poll() is None
     assert_alike(mapped(scene, tmp_path / "single", None), folder)
@@ -179,14 +173,7 @@ def test_a_scheduler_that_ends_is_told_and_what_is_done_is_kept(
         pytest.raises(EurosatError, match=r"The Dask scheduler at tcp://.+ is gone: .+"),
         dask_cluster(address) as workers,
     ):
-        map_scene(
-            scene,
-            tmp_path / "map",
-            small_classifier(),
-            MapSettings(stride=32),
-            workers=workers,
-            progress=kill,
-        )
+        begin_map(scene, tmp_path / "map", workers, kill)
     assert (tmp_path / "map" / "unfinished" / "probabilities.float32").stat().st_size > 0
 
 
