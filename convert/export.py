@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
 
 from eurosat.doubling import without_doubling
-from eurosat.errors import ModelFileError
+from eurosat.errors import ModelFileError, first_line
 from eurosat.graph import Graph
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.tensorflow_start import native_messages_hidden
@@ -110,7 +110,7 @@ def export(
                 flatbuffer = converter.convert()
         except Exception as error:
             raise ModelFileError(
-                f"The model cannot be converted to {precision}: {str(error).splitlines()[0]}"
+                f"The model cannot be converted to {precision}: {first_line(error)}"
             ) from error
     return _finished(flatbuffer, views)
 

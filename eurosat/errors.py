@@ -40,6 +40,11 @@ def cannot_be_written(path: Path, error: OSError) -> EurosatError:
     return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its kind if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def printable(name: object) -> str:
     """Return a path or name for a message, without line breaks, terminal codes or odd bytes."""
     return "".join(

@@ -169,10 +169,20 @@ class Graph:
         return operator
 
     def packed(self) -> bytes:
-        """Return the model as a TFLite FlatBuffer."""
+        """Return the model as a TFLite FlatBuffer.
+
+        Tensors are put on addresses that are multiples of 16, as the schema of TFLite demands and
+        the Python code of the converter does not keep.
+        """
         import flatbuffers
 
-        builder = flatbuffers.Builder(1 << 20)
+        class AlignedBuilder(flatbuffers.Builder):
+            """A builder that begins each vector of bytes at a multiple of 16."""
+
+            def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+                return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+        builder = AlignedBuilder(1 << 20)
         builder.Finish(self.model.Pack(builder), _FILE_IDENTIFIER)
         return bytes(builder.Output())
 

@@ -9,7 +9,9 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from eurosat.graph import Graph
 
 if TYPE_CHECKING:
     from flatbuffers import Builder
@@ -212,28 +214,18 @@ def _describe(description: Description) -> _Table:
 def with_standard_metadata(flatbuffer: bytes, description: Description) -> bytes:
     """Return the FlatBuffer of a model with its entry `TFLITE_METADATA` added or replaced.
 
-    Tensors are put on addresses that are multiples of 16, as the schema of TFLite demands and the
-    Python code of the converter does not keep.
-
     Args:
         flatbuffer: A TFLite model.
         description: What the entry says.
     """
-    # Imported here: only writing needs them, and they are slow to load.
+    # Imported here: only writing needs it.
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    class AlignedBuilder(flatbuffers.Builder):
-        """A builder that begins each vector of bytes at a multiple of 16."""
-
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
-            return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
     tables = flatbuffers.Builder()
     tables.Finish(_write_table(tables, _describe(description)), _METADATA_IDENTIFIER)
 
-    # Any, as the generated code declares texts as str, but those that were read are bytes.
-    model: Any = schema.ModelT.InitFromPackedBuf(flatbuffer, 0)
+    graph = Graph(flatbuffer)
+    model, schema = graph.model, graph.schema
     model.metadata = model.metadata or []
     old = [entry for entry in model.metadata if entry.name == _METADATA_ENTRY]
     if old:
@@ -246,10 +238,7 @@ def with_standard_metadata(flatbuffer: bytes, description: Description) -> bytes
         model.buffers.append(buffer)
         model.metadata.append(entry)
     buffer.data = list(tables.Output())
-
-    builder = AlignedBuilder(len(flatbuffer))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return graph.packed()
 
 
 def _write_table(builder: "Builder", table: _Table) -> int:

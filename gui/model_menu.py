@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from eurosat.classifier import Classifier
@@ -36,6 +36,7 @@ class ModelMenu(QMenu):
         super().__init__(parent)
         self.setTitle(self.tr("&Model"))
         self._in_use: ModelFile | None = None
+        self._models = QActionGroup(self)
         # Titles stand in the files. They are read when the menu is opened, not at every start.
         self.aboutToShow.connect(self._fill)
 
@@ -44,18 +45,20 @@ class ModelMenu(QMenu):
         self._in_use = classifier.model_file
 
     def _fill(self) -> None:
+        for action in self._models.actions():
+            self._models.removeAction(action)
         self.clear()
-        group = QActionGroup(self)
         titles = {path: _title_of(path) for path in map(shipped_model_path, shipped_model_names())}
         in_use = self._in_use
         if in_use is not None:
             titles[in_use.path] = in_use.title
         for path, title in titles.items():
-            action = QAction(title.replace("&", "&&"), group)
+            # The menu's own, so that `clear` deletes it.
+            action = self.addAction(title.replace("&", "&&"))
+            action.setActionGroup(self._models)
             action.setCheckable(True)
             action.setChecked(in_use is not None and path == in_use.path)
             action.triggered.connect(partial(self.chosen.emit, path))
-            self.addAction(action)
         self.addSeparator()
         self.addAction(self.tr("Open a &model file…"), self._ask)
         card = self.addAction(self.tr("Model &card"), self.card_wanted.emit)

@@ -211,6 +211,8 @@ class Session(QObject):
     def remove(self, items: list[Item]) -> None:
         """Close images."""
         self.workspace.remove(items)
+        if self._looked_at in items:
+            self._looked_at = None
         self._awaited.difference_update(items)
         self.thumbnails.forget(items)
         self.removed.emit()

@@ -154,16 +154,18 @@ def train(
         if options[field.name] is not None
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
+    begun = None
     if from_study:
-        begin_with = _best_of_study(StudyFolder(from_study), given, resume=resume)
-    elif architecture:
-        begin_with = DEFAULTS[architecture]
+        best = _best_of_study(StudyFolder(from_study), given, resume=resume)
+        configuration = replace(best, **given)
     elif resume:
-        begin_with = recorded_configuration(_run_folder(None, out, resume=True))
+        begun = _begun_run(architecture, out)
+        configuration = recorded_configuration(begun)
+        _check_agreement(given, configuration, begun)
+    elif architecture:
+        configuration = replace(DEFAULTS[architecture], **given)
     else:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
-    architecture = begin_with.architecture
-    configuration = replace(begin_with, **given)
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
@@ -173,10 +175,7 @@ def train(
             "--tensorboard; history.csv holds the same figures."
         )
     require_tensorflow()
-    folder = _run_folder(architecture, out, resume=resume)
-    if resume:
-        configuration = recorded_configuration(folder)
-        _check_agreement(given, configuration, folder)
+    folder = begun or _new_run_folder(configuration.architecture, out)
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
@@ -185,8 +184,8 @@ def train(
     from .progress import TrainingProgress
     from .run import is_tested, report_run, start_run
 
-    if resume:
-        split = folder.read_split()
+    if begun:
+        split = begun.read_split()
         split.check_matches(dataset)
     else:
         study = StudyFolder(from_study) if from_study else None
@@ -263,20 +262,27 @@ def _load(data: Path | None) -> Dataset:
         return load_dataset(source, progress)
 
 
-def _run_folder(architecture: Architecture | None, out: Path | None, *, resume: bool) -> RunFolder:
-    """Return the folder of the run to begin or to go on with, which may be of any architecture.
+def _new_run_folder(architecture: Architecture, out: Path | None) -> RunFolder:
+    """Return the folder of the run to begin.
 
     Raises:
-        RunFolderError: There is no run to go on with, or there is one in the way.
+        RunFolderError: There is a run in the way.
     """
-    if not resume:
-        folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
-        if exists(folder.config):
-            raise RunFolderError(
-                f"{folder.path} holds a run already: add --resume to go on with it, or name "
-                f"another folder with --out."
-            )
-        return folder
+    folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
+    if exists(folder.config):
+        raise RunFolderError(
+            f"{folder.path} holds a run already: add --resume to go on with it, or name another "
+            f"folder with --out."
+        )
+    return folder
+
+
+def _begun_run(architecture: Architecture | None, out: Path | None) -> RunFolder:
+    """Return the folder of the run to go on with, which may be of any architecture.
+
+    Raises:
+        RunFolderError: There is none.
+    """
     if out is None:
         runs = [path.parent for path in RUNS.glob(f"{architecture or '*'}-*/config.json")]
         if not runs:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, get_type_hints
 
 import keras
 import numpy as np
@@ -104,9 +104,6 @@ class Epoch:
         is_mean = self.averaged > 0
         return self.image_size, is_mean, self.validation_accuracy, -self.validation_loss
 
-
-_ADDED = {"image_size": TILE_SIZE, "averaged": 0}
-"""Fields of an `Epoch` that runs did not always record, and what they would have been."""
 
 Watcher = Callable[[Step | Epoch], None]
 """Called after every batch with a `Step` and after every epoch with an `Epoch`.
@@ -406,15 +403,13 @@ def read_history(path: Path) -> list[Epoch]:
     Raises:
         RunFolderError: The file is missing or damaged.
     """
+    kinds = get_type_hints(Epoch)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [
-                Epoch(
-                    **{name: float(value) for name, value in row.items()}
-                    | {"epoch": number}
-                    | {name: int(row.get(name, before)) for name, before in _ADDED.items()}
-                )
-                for number, row in enumerate(csv.DictReader(file), start=1)
+                # Of the last fields, which runs did not always record, the defaults count.
+                Epoch(**{name: kind(row[name]) for name, kind in kinds.items() if name in row})
+                for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunFolderError(

@@ -13,7 +13,7 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import TrialState
 
-from eurosat.errors import EurosatError, RunFolderError
+from eurosat.errors import EurosatError, RunFolderError, first_line
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 20
@@ -70,17 +70,26 @@ def database_errors_told(database: str) -> Iterator[None]:
     """Turn an error of the database into a sentence."""
     try:
         yield
-    except (
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-        ImportError,  # The database's own package.
-        KeyError,  # The study is not in it.
-    ) as error:
-        cause = str(error.__cause__ or error).splitlines()[0].strip(". ")
-        raise RunFolderError(
-            f"The database {database} of the study cannot be used ({cause}): repair it, or begin "
-            f"another study with --out."
-        ) from error
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise _cannot_be_used(database, error.__cause__ or error) from error
+
+
+@contextmanager
+def opening_errors_told(database: str) -> Iterator[None]:
+    """Turn an error of the database that is opened, or of its package, into a sentence."""
+    try:
+        with database_errors_told(database):
+            yield
+    except (ImportError, KeyError) as error:  # KeyError: the study is not in it.
+        raise _cannot_be_used(database, error) from error
+
+
+def _cannot_be_used(database: str, error: BaseException) -> RunFolderError:
+    cause = first_line(error).strip(". ")
+    return RunFolderError(
+        f"The database {database} of the study cannot be used ({cause}): repair it, or begin "
+        f"another study with --out."
+    )
 
 
 def fail_dead_trials(study: optuna.Study) -> None:

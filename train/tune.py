@@ -47,6 +47,7 @@ from .study_database import (
     fail_dead_trials,
     open_database,
     open_file,
+    opening_errors_told,
     without_password,
 )
 from .study_folder import StudyFolder, StudySettings
@@ -190,7 +191,7 @@ def open_study(
     folder.check_data(record["fingerprint"], dataset)
     split = folder.read_split(folder.trial_split, dataset)
     database = without_password(storage) or str(folder.trials)
-    with database_errors_told(database):
+    with opening_errors_told(database):
         opened = open_database(storage) if storage else open_file(folder.trials, "rw")
         study = _load(opened, _study_name(record), settings, space, make=storage is not None)
     return Study(folder, settings, space, split, study, database)
@@ -219,8 +220,8 @@ def run_trials(
         EurosatError: The first weights or the database cannot be used.
     """
     ends_at = time.monotonic() + (seconds or float("inf"))
-    watch(study.trials())
     with database_errors_told(study.database):
+        watch(study.trials())
         while time.monotonic() < ends_at:
             states = [trial.state for trial in study.trials()]
             if len(states) - states.count(State.RUNNING) >= count:

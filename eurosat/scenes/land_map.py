@@ -19,6 +19,7 @@ from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, pr
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.map_lock import LOCK_FILE, only_run_in
 from eurosat.scenes.map_record import (
     ANSWERS_FILE,
     PICTURE_FILE,
@@ -102,7 +103,7 @@ def map_scene(
     Raises:
         SceneError: The scene cannot be read.
         ModelFileError: The model fails or has too many classes.
-        EurosatError: A file cannot be written.
+        EurosatError: A file cannot be written, or another run maps into the folder.
     """
     map_classes(classifier.class_names)  # Too many are refused before the work begins.
     with open_scene(
@@ -113,9 +114,10 @@ def map_scene(
             finished = finished_map(folder, plan)
             if finished:
                 return finished
-            return _make(
-                scene, folder, classifier, settings, plan, started, progress, writing, workers
-            )
+            with only_run_in(folder / UNFINISHED_FOLDER):
+                return _make(
+                    scene, folder, classifier, settings, plan, started, progress, writing, workers
+                )
         except OSError as error:
             reason = error.strerror or "the disk may be full"
             raise EurosatError(
@@ -138,7 +140,9 @@ def _make(
     work = folder / UNFINISHED_FOLDER
     answers = work / ANSWERS_FILE
     if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
-        shutil.rmtree(work, ignore_errors=True)
+        for left_over in work.iterdir():
+            if left_over.name != LOCK_FILE:
+                left_over.unlink()
     write_text(work / PLAN_FILE, json.dumps(plan, indent=2))
     grid = WindowGrid(scene.ground.height, scene.ground.width, plan["stride"])
     done = windows_done(answers, grid, len(classifier.class_names))

@@ -171,7 +171,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in a file; None if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -1,5 +1,6 @@
 """A land-cover map as two cloud-optimised GeoTIFFs: the classes, and how sure they are."""
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,14 +156,20 @@ def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
     ) as file:
         yield file
     with replacing(path) as temporary:
-        copy(
-            plain,
-            temporary,
-            driver="COG",
-            compress="DEFLATE",
-            blocksize=RASTER_BLOCK,
-            overview_resampling=overviews,
-        )
+        try:
+            copy(
+                plain,
+                temporary,
+                driver="COG",
+                compress="DEFLATE",
+                blocksize=RASTER_BLOCK,
+                overview_resampling=overviews,
+            )
+            # GDAL says nothing where the disk is full at the very end; reading shows it.
+            with rasterio.open(temporary) as written:
+                written.checksum(1)
+        except Exception as error:  # Some of GDAL's errors have no type of rasterio's.
+            raise OSError(errno.ENOSPC, "the disk may be full", str(path)) from error
     plain.unlink()
 
 

@@ -10,6 +10,8 @@ import pytest
 from eurosat.classifier import Classifier
 from eurosat.convert.c_array import integer_part, write_c_array
 from eurosat.errors import ModelFileError
+from eurosat.graph import Graph
+from eurosat.model_file import read_model_file
 from eurosat.probe import open_model
 
 PROGRAM = """
@@ -65,6 +67,14 @@ def test_the_integers_name_the_same_classes_as_the_file(model: Path, tiles: np.n
     for tile, probabilities in zip(tiles, classifier.classify_batch(tiles), strict=True):
         values = opened.run((tile.astype(np.int16) - 128).astype(np.int8)[np.newaxis])[0]
         assert values[probabilities.argmax()] == values.max()
+
+
+def test_tensors_lie_where_the_format_demands(model: Path) -> None:
+    part = integer_part(model, read_model_file(model).flatbuffer)
+    weights = [buffer.data for buffer in Graph(part.flatbuffer).model.buffers]
+    places = [part.flatbuffer.find(data.tobytes()) for data in weights if np.size(data) > 64]
+    assert len(places) > 5
+    assert {place % 16 for place in places} == {0}
 
 
 def test_a_model_in_float_is_refused(small_models: Path, tiles: np.ndarray) -> None:

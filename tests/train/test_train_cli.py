@@ -255,6 +255,7 @@ def test_a_run_goes_on_by_its_folder_alone(
     [
         (["cnn", "--epochs", "5"], "was begun with epochs 4, not 5"),
         (["cnn", "--seed", "1"], "was begun with seed 0, not 1"),
+        (["cnn", "--averaged", "99"], "was begun with averaged 0, not 99"),
         (["cnn", "--no-augment"], "was begun with augment True, not False"),
         (["cnn", "--learning-rate", "0.1"], "was begun with learning rate 0.002, not 0.1"),
         (["mobilenet"], "was begun with architecture cnn, not mobilenet"),

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ from eurosat.errors import ModelFileError
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
+from eurosat.scenes.map_lock import only_run_in
 from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid
 
-from ...commands import Command
+from ...commands import Command, assert_refused_at_last
 from .scene_fixtures import (
     MAP_FILES,
     grid_at,
@@ -402,6 +404,48 @@ def test_a_scene_cut_short_leaves_no_map(tmp_path: Path, command_here: Command):
     assert done.returncode == 2
     assert "cut.tif is damaged or cut short" in done.stderr
     assert not (tmp_path / "maps" / "cut" / "classes.tif").exists()
+
+
+@pytest.mark.parametrize("taken", [28_000, 32_000])
+def test_a_full_disk_is_told_of_every_scene_and_leaves_no_damaged_file(
+    taken: int,
+    tmp_path: Path,
+    tiny_disk: Callable[[list[str]], CompletedProcess[str]],
+    command_line: Callable[..., list[str]],
+):
+    scenes = [write_rgb(tmp_path / f"{name}.tif", texture(700, 500)) for name in ("one", "two")]
+    line = command_line("eurosat-map", *scenes, "--stride", 16, *SMALL, "--out", "/mnt")
+    script = (
+        f'head -c {taken} /dev/zero > /mnt/taken; "$@"; status=$?; cp -r /mnt kept; exit $status'
+    )
+    done = tiny_disk(["sh", "-c", script, "sh", *line])
+    assert done.returncode == 2
+    errors = re.findall("^Error: .+ cannot be written to .+$", done.stderr, re.MULTILINE)
+    assert ["/mnt/one" in errors[0], "/mnt/two" in errors[1]] == [True, True]
+    for path in (tmp_path / "kept").rglob("*.tif"):
+        values_in(path)
+
+
+def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path, command_here: Command):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    assert command_here(*line).returncode == 0
+    again = (*line, "--unsure-below", 0.3)
+    with only_run_in(tmp_path / "maps" / "scene" / "unfinished"):
+        assert_refused_at_last(command_here(*again), "Another run is mapping into", "scene")
+    assert command_here(*again).returncode == 0
+    assert {file.name for file in (tmp_path / "maps" / "scene").iterdir()} == MAP_FILES
+
+
+def test_answers_of_another_model_are_not_taken_for_those_of_this_one(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    assert command_here(*line).returncode == 0
+    # A folder in the place of the file stands for one that cannot be removed.
+    (tmp_path / "maps" / "scene" / "unfinished" / "probabilities.float32").mkdir(parents=True)
+    assert_refused_at_last(command_here(*line, "--stride", 16), "cannot be written to")
 
 
 def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command_here: Command):
