@@ -2,11 +2,11 @@
 
 Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
 square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
-harder and straighter than on the ground, but windows meet them as they do there: no window of
-stride 64 stands on a tile. For each cell, what maps do, the mean of all windows that cover it with
-more weight for near and for sure ones, is compared with the plain mean. A second table tells how
-many pixels maps call sure of their class, at the model's own threshold, and how many of these are
-right.
+harder and straighter than on the ground, but windows meet them as they do there, now here and now
+there: tiles are cut to 60 pixels, so that no stride keeps step with them. For each cell, what maps
+do, the mean of all windows that cover it with more weight for near and for sure ones, is compared
+with the plain mean. A second table tells how many pixels maps call sure of their class, at the
+model's own threshold, and how many of these are right.
 """
 
 import sys
@@ -32,8 +32,8 @@ TILES_ACROSS = 24
 FIELDS = (1, 2, 4)
 """Tiles along the side of a field."""
 
-SHIFT = 24
-"""How many pixels a tile lies beside the nearest window of stride 64."""
+SIDE = 60
+"""Pixels along the side of a tile that are shown."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def print_table(title: str, rows: dict[int, list[str]]) -> None:
     print(title)
     print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>18}" for stride in STRIDES))
     for field, cells in rows.items():
-        print(f"{f'{field * WINDOW * 10:,} m':12}" + "".join(f"{cell:>18}" for cell in cells))
+        print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 def make_scene(
@@ -82,13 +82,14 @@ def make_scene(
     classes = fields.repeat(field, 0).repeat(field, 1)
     labels = dataset.labels[positions]
     rows = [
-        [dataset.tiles[positions[chance.choice(np.flatnonzero(labels == label))]] for label in row]
+        [
+            dataset.tiles[positions[chance.choice(np.flatnonzero(labels == label))]][:SIDE, :SIDE]
+            for label in row
+        ]
         for row in classes
     ]
     pixels = np.concatenate([np.concatenate(row, axis=1) for row in rows])
-    truth = classes.repeat(WINDOW, 0).repeat(WINDOW, 1)
-    part = slice(SHIFT, SHIFT - WINDOW)
-    return pixels[part, part], truth[part, part]
+    return pixels, classes.repeat(SIDE, 0).repeat(SIDE, 1)
 
 
 def classify(pixels: np.ndarray, classifier: Classifier, grid: WindowGrid) -> np.ndarray:

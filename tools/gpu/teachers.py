@@ -74,12 +74,25 @@ def taught_views(
             if number < MIXED_VIEWS:
                 pixels, truth = mix(pixels, truth, 1.0)
                 pixels = pixels.round()
-            with torch.autocast(DEVICE, HALF):
-                said = [
-                    teacher(pixels.contiguous(memory_format=torch.channels_last))
-                    for teacher in teachers
-                ]
-            answer = torch.softmax(torch.stack(said).float().mean(0) / TEMPERATURE, 1)
             views.append(pixels.byte())
-            taught.append((1 - TEACHER_SHARE) * truth + TEACHER_SHARE * answer)
+            taught.append(taught_labels(teachers, pixels, truth))
     return torch.cat(views), torch.cat(taught)
+
+
+@torch.no_grad()
+def taught_labels(
+    teachers: Sequence[nn.Module], pixels: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """Return labels that the teachers have a share in.
+
+    Args:
+        teachers: Networks that give logits.
+        pixels: float32 `[n, 3, h, w]` from 0 to 255, on `DEVICE`.
+        labels: float32 `[n, classes]`, the truth.
+    """
+    with torch.autocast(DEVICE, HALF, cache_enabled=False):
+        said = [
+            teacher(pixels.contiguous(memory_format=torch.channels_last)) for teacher in teachers
+        ]
+    answer = torch.softmax(torch.stack(said).float().mean(0) / TEMPERATURE, 1)
+    return (1 - TEACHER_SHARE) * labels + TEACHER_SHARE * answer

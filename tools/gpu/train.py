@@ -5,9 +5,10 @@
 
 Three EfficientNet-Lite learn first. What they, and the MobileNet of an earlier run where one is
 named, say about 16 views of every training tile is what a new MobileNet and a new CNN learn from.
-It is our own architectures that are fitted, in PyTorch; the two run folders that come out,
-`mobilenet-gpu` and `cnn-gpu`, are like those of `eurosat-train`: `eurosat-convert` takes them, and
-`eurosat-train --from-run` goes on with them.
+The CNN then goes on with fresh views that the new MobileNet labels, and keeps the mean of its
+weights before and after. It is our own architectures that are fitted, in PyTorch; the two run
+folders that come out, `mobilenet-gpu` and `cnn-gpu`, are like those of `eurosat-train`:
+`eurosat-convert` takes them, and `eurosat-train --from-run` goes on with them.
 """
 
 import json
@@ -28,7 +29,7 @@ import torch.nn.functional as F  # pyright: ignore[reportMissingImports]
 from augmentation import JITTER, ROTATION, ZOOM, augment, flip, mix
 from fitting import DEVICE, Sample, fit, logits_of, measure_normalisation
 from network import TorchNetwork
-from teachers import Teacher, taught_views
+from teachers import Teacher, taught_labels, taught_views
 from torch import nn  # pyright: ignore[reportMissingImports]
 
 from eurosat.atomic import write_text
@@ -58,6 +59,11 @@ STUDENTS = {
     Architecture.CNN: (554, 3e-3, {"dropout": 0.0}),
 }
 """For each architecture epochs, learning rate, and what else is not its default."""
+
+REFINED = Architecture.CNN
+REFINED_EPOCHS = 74
+REFINED_RATE = 1e-3
+"""Which student goes on with fresh views, labelled by those before it, and how long."""
 
 _log = logging.getLogger("train")
 
@@ -114,9 +120,10 @@ def main() -> None:
     teachers.clear()
 
     for architecture, (count, rate, others) in STUDENTS.items():
+        more = REFINED_EPOCHS if architecture is REFINED else 0
         configuration = replace(
             DEFAULTS[architecture],
-            epochs=max(1, round(epochs(count))),
+            epochs=max(1, round(epochs(count + more))),
             head_epochs=0,
             batch_size=BATCH_SIZE,
             learning_rate=rate,
@@ -131,8 +138,18 @@ def main() -> None:
         loss, accuracy = fit(
             network, _flipped(views), _steps(epochs(count), train), rate, BATCH_SIZE
         )
+        if more:
+            before = [weight.detach().clone() for weight in network.parameters()]
+            sample = _augmented(train, teachers=teachers)
+            loss, accuracy = fit(
+                network, sample, _steps(epochs(more), train), REFINED_RATE, BATCH_SIZE
+            )
+            with torch.no_grad():
+                for weight, earlier in zip(network.parameters(), before, strict=True):
+                    weight.lerp_(earlier, 0.5)
         measure_normalisation(network, _augmented(train))
         seconds = perf_counter() - started
+        teachers.append(network)
         network.give_back(model)
         judgement = _judgement(_logits_of_views(network, validation), validation)
         _log.info("%s: %s", architecture, judgement)
@@ -162,12 +179,14 @@ def _steps(epochs: float, train: _Part) -> int:
     return max(1, round(epochs * len(train.tiles) / BATCH_SIZE))
 
 
-def _augmented(part: _Part, mixup: float = 0.0) -> Sample:
-    """Return what gives out augmented tiles with their true labels."""
+def _augmented(part: _Part, mixup: float = 0.0, teachers: Sequence[nn.Module] = ()) -> Sample:
+    """Return what gives out augmented tiles with their true labels, or with those of teachers."""
 
     def sample(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = torch.randint(len(part.tiles), (count,), device=DEVICE)
         pixels, labels = augment(part.tiles[chosen]), part.labels[chosen]
+        if teachers:
+            labels = taught_labels(teachers, pixels, labels)
         return mix(pixels, labels, mixup) if mixup else (pixels, labels)
 
     return sample

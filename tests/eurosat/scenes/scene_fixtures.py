@@ -34,10 +34,18 @@ def grid_at(x: float = 694_000, y: float = 4_220_000, size: float = 10) -> Any:
 
 
 def texture(height: int, width: int, seed: int = 0, low: int = 1, high: int = 256) -> np.ndarray:
-    """Return uint8 RGB of shape [height, width, 3]: patches of many colours, no pixel empty."""
+    """Return uint8 RGB of shape [height, width, 3]: some fields calm, others motley; none empty."""
     dice = np.random.default_rng(seed)
-    patches = dice.integers(low, high - 20, (-(-height // 16), -(-width // 16), 3))
-    ground = patches.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
+
+    def spread(values: np.ndarray, side: int) -> np.ndarray:
+        return values.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
+
+    def patches(side: int, channels: int = 3) -> np.ndarray:
+        return spread(dice.random((-(-height // side), -(-width // side), channels)), side)
+
+    share = patches(96, 1) ** 2
+    ground = (1 - share) * patches(96) + share * patches(4)
+    ground = low + (high - 20 - low) * ground
     return (ground + dice.integers(0, 20, (height, width, 3))).astype(np.uint8)
 
 
