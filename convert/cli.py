@@ -76,7 +76,8 @@ def convert_run(
 ) -> None:
     """Export a trained model to TFLite and check on the test split that accuracy holds.
 
-    Exit status 1 if it does not: then no file is left under the final name.
+    Exit status 1 if it does not: then no file is left under the final name. So too if a scene twin
+    answers differently, which is then not written.
     """
     if c_array and not int8 and (float32 or float16 or dynamic or int16x8):
         raise EurosatError("--c-array writes the int8 model: add --int8.")

@@ -199,7 +199,7 @@ def reliability_bins(
 
 
 def expected_calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
-    """Return the mean distance between confidence and accuracy, 0 to 1, over 15 equal bins.
+    """Return the mean distance between confidence and accuracy, 0 to 1, over bins.
 
     Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015, in
     the form of Guo et al. 2017, equation 3.

@@ -34,6 +34,9 @@ GROUND_RESOLUTION_M = 10.0
 DATA_VARIABLE = "EUROSAT_DATA"
 """Environment variable that names the data set where no path is given."""
 
+_LARGEST_ENTRY = 100_000_000
+"""Bytes of an image in a zip; one that claims to hold more is not unpacked into memory."""
+
 CACHE_FORMAT = 1
 """Number of the layout of the cache; another number decodes afresh."""
 
@@ -429,8 +432,11 @@ class _ZipFiles:
         self.names = tuple(self._paths)
 
     def read(self, name: str) -> bytes:
+        entry = self._zip.getinfo(self._paths[name])
+        if entry.file_size > _LARGEST_ENTRY:
+            raise ImageError(f"{name} has more than 100 MB inside {self.source.name}.")
         try:
-            return self._zip.read(self._paths[name])
+            return self._zip.read(entry)
         except Exception as error:  # zipfile raises errors of many types for a damaged archive.
             raise ImageError(f"{name} is damaged inside {self.source.name}.") from error
 

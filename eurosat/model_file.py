@@ -177,7 +177,7 @@ def write_model_file(path: Path, flatbuffer: bytes, metadata: ModelMetadata) -> 
 
     Raises:
         ModelFileError: `flatbuffer` is no TFLite model.
-        ValueError: `metadata` holds a value that JSON cannot express.
+        TypeError: `metadata` holds a value that JSON cannot express.
         OSError: The folder is not writable or the disk is full.
     """
     if flatbuffer[4:8] != _IDENTIFIER:

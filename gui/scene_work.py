@@ -57,6 +57,7 @@ class SceneFacts:
         steps: What a column adds to x, and a row to y.
         degrees: Longitudes and latitudes of a raster of points over the scene, float64 of shape
             [2, points down, points across], or None.
+        file_state: Size in bytes and time of change, by which another file in its place is known.
     """
 
     height: int

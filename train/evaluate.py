@@ -1,4 +1,4 @@
-"""How good a model is: predictions of a Keras model and the figures made of them."""
+"""How good a model is: the figures made of its answers."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -114,6 +114,15 @@ def test_a_zip_is_read_without_unpacking(tmp_path: Path):
     assert written == {".zip", ".npy", ".json", ".txt"}
 
 
+def test_what_swells_in_a_zip_is_not_unpacked(tmp_path: Path):
+    swollen = FILES | {"Barley/swollen.jpg": bytes(100_000_001)}
+    path = write_zip(tmp_path / "data.zip", swollen, compression=zipfile.ZIP_DEFLATED)
+    unreadable = load_dataset(path).audit.unreadable
+    assert unreadable == (
+        ("Barley/swollen.jpg", "Barley/swollen.jpg has more than 100 MB inside data.zip."),
+    )
+
+
 def test_the_order_of_files_in_a_zip_does_not_matter(tmp_path: Path):
     one = load_dataset(write_zip(tmp_path / "one.zip", FILES))
     backwards = write_zip(tmp_path / "other.zip", dict(reversed(FILES.items())))
