@@ -13,6 +13,7 @@ import numpy as np
 from eurosat.calibration import apply_temperature, softmax
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError, printable
 from eurosat.images import read_image, resize_image
+from eurosat.in_order import in_order
 from eurosat.model_file import (
     ModelFile,
     ModelMetadata,
@@ -294,21 +295,12 @@ class Classifier:
         if self.threads == 1:
             yield from map(answer, images)
             return
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor
 
-        waiting: deque[Future[tuple[_Source, Prediction | ImageError]]] = deque()
         with ThreadPoolExecutor(self.threads) as executor:
-            try:
-                for image in images:
-                    waiting.append(executor.submit(answer, image))
-                    if len(waiting) >= self.threads * _IMAGES_AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                # Whoever stops early must not wait for images that nobody wants any more.
-                for future in waiting:
-                    future.cancel()
+            yield from in_order(
+                lambda image: executor.submit(answer, image), images, self.threads * _IMAGES_AHEAD
+            )
 
     def probabilities(self, answers: np.ndarray) -> np.ndarray:
         """Return what the model's own answers mean: calibrated probabilities.

@@ -23,7 +23,7 @@ from eurosat.errors import EurosatError, ImageError, cannot_be_written, printabl
 from eurosat.existence import exists
 from eurosat.images import find_images, read_image
 from eurosat.labels import land_cover
-from eurosat.model_file import find_model
+from eurosat.model_file import DEFAULT_MODEL, find_model
 from eurosat.results import to_json, write_csv
 
 EXIT_SOME_UNREADABLE = 1
@@ -50,7 +50,7 @@ def classify(
     *,
     model: Annotated[
         str, typer.Option(help="A .tflite file, or the name of a shipped model.")
-    ] = "mobilenet-int8",
+    ] = DEFAULT_MODEL,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
     csv_file: Annotated[

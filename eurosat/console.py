@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 EXIT_REFUSED = 2
 """Bad input: a wrong option, a missing file, a damaged image."""
 
-EXIT_INTERRUPTED = 130
-"""Ctrl-C, as shells count it."""
-
 PIPE_WIDTH = 10_000
 """In a pipe or a file there is no margin: a long path stays on one line."""
 
@@ -77,9 +74,6 @@ def run(app: typer.Typer) -> NoReturn:
     except EurosatError as error:
         tell_error(error)
         sys.exit(EXIT_REFUSED)
-    except KeyboardInterrupt:
-        notes.print("Stopped.")
-        sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         # Where a file is read or written, more is said of it; this is for what may fail anywhere.
         if error.filename is not None:

@@ -41,6 +41,9 @@ MAX_SIDE: Final = 4096
 VIEW_COUNTS: Final = (1, 2, 4, 8)
 """How many flips and turns of a tile a model may look at; see `eurosat.views`."""
 
+DEFAULT_MODEL: Final = "mobilenet-int8"
+"""The shipped model that answers where none is chosen."""
+
 LABELS_FILE: Final = "labels.txt"
 EUROSAT_FILE: Final = "eurosat.json"
 

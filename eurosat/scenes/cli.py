@@ -9,7 +9,6 @@ from rich.markup import escape
 
 from eurosat.classifier import Classifier
 from eurosat.console import (
-    EXIT_INTERRUPTED,
     MOST_THREADS,
     notes,
     output,
@@ -20,7 +19,7 @@ from eurosat.console import (
     tell_error,
 )
 from eurosat.errors import EurosatError, printable
-from eurosat.model_file import find_model
+from eurosat.model_file import DEFAULT_MODEL, find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
@@ -51,7 +50,7 @@ def map_scenes(
     ],
     model: Annotated[
         str, typer.Option(help="A .tflite file, or the name of a shipped model.")
-    ] = "mobilenet-int8",
+    ] = DEFAULT_MODEL,
     stride: Annotated[
         int,
         typer.Option(
@@ -155,7 +154,7 @@ def _map_all(
             continue
         except KeyboardInterrupt:
             notes.print("Stopped. What is done is kept: the same command goes on from there.")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise
         _print_map(scene, made)
     return failures
 

@@ -158,7 +158,7 @@ def _make(
         rows_at_once = dense.rows_at_once
     if workers:
         job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
-        answer_strips = workers.answer_strips(job)
+        answer_strips = partial(workers.answer, job)
         rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride
     probabilities = classify_windows(
         scene,

@@ -9,9 +9,8 @@ import logging
 import re
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +21,7 @@ import numpy as np
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, SceneError, printable
+from eurosat.in_order import in_order
 from eurosat.model_file import (
     read_model_file,
     shipped_model_names,
@@ -30,7 +30,7 @@ from eurosat.model_file import (
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.scene import Bands, open_scene
-from eurosat.scenes.windows import AnswerStrips, Rows, Strip, WindowGrid, one_by_one
+from eurosat.scenes.windows import Rows, Strip, WindowGrid, one_by_one
 
 SECONDS_TO_CONNECT: Final = 30
 """How long a scheduler may take to answer, and its first worker to appear."""
@@ -86,14 +86,6 @@ class Workers:
     threads: int
     answer: Callable[[SceneJob, list[Strip]], Iterator[np.ndarray]]
 
-    def answer_strips(self, job: SceneJob) -> AnswerStrips:
-        """Return what answers the strips of one job."""
-
-        def answer(strips: list[Strip]) -> Iterator[np.ndarray]:
-            return self.answer(job, strips)
-
-        return answer
-
 
 @contextmanager
 def process_pool(count: int) -> Iterator[Workers]:
@@ -111,8 +103,7 @@ def process_pool(count: int) -> Iterator[Workers]:
             return executor.submit(answer_strip, job, strip)
 
         try:
-            with closing(_in_order(submit, strips, count * _STRIPS_AHEAD)) as found:
-                yield from found
+            yield from in_order(submit, strips, count * _STRIPS_AHEAD)
         except BrokenProcessPool as error:
             raise EurosatError(
                 "A process that was at work ended, perhaps for want of memory: the same command"
@@ -184,8 +175,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
                 return client.submit(answer_strip, job, strip, pure=False, retries=_RETRIES)
 
             try:
-                with closing(_in_order(submit, strips, threads * _STRIPS_AHEAD)) as found:
-                    yield from found
+                yield from in_order(submit, strips, threads * _STRIPS_AHEAD)
             except KilledWorker as error:
                 raise EurosatError(
                     "Several workers ended one after the other with the same strip, perhaps for"
@@ -270,23 +260,6 @@ def _find_model(job: SceneJob) -> Path:
         f"{printable(job.model)} is missing for a worker, or another file: all must see the same"
         " one."
     )
-
-
-def _in_order(
-    submit: Callable[[Strip], Any], strips: list[Strip], limit: int
-) -> Generator[np.ndarray, None, None]:
-    """Hand out strips, at most `limit` at a time, and yield their answers in order."""
-    waiting: deque[Any] = deque()
-    try:
-        for strip in strips:
-            waiting.append(submit(strip))
-            if len(waiting) >= limit:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _ignore_interrupts() -> None:
