@@ -46,7 +46,20 @@ EUROSAT_CLASSES: tuple[LandCover, ...] = (
 
 _BY_NAME = {land_cover.name: land_cover for land_cover in EUROSAT_CLASSES}
 
-_OTHER_COLOURS = tuple(land_cover.colour for land_cover in EUROSAT_CLASSES)
+# The scheme "muted" of Paul Tol, "Colour Schemes", SRON/EPS/TN/09-002, 2021, and a brown: none of
+# EuroSAT's colours, which say something to whoever knows them.
+_OTHER_COLOURS = (
+    "#CC6677",
+    "#332288",
+    "#DDCC77",
+    "#117733",
+    "#88CCEE",
+    "#882255",
+    "#44AA99",
+    "#999933",
+    "#AA4499",
+    "#661100",
+)
 
 
 def land_cover(name: str, position: int = 0) -> LandCover:

@@ -40,3 +40,4 @@ def test_a_foreign_class_gets_its_name_as_title_and_a_colour_by_position():
     assert {foreign.description for foreign in classes} == {""}
     assert len({foreign.colour for foreign in classes[:10]}) == 10
     assert classes[10].colour == classes[0].colour
+    assert not {one.colour for one in classes} & {known.colour for known in EUROSAT_CLASSES}
