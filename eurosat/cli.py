@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.markup import escape
 
@@ -134,25 +133,25 @@ def _is_same(target: Path, path: Path) -> bool:
 
 
 def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]) -> None:
-    """Write a picture of the first readable images and what decided in them, one below the other.
+    """Write a picture of the first readable images and what decided in them.
 
     Raises:
         EurosatError: The file cannot be written.
     """
     from PIL import Image
 
-    from eurosat.explain import draw_explanation
+    from eurosat.explain import arrange, draw_explanation
 
     predictions = [(image, found) for image, found in answers if isinstance(found, Prediction)]
     drawn = [
-        draw_explanation(classifier, read_image(image), prediction)
+        draw_explanation(classifier, read_image(image), prediction, printable(image))
         for image, prediction in predictions[:MOST_EXPLAINED]
     ]
     if not drawn:
         return
     try:
         with replacing(path) as temporary:
-            Image.fromarray(np.concatenate(drawn)).save(temporary, format="PNG")
+            Image.fromarray(arrange(drawn)).save(temporary, format="PNG")
     except OSError as error:
         raise cannot_be_written(path, error) from error
 

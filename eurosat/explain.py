@@ -1,5 +1,6 @@
 """Which pixels decided: an occlusion map, for any model file, and a picture of it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ _FAINTEST: Final = 0.05
 _PICTURE_SIDE: Final = 256
 _MARGIN: Final = 12
 _TEXT_SIZE: Final = 16
+_COLUMNS: Final = 4
 
 
 def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -> np.ndarray:
@@ -86,14 +88,15 @@ def heat_colours(heat: np.ndarray) -> np.ndarray:
 
 
 def draw_explanation(
-    classifier: Classifier, image: np.ndarray, prediction: Prediction
+    classifier: Classifier, image: np.ndarray, prediction: Prediction, name: str
 ) -> np.ndarray:
-    """Draw an image beside itself under its heat map, with its class and confidence.
+    """Draw an image beside itself under its heat map, with its class, confidence and name.
 
     Args:
         classifier: The model that made the prediction.
         image: A uint8 array of shape [height, width, 3].
         prediction: What the model says of it.
+        name: What the image is called; its end is shown if it is too long.
 
     Returns:
         A picture as a uint8 array of shape [height, width, 3], always of the same size.
@@ -109,18 +112,36 @@ def draw_explanation(
     heated.paste(heat := heat.resize(size, Image.Resampling.BILINEAR), mask=heat)
 
     width = 2 * _PICTURE_SIDE + 3 * _MARGIN
-    height = _PICTURE_SIDE + 2 * _MARGIN + 2 * _TEXT_SIZE
+    height = _PICTURE_SIDE + 2 * _MARGIN + 3 * _TEXT_SIZE
     sheet = Image.new("RGB", (width, height), "white")
     sheet.paste(plain, (_MARGIN, _MARGIN))
     sheet.paste(heated, (2 * _MARGIN + _PICTURE_SIDE, _MARGIN))
     title = f"{land_cover(prediction.label).title} {prediction.confidence:.1%}"
-    ImageDraw.Draw(sheet).text(
-        (_MARGIN, _MARGIN + _PICTURE_SIDE + _TEXT_SIZE // 2),
-        title,
-        fill="black",
-        font=ImageFont.load_default(_TEXT_SIZE),
-    )
+    top = _MARGIN + _PICTURE_SIDE + _TEXT_SIZE // 2
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT_SIZE)
+    pen.text((_MARGIN, top), title, fill="black", font=font)
+    while pen.textlength(name, font) > width - 2 * _MARGIN:
+        name = name[1:]
+    pen.text((_MARGIN, top + _TEXT_SIZE * 3 // 2), name, fill="dimgrey", font=font)
     return np.array(sheet)
+
+
+def arrange(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Put pictures of one size in rows, white where the last row ends early.
+
+    Args:
+        pictures: uint8 arrays of shape [height, width, 3], at least one.
+
+    Returns:
+        A uint8 array of shape [rows * height, columns * width, 3].
+    """
+    columns = min(len(pictures), _COLUMNS)
+    rows = -(-len(pictures) // columns)
+    height, width, _ = pictures[0].shape
+    sheet = np.full((rows, height, columns, width, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        sheet[number // columns, :, number % columns] = picture
+    return sheet.reshape(rows * height, columns * width, 3)
 
 
 def _spans(side: int) -> list[slice]:

@@ -206,8 +206,9 @@ def test_a_picture_shows_each_image_beside_what_decided(
     assert done.returncode == 1, "one of the three images is bad"
     with Image.open(tmp_path / "out" / "why.png") as picture:
         drawn = np.asarray(picture)
-    first, second = np.split(drawn, 2)
+    first, second = np.split(drawn, 2, axis=1)
     assert not np.array_equal(first, second)
+    assert not np.array_equal(first[-28:], second[-28:]), "the names are missing"
     for part in (first, second):
         plain, heated = np.split(part[:256], 2, axis=1)
         assert not np.array_equal(plain[12:], heated[12:]), "the heat map is missing"
