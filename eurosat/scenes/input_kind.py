@@ -175,7 +175,7 @@ def choose_scaling(
     """
     is_8_bit = sample.dtype == np.uint8
     factor = 1
-    if sample.dtype.kind == "f" and sample.size and np.nanpercentile(sample, 99) <= 2:
+    if sample.dtype.kind == "f" and np.percentile(sample, 99) <= 2:
         factor = 10_000  # Reflectance itself.
     numbers = sample.astype(np.float64) * factor
     reason = "as requested"
@@ -244,7 +244,7 @@ def _kind_of_8_bit(sample: np.ndarray, names: str) -> tuple[InputKind, str]:
         if level:
             kind = InputKind.L1C_TCI if level == "L1C" else InputKind.L2A_TCI
             return kind, f"because the names say TCI and {level}"
-        red, _, blue = sample.mean(axis=1) if sample.size else (0, 0, 1)
+        red, _, blue = sample.mean(axis=1)
         if blue < red:
             return InputKind.L2A_TCI, "because the name says TCI and blue lacks the haze of L1C"
         return InputKind.L1C_TCI, "because the name says TCI and blue has the haze of L1C"
@@ -259,9 +259,7 @@ def _kind_of_reflectance(
         return InputKind(level.lower()), f"because the names say {level}"
     if any(name.upper() == "B10" for name in band_names):
         return InputKind.L1C, "because it has band B10, which L2A lacks"
-    if not numbers.size:
-        return InputKind.L1C, "the kind that the models were trained on"
-    darkest_blue = np.nanpercentile(numbers[2], _DARKEST_PERCENT)
+    darkest_blue = np.percentile(numbers[2], _DARKEST_PERCENT)
     if darkest_blue < _HAZE_OF_BLUE:
         return InputKind.L2A, f"because its darkest blue, {darkest_blue:.0f}, is free of haze"
     return InputKind.L1C, f"because its darkest blue, {darkest_blue:.0f}, has the haze of L1C"
@@ -280,9 +278,7 @@ def _offset(numbers: np.ndarray, names: str) -> tuple[int, str]:
         told = ".".join(filter(None, baseline.groups()))
         offset = _BASELINE_OFFSET if told >= "04.00" else 0
         return offset, f"because it says that its processing baseline is {told}"
-    if not numbers.size:
-        return 0, "because it has no data"
-    darkest = min(np.nanpercentile(band, _DARKEST_PERCENT) for band in numbers)
+    darkest = min(np.percentile(band, _DARKEST_PERCENT) for band in numbers)
     low, high = _OFFSET_SIGN
     if low <= darkest <= high:
         return _BASELINE_OFFSET, f"because its darkest value is {darkest:.0f}"
