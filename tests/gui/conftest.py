@@ -9,8 +9,8 @@ from threading import Semaphore
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
-from PySide6.QtGui import QAction, QDragEnterEvent, QDragMoveEvent, QDropEvent
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QThread, QThreadPool, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragMoveEvent, QDropEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -144,23 +144,28 @@ class Dialogs:
     Attributes:
         paths: The files or the folder that the user names; none stands for a cancelled dialog.
         asked: The titles of the dialogs so far.
+        began_at: The folders or files with which they began.
     """
 
     def __init__(self) -> None:
         self.paths: list[Path] | None = None
         self.asked: list[str] = []
+        self.began_at: list[str] = []
 
-    def several(self, _parent: QWidget, title: str, *_: object) -> tuple[list[str], str]:
+    def several(
+        self, _parent: QWidget, title: str, start: str, *_: object
+    ) -> tuple[list[str], str]:
         self.asked.append(title)
+        self.began_at.append(start)
         assert self.paths is not None, f"an unexpected dialog: {title}"
         return [str(path) for path in self.paths], ""
 
-    def one(self, _parent: QWidget, title: str, *_: object) -> tuple[str, str]:
-        names = self.several(_parent, title)[0]
+    def one(self, _parent: QWidget, title: str, start: str, *_: object) -> tuple[str, str]:
+        names = self.several(_parent, title, start)[0]
         return (names[0] if names else ""), ""
 
-    def folder(self, _parent: QWidget, title: str, *_: object) -> str:
-        return self.one(_parent, title)[0]
+    def folder(self, _parent: QWidget, title: str, start: str, *_: object) -> str:
+        return self.one(_parent, title, start)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -292,6 +297,21 @@ class User:
     def presses_in_table(self, key: Qt.Key) -> None:
         self.window.table.setFocus()
         self.presses(key)
+
+    def turns_the_wheel(self, on: QWidget, notches: int) -> None:
+        """Turn the wheel of the mouse over a widget; forward, unless the notches are negative."""
+        place = QPointF(on.rect().center())
+        wheel = QWheelEvent(
+            place,
+            QPointF(on.mapToGlobal(place)),
+            QPoint(),
+            QPoint(0, 120 * notches),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(on, wheel)
 
     def filters(self, choice: str) -> None:
         """Choose in the list of classes and statuses above the table."""

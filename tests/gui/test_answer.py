@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QThreadPool
+from PySide6.QtCore import Qt, QThreadPool
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
@@ -97,6 +97,10 @@ def test_zoom_fit_and_actual_size(user: User, few_tiles: Path):
         user.chooses("Zoom in")
     assert view.zoom == pytest.approx(64)
     user.chooses("Fit")
+    assert view.zoom == pytest.approx(whole)
+    user.turns_the_wheel(view.viewport(), 1)
+    assert view.zoom == pytest.approx(whole * 1.25)
+    user.qtbot.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton)
     assert view.zoom == pytest.approx(whole)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QThread, QThreadPool
-from PySide6.QtWidgets import QApplication, QProgressBar
+from PySide6.QtWidgets import QApplication, QLabel, QProgressBar
 from pytestqt.qtbot import QtBot
 
 from eurosat import classifier as classifier_module
 from eurosat.classifier import Classifier, ImageSource
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.tasks import Task
-from eurosat.gui.workspace import Item
+from eurosat.gui.workspace import Item, Pace
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
@@ -54,6 +54,13 @@ def test_progress_is_shown_as_long_as_there_is_some(busy_user: User, gate: Gate)
     assert len(busy_user.column(2)) - busy_user.column(2).count("") == answered
     assert busy_user.column(5).count("waiting") == 60 - answered
     assert_shown_as_counted(busy_user)
+    # As if each image had taken a minute.
+    window.session.pace = Pace(started=0, latest=600, done=10)
+    busy_user.filters("Forest")
+    assert "60000.0 ms per image" in busy_user.facts()
+    texts = [one.text() for one in window.statusBar().findChildren(QLabel) if one.isVisible()]
+    assert f"{60 - answered} min left" in texts
+    busy_user.filters("All classes")
     gate.open()
     busy_user.waits_until_done()
     assert not bar.isVisible()

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtWidgets import QMessageBox
 
 from eurosat.classifier import Classifier, Prediction
+from eurosat.gui import picture as picture_module
 from eurosat.gui.export_menu import save_png
+from eurosat.gui.workspace import Status
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
@@ -82,11 +84,15 @@ def test_an_export_holds_what_the_table_shows_in_its_order(
     shown = landscape.names()
     assert 0 < len(shown) < 9
     exports(landscape, dialogs, "Table as CSV", tmp_path / "table.csv")
+    assert dialogs.began_at == [str(Path.home() / "results.csv")]
     with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         assert [Path(row["path"]).name for row in csv.DictReader(file)] == shown
     exports(landscape, dialogs, "Table as JSON", tmp_path / "table.json")
     answers = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     assert [Path(answer["path"]).name for answer in answers] == shown
+    landscape.window.filter_bar.text.setText(shown[0])
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "one.csv")
+    assert landscape.message() == f"1 row is in {tmp_path / 'one.csv'}."
 
 
 @pytest.mark.parametrize(
@@ -212,6 +218,7 @@ def test_only_what_the_table_shows_is_copied_and_pasted_images_as_png(
     landscape.waits_until_done()
     landscape.window.filter_bar.text.setText("Pasted")
     exports(landscape, dialogs, "Copies sorted into class folders", tmp_path / "out")
+    assert landscape.message() == f"1 copy is in {tmp_path / 'out'}."
     (copy,) = files_in(tmp_path / "out")
     assert copy.suffix == ".png"
     assert QImage(str(copy)).convertToFormat(picture.format()) == picture
@@ -240,8 +247,16 @@ def test_copies_that_cannot_be_made_are_told(landscape: User, dialogs: Dialogs, 
 
 
 def test_the_picture_of_an_image_is_written_with_its_tile_and_its_bars(
-    landscape: User, dialogs: Dialogs, tmp_path: Path
+    landscape: User, dialogs: Dialogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    texts: list[str] = []
+    write = picture_module._write  # pyright: ignore[reportPrivateUsage]
+
+    def listen(painter: QPainter, place: QRect, text: str, *side: Qt.AlignmentFlag) -> None:
+        texts.append(text)
+        write(painter, place, text, *side)
+
+    monkeypatch.setattr(picture_module, "_write", listen)
     (item, *_) = landscape.window.session.workspace.items
     landscape.waits_for_picture(item)
     path = tmp_path / "report.png"
@@ -253,6 +268,11 @@ def test_the_picture_of_an_image_is_written_with_its_tile_and_its_bars(
     tile = {tuple(colour) for colour in report[:, : width // 2].reshape(-1, 3).tolist()}
     assert len(tile) > 100
     assert item.cover is not None
+    assert texts[:2] == [
+        item.cover.title + "?" * (item.status is Status.UNSURE),
+        landscape.bars()[0][1],
+    ]
+    assert texts[3:-1] == [text for bar in landscape.bars() for text in bar]
     colour = bytes.fromhex(item.cover.colour.removeprefix("#"))
     bars = report[:, width // 2 :]
     assert (bars == np.frombuffer(colour, np.uint8)).all(axis=-1).sum() > 1000

@@ -209,7 +209,15 @@ def test_the_card_shows_what_is_in_the_file(
     assert f"{file.size_bytes:,}" in text
     if file.metadata is not None:
         assert file.metadata.title in text
-        accuracy = file.metadata.accuracy["test"]["exported"]["accuracy"]
-        assert f"{accuracy:.2%}" in text
+        measured = file.metadata.accuracy["test"]
+        before, after = (measured[key]["accuracy"] for key in ("original", "exported"))
+        assert f"\nBefore conversion\nThis file\nAccuracy\n{before:.2%}\n{after:.2%}\n" in text
+        sure = file.metadata.accuracy["calibration"]["test"]
+        coverage, right = (f"{sure[key]:.2%}" for key in ("coverage", "sure_accuracy"))
+        assert f"{coverage} of the answers were sure, and {right} of these right." in text
+        split = file.metadata.provenance["split"]
+        train, validation, test = (f"{split[key]:,}" for key in ("train", "validation", "test"))
+        data = f"{train} tiles for training, {validation} for validation, {test} for test"
+        assert data in text
         assert "Permanent crop" in text
     card.close()

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QSlider
 from pytestqt.qtbot import QtBot
 
 from eurosat.gui.main_window import MainWindow
@@ -39,7 +41,29 @@ def test_the_size_of_the_window_is_remembered(open_window: Callable[..., MainWin
     chosen = window.size()
     window.close()
     assert chosen.height() == 610
+    parts = ("window", "columns", "scene", "right", "table")
+    assert [part for part in parts if Settings().layout(part).isEmpty()] == []
     assert open_window().size() == chosen
+
+
+def test_what_is_chosen_in_the_window_is_kept_and_the_next_one_begins_with_it(
+    open_window: Callable[..., MainWindow],
+):
+    def sliders(window: MainWindow) -> list[QSlider]:
+        named = {one.accessibleName(): one for one in window.findChildren(QSlider)}
+        return [named["Strength of the heat map"], named["Strength of the map"]]
+
+    window = open_window()
+    for slider, percent in zip(sliders(window), (35, 45), strict=True):
+        slider.setValue(percent)
+    themes = [Settings().theme]
+    for title in ("&Dark", "Like the &system"):
+        (theme,) = [one for one in window.findChildren(QAction) if one.text() == title]
+        theme.trigger()
+        themes.append(Settings().theme)
+    assert themes == ["system", "dark", "system"]
+    window.close()
+    assert [slider.value() for slider in sliders(open_window())] == [35, 45]
 
 
 GARBAGE = """[General]

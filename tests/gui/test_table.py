@@ -140,6 +140,9 @@ def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User, pictu
     assert 0 < len(kept) < 40
     lowest.setValue(0)
     assert "bad.jpg" not in landscape.names()
+    landscape.chooses("Show everything")
+    assert len(landscape.names()) == 45
+    assert (lowest.value(), highest.value()) == (0, 100)
 
 
 def test_the_filter_by_status_finds_what_could_not_be_read(landscape: User):
@@ -196,6 +199,9 @@ def test_the_summary_counts_what_the_table_shows(landscape: User):
     counted = Counter(landscape.classes()[1:])
     assert landscape.summary() == {title: str(counted[title]) for title in landscape.summary()}
     assert len(landscape.summary()) == 10
+    largest = max(counted.values())
+    for bar in landscape.window.summary.bars:
+        assert bar.share == counted[bar.cover.title] / largest
     select(landscape, 0, *range(10, 20))
     landscape.presses_in_table(Qt.Key.Key_Delete)
     counted = Counter(landscape.classes())
@@ -245,6 +251,18 @@ def test_selected_rows_are_copied_as_a_spreadsheet_takes_them(landscape: User):
     landscape.window.table.clearSelection()
     landscape.chooses("Copy rows")
     assert QGuiApplication.clipboard().text().splitlines() == lines, "nothing was selected"
+
+
+def test_a_name_that_would_begin_a_cell_or_a_row_is_copied_into_one_cell(
+    user: User, few_tiles: Path, tmp_path: Path
+):
+    path = tmp_path / "a\tb\nc.jpg"
+    path.write_bytes(files_in(few_tiles)[0].read_bytes())
+    user.opens(path)
+    user.chooses("Select all")
+    user.chooses("Copy rows")
+    lines = QGuiApplication.clipboard().text().splitlines()
+    assert lines[1:] == ["\t".join(["a b c.jpg", *user.rows()[0][1:]])]
 
 
 def test_all_rows_can_be_selected_and_only_those_that_are_shown(landscape: User):
