@@ -7,9 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QColor, QDesktopServices, QImage, QWheelEvent
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox
+from PIL import Image
+from PySide6.QtCore import QEvent, QPointF, Qt, QUrl
+from PySide6.QtGui import QColor, QDesktopServices, QImage
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QSpinBox,
+)
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier
@@ -75,18 +83,18 @@ class SceneUser(User):
 
         With the larger model, whose windows share no work and come row by row.
         """
-        self.answers_with("mobilenet-int8")
+        self.answers_with(shipped_model_path("mobilenet-int8"))
         self.chooses_in(QComboBox, "every 8 pixels")
         self.clicks("Map the scene")
         self.waits_for(lambda: self.work.windows_done > 46)
 
-    def answers_with(self, model: str) -> None:
+    def answers_with(self, model: Path) -> None:
         session = self.window.session
-        session.load_model(shipped_model_path(model))
+        session.load_model(model)
         self.waits_for(
             lambda: (
                 session.classifier is not None
-                and session.classifier.model_file.path.stem == model
+                and session.classifier.model_file.path == model
                 and self.window.scenes.can_map
             )
         )
@@ -306,6 +314,22 @@ def test_bands_that_are_none_are_told_and_nothing_begins(typed: str, user: Scene
     user.previews()
 
 
+def test_what_was_typed_for_one_scene_is_gone_with_the_next(
+    user: SceneUser, spain: Path, tmp_path: Path
+):
+    user.sees(spain)
+    panel = user.window.scene_page.panel
+    (bands,) = [one for one in panel.findChildren(QLineEdit) if "4,3,2" in one.placeholderText()]
+    (threshold,) = panel.findChildren(QSpinBox)
+    bands.setText("red")
+    threshold.setFocus()
+    threshold.setValue(30)
+    assert threshold.text() == "30 %"
+    user.sees(write_rgb(tmp_path / "second.tif", texture(200, 200)))
+    assert (bands.text(), threshold.text()) == ("", "as the model asks")
+    user.previews()
+
+
 def test_a_folder_that_opens_does_not_call_back_from_the_scene(
     user: SceneUser, spain: Path, gate: Gate, tiles: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -325,18 +349,7 @@ def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain:
     panel = user.window.scene_page.panel
     before = user.work.settings
     for choice in (*panel.findChildren(QComboBox), *panel.findChildren(QSpinBox)):
-        place, down = QPointF(choice.rect().center()), QPoint(0, -120)
-        wheel = QWheelEvent(
-            place,
-            QPointF(choice.mapToGlobal(place)),
-            QPoint(),
-            down,
-            Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        )
-        QApplication.sendEvent(choice, wheel)
+        user.turns_the_wheel(choice, -1)
         assert user.work.settings == before
 
 
@@ -361,6 +374,9 @@ def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
             assert legend[title][0] == f"{float(row['area_ha']):,.1f}"
             if row["share_of_classified"]:
                 assert legend[title][1] == f"{float(row['share_of_classified']):.1%}"
+            if row["mean_confidence"]:
+                percent = float(legend[title][2].rstrip("%"))
+                assert percent == pytest.approx(100 * float(row["mean_confidence"]), abs=0.51)
     with rasterio.open(folder / "classes.tif") as file:
         classes = file.read(1)
     labels = user.labels()
@@ -397,8 +413,12 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     user.waits_for(lambda: user.button("Go on with the map").isEnabled())
     assert (user.labels()[:row] != NODATA).any(), "what was done stays on screen"
     user.clicks("Go on with the map")
-    user.waits_for(lambda: user.work.windows_done > 0)
-    assert user.work.windows_done >= done
+    user.waits_for(lambda: user.work.seconds_left is not None)
+    now_done, pace = user.work.windows_done, user.work.pace
+    assert now_done >= done
+    assert pace is not None and pace.seconds_each is not None
+    assert 0 < pace.done <= now_done - done, "earlier windows took none of this time"
+    assert user.work.seconds_left == pace.seconds_each * (2655 - now_done)
     user.waits_for(lambda: user.work.stage is Stage.FINISHED)
     mobilenet = Classifier.shipped("mobilenet-int8")
     expected = map_scene(spain, tmp_path / "expected", mobilenet, MapSettings(stride=8)).folder
@@ -464,6 +484,28 @@ def test_a_preview_of_a_large_scene_is_its_middle(user: SceneUser, tmp_path: Pat
     assert (columns.min(), columns.max() + 1) == (15, 47)
 
 
+def test_a_preview_counts_no_land_beyond_the_rim_and_says_where_the_scale_is_a_guess(
+    user: SceneUser, tmp_path: Path, dialogs: Dialogs
+):
+    path = tmp_path / "scene.png"
+    Image.fromarray(texture(150, 200)).save(path)
+    dialogs.paths = [path]
+    user.chooses("Open scene")
+    user.waits_until_seen(path)
+    assert (Settings().folder, Settings().recent) == (str(tmp_path), [path])
+    panel = user.window.scene_page.panel
+    (bar,) = panel.findChildren(QProgressBar)
+    user.clicks("Preview")
+    assert (bar.isVisible(), bar.maximum()) == (True, 0), "nobody knows when it ends"
+    user.waits_for(lambda: user.work.so_far is not None)
+    assert (user.labels() != NODATA).all()
+    hectares = sum(float(row[0] or 0) for row in user.legend().values())
+    assert hectares == pytest.approx(150 * 200 / 100, abs=0.5)  # Each row is rounded.
+    heading = panel.legend.horizontalHeaderItem(1)
+    assert heading is not None
+    assert heading.text() == "Area, ha, if 10 m"
+
+
 def test_without_a_threshold_every_place_gets_a_class(user: SceneUser, spain: Path):
     user.sees(spain)
     (unsure,) = user.window.scene_page.panel.findChildren(QSpinBox)
@@ -480,14 +522,25 @@ def test_without_a_threshold_every_place_gets_a_class(user: SceneUser, spain: Pa
 def test_another_model_stops_the_map_in_one_sentence(user: SceneUser, spain: Path):
     user.sees(spain)
     user.starts_a_long_map()
+    user.waits_for(lambda: user.work.seconds_expected is not None)
+    expected = user.work.seconds_expected
+    legend = user.window.scene_page.panel.legend
+    first = legend.item(0, 0)
+    assert first is not None
+    first.setCheckState(Qt.CheckState.Unchecked)
     user.window.session.load_model(shipped_model_path("cnn-int8"))
     user.waits_for(lambda: user.work.stage is Stage.READY)
     assert user.message() == "The map was stopped, as another model answers now."
     assert user.work.so_far is None
     assert user.window.scene_page.view.overlay.isNull()
+    # The time of the other model was another one.
+    user.waits_for(lambda: user.work.seconds_expected not in (None, expected))
     user.chooses_in(QComboBox, "every 64 pixels")
     user.waits_for(lambda: user.window.scenes.can_map)
     folder = user.maps()
+    first = legend.item(0, 0)
+    assert first is not None
+    assert first.checkState() is Qt.CheckState.Checked, "its classes are others"
     assert "cnn-int8" in (folder / "report.html").read_text(encoding="utf-8")
     assert user.error_boxes() == []
 
@@ -516,6 +569,8 @@ def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, s
         (longitude,), (latitude,) = rasterio.warp.transform(file.crs, "EPSG:4326", [x], [y])
     assert f"EPSG:32630 {x:.0f}, {y:.0f}" in told
     parts = told.split("   ·   ")[1]
+    assert "° N, " in parts
+    assert parts.endswith("° W")
     north, west = (float(text.split("°")[0]) for text in parts.split(","))
     assert north == pytest.approx(latitude, abs=2e-5)
     assert west == pytest.approx(-longitude, abs=2e-5)
@@ -649,6 +704,20 @@ def test_a_scene_that_was_replaced_since_it_was_opened_is_not_mapped(user: Scene
     assert not (spain.parent / "maps").exists()
 
 
+def test_a_model_that_was_replaced_since_it_was_chosen_maps_nothing(
+    user: SceneUser, spain: Path, tmp_path: Path
+):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(shipped_model_path("cnn-int8").read_bytes())
+    user.sees(spain)
+    user.answers_with(model)
+    model.write_bytes(shipped_model_path("mobilenet-int8").read_bytes())
+    user.clicks("Map the scene")
+    user.waits_for(lambda: bool(user.refusal()) and user.work.stage is Stage.READY)
+    assert user.refusal().endswith("has changed since it was chosen: choose it again.")
+    assert not (spain.parent / "maps").exists()
+
+
 def test_the_read_out_follows_a_scene_that_moves_under_the_mouse(user: SceneUser, spain: Path):
     user.sees(spain)
     before = user.points_at(300, 200)
@@ -660,6 +729,12 @@ def test_the_read_out_follows_a_scene_that_moves_under_the_mouse(user: SceneUser
     user.chooses("Fit")
     assert len({before, zoomed, moved}) >= 2
     assert user.window.scene_page.read_out == before
+    view = user.window.scene_page.view
+    QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
+    assert user.window.scene_page.read_out == "Point at the scene to see what lies there."
+    user.presses(Qt.Key.Key_Right)
+    middle = view.seen.center()
+    assert f"column {int(middle.x())}, row {int(middle.y())}" in user.window.scene_page.read_out
 
 
 def test_what_is_open_already_is_shown_and_hidden_rows_are_left_alone(
