@@ -427,7 +427,14 @@ class MainWindow(QMainWindow):
 
     def _choose_model(self, path: Path) -> None:
         self._chosen_model = path
+        classifier = self.session.classifier
+        if classifier is not None and path == classifier.model_file.path:
+            self._remember_model(path)  # It may stand in for one that could not be used.
         self.session.load_model(path)
+
+    def _remember_model(self, path: Path) -> None:
+        is_default = path == shipped_model_path(DEFAULT_MODEL)
+        self._settings.model = "" if is_default else str(path)
 
     def _on_model_changed(self) -> None:
         classifier = self.session.classifier
@@ -437,8 +444,7 @@ class MainWindow(QMainWindow):
         self._model_button.setText(self.tr("Model: {title}").format(title=title))
         self.model_menu.set_in_use(classifier)
         if path == self._chosen_model:
-            is_default = path == shipped_model_path(DEFAULT_MODEL)
-            self._settings.model = "" if is_default else str(path)
+            self._remember_model(path)
         covers = [land_cover(name, number) for number, name in enumerate(classifier.class_names)]
         self.filter_bar.set_classes(covers)
         self._explained = None  # Another model looks elsewhere.

@@ -120,6 +120,8 @@ class Session(QObject):
     def load_model(self, path: Path, otherwise: Path | None = None) -> None:
         """Load a model; when it has come, everything open is classified again with it.
 
+        If it is the one in use, unchanged, nothing happens.
+
         Args:
             path: The model file.
             otherwise: What to load if that cannot be used, now or at a later choice that is made
@@ -297,6 +299,10 @@ class Session(QObject):
         self.progressed.emit()
 
     def _use_model(self, classifier: Classifier) -> None:
+        if self.classifier is not None:
+            old, new = self.classifier.model_file, classifier.model_file
+            if (old.path, old.sha256) == (new.path, new.sha256):
+                return  # Its answers are there already.
         self.classifier = classifier
         self.workspace.begin_generation(forget=True)
         self._awaited.clear()

@@ -9,8 +9,9 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from PySide6.QtCore import QThreadPool
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDialog, QTextBrowser
+from PySide6.QtWidgets import QApplication, QDialog, QTextBrowser
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier, Prediction
@@ -84,6 +85,33 @@ def test_a_change_of_model_in_the_middle_leaves_no_answer_of_the_old_one(
     assert entries(user)[title(CNN)].isChecked()
     assert Settings().model == str(CNN)
     assert title(CNN) in user.facts()
+
+
+def test_choosing_the_model_in_use_asks_for_nothing_again(user: User, pictures: Pictures):
+    items = user.opens(*pictures(3))
+    answers = [item.outcome for item in items]
+    changes: list[int] = []
+    user.window.session.model_changed.connect(lambda: changes.append(1))
+    Settings().model = "gone.tflite"
+    entries(user)[title(in_use(user))].trigger()
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS)
+    QApplication.processEvents()
+    assert changes == []
+    assert all(item.outcome is answer for item, answer in zip(items, answers, strict=True))
+    assert Settings().model == ""
+
+
+def test_a_model_file_that_was_written_anew_is_another_model(
+    user: User, dialogs: Dialogs, tmp_path: Path
+):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(CNN.read_bytes())
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    path.write_bytes(shipped_model_path("mobilenet-int8").read_bytes())
+    with user.qtbot.waitSignal(user.window.session.model_changed, timeout=PATIENCE_MS):
+        chooses_file(user, dialogs, path)
+    assert title(shipped_model_path("mobilenet-int8")) in user.facts()
 
 
 def test_the_choice_is_remembered(
