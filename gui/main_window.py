@@ -342,6 +342,7 @@ class MainWindow(QMainWindow):
             show_error(error, self)
 
     def _on_scenes_found(self, paths: list[Path]) -> None:
+        self._is_opening = False  # Images that were opened with it stay behind it.
         self.show_scene.setChecked(True)
         self._notice.clear()
         self.scenes.open(paths[0])
@@ -359,16 +360,18 @@ class MainWindow(QMainWindow):
         self._close_scene.setEnabled(self.scenes.work is not None)
         self._show_items()
 
-    def _on_added(self, items: list[Item]) -> None:
-        if self._is_opening:
+    def _on_added(self, items: list[Item], first: Item) -> None:
+        was_opening = self._is_opening
+        if was_opening:
             self.show_scene.setChecked(False)
             self._is_opening = False
         if items:
             self._model.add(items)
         self._show_items()
-        if items and self.table.current_item() is None:
-            self.table.go_to(items[0])
-            self.table.setFocus()
+        if was_opening or self.table.current_item() is None:
+            self.table.go_to(first)
+            if not self._shows_scene:
+                self.table.setFocus()
 
     def _on_changed(self, items: list[Item]) -> None:
         self._model.update_items(items)

@@ -44,7 +44,8 @@ class Session(QObject):
     """Opens, classifies, cancels, changes models; everything slow happens on threads.
 
     Attributes:
-        added: Signal with a list of images that were opened; empty if all were open already.
+        added: Signal with a list of images that were opened, empty if all were open already, and
+            with the first of those that were to be opened.
         changed: Signal with a list of images of which something has become known.
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
@@ -60,7 +61,7 @@ class Session(QObject):
         pace: How fast answers have come since the latest order, or None before the first.
     """
 
-    added = Signal(list)
+    added = Signal(list, object)
     changed = Signal(list)
     removed = Signal()
     progressed = Signal()
@@ -203,7 +204,8 @@ class Session(QObject):
 
     def open_pixels(self, name: str, pixels: np.ndarray) -> None:
         """Open an image that has no file: a uint8 array of shape [height, width, 3]."""
-        self._add([self.workspace.add_pixels(name, pixels)])
+        item = self.workspace.add_pixels(name, pixels)
+        self._add([item], item)
 
     def hurry(self, item: Item) -> None:
         """Classify an image next, because it is looked at; so too when all are ordered again."""
@@ -313,13 +315,17 @@ class Session(QObject):
     def _open_some(self) -> None:
         count = min(len(self._found), _OPENED_AT_A_TIME)
         if count:
-            self._add(self.workspace.add_paths([self._found.popleft() for _ in range(count)]))
+            paths = [self._found.popleft() for _ in range(count)]
+            items = self.workspace.add_paths(paths)
+            first = self.workspace.find(paths[0])
+            assert first is not None
+            self._add(items, first)
         if not self._found:
             self._opening.stop()
             self.progressed.emit()
 
-    def _add(self, items: list[Item]) -> None:
-        self.added.emit(items)
+    def _add(self, items: list[Item], first: Item) -> None:
+        self.added.emit(items, first)
         self._order(items)
 
     def _order(self, items: list[Item]) -> None:

@@ -201,6 +201,19 @@ def test_what_is_open_is_not_opened_twice(user: User, pictures: Pictures):
     assert user.names() == [path.name for path in paths]
 
 
+def test_what_is_opened_is_looked_at_even_if_it_was_open_already(user: User, pictures: Pictures):
+    old, new = pictures(3), pictures(2)
+    user.opens(*old)
+    items = user.opens(*new)
+    assert user.current() is items[3]
+    user.opens(old[1], new[0])
+    assert user.current() is items[1]
+    assert user.window.table.selected_items() == [items[1]]
+    QGuiApplication.clipboard().setImage(painted(50, 30)[0])
+    user.chooses("Paste")
+    assert user.current() is user.window.session.workspace.items[-1]
+
+
 def test_an_unreadable_file_is_a_row_with_its_reason(
     user: User, pictures: Pictures, tmp_path: Path
 ):

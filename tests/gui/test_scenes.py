@@ -344,6 +344,16 @@ def test_a_folder_that_opens_does_not_call_back_from_the_scene(
     assert user.window.scene_page.isVisible()
 
 
+def test_a_scene_that_is_opened_with_a_folder_is_in_front_of_it(
+    user: SceneUser, spain: Path, few_tiles: Path
+):
+    user.window.open_paths([few_tiles, spain])
+    user.waits_until_seen(spain)
+    user.waits_until_done()
+    assert len(user.rows()) == 24
+    assert user.window.scene_page.isVisible()
+
+
 def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain: Path):
     user.sees(spain)
     panel = user.window.scene_page.panel
@@ -747,8 +757,9 @@ def test_what_is_open_already_is_shown_and_hidden_rows_are_left_alone(
     assert len(user.rows()) == 24
     user.window.open_paths([few_tiles / "Forest"])
     user.waits_for(user.window.table.isVisible)
+    assert user.window.table.selected_items() == user.window.session.workspace.items[:1]
     user.chooses("Close selected")
-    assert user.rows() == []
+    assert len(user.rows()) == 23
 
 
 # What can go wrong
