@@ -69,19 +69,23 @@ class ExportMenu(QMenu):
         self.save_picture = self.addAction(self.tr("&Picture of this image…"), self._save_picture)
         self.copy_picture = self.addAction(self.tr("Copy pict&ure"), self._copy_picture)
         self.copy_picture.setShortcut("Ctrl+Shift+C")
-        self.update_enabled()
+        self.update_enabled(are_rows_seen=False)
 
     @property
     def all_actions(self) -> list[QAction]:
         """The entries."""
         return [*self._of_table, self.save_picture, self.copy_picture]
 
-    def update_enabled(self) -> None:
-        """Offer only what is possible now."""
-        has_answers = self._session.workspace.answered > 0
+    def update_enabled(self, *, are_rows_seen: bool) -> None:
+        """Offer only what is possible now.
+
+        Args:
+            are_rows_seen: Whether the table is on screen and shows an image.
+        """
+        has_answers = are_rows_seen and self._session.workspace.answered > 0
         for action in self._of_table:
             action.setEnabled(has_answers)
-        has_picture = self._report_source() is not None
+        has_picture = are_rows_seen and self._report_source() is not None
         self.save_picture.setEnabled(has_picture)
         self.copy_picture.setEnabled(has_picture)
 

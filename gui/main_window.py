@@ -187,7 +187,7 @@ class MainWindow(QMainWindow):
         self.show_scene = self._action(self.tr("Show the &scene"), self._switch_page, "Ctrl+T")
         self.show_scene.setCheckable(True)
         self.show_scene.setToolTip(self.tr("Show the scene, or the images (Ctrl+T)"))
-        self._close_scene = self._action(self.tr("Close sc&ene"), self.scenes.close_scene, "Ctrl+W")
+        self._close_scene = self._action(self.tr("Close sce&ne"), self.scenes.close_scene, "Ctrl+W")
         self.explain = self._action(self.tr("&Explain"), self._explain_or_not, "Ctrl+E")
         self.explain.setCheckable(True)
         self.explain.setToolTip(self.tr("Show which pixels decided (Ctrl+E)"))
@@ -201,32 +201,37 @@ class MainWindow(QMainWindow):
         menu.addSeparator()
         menu.addMenu(self.export_menu)
         menu.addSeparator()
+        close_all = self._action(self.tr("Close &all"), self.session.clear, "Ctrl+Shift+W")
         close = self._action(self.tr("Close &selected"), self._close_selected, key.Delete)
         close.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)  # Elsewhere it deletes letters.
         self.table.addAction(close)
-        menu.addAction(close)
-        menu.addAction(self._action(self.tr("Close &all"), self.session.clear, "Ctrl+Shift+W"))
-        menu.addAction(self._close_scene)
+        menu.addActions([close, close_all, self._close_scene])
         menu.addSeparator()
         menu.addAction(self._action(self.tr("&Quit"), self.close, "Ctrl+Q"))
 
+        copy = self._action(self.tr("&Copy rows"), self._copy_rows, key.Copy)
+        select = self._action(self.tr("Select &all"), self.table.selectAll, key.SelectAll)
+        find = self._action(self.tr("&Find"), self.filter_bar.text.setFocus, key.Find)
+        show = self._action(self.tr("Show &everything"), self.filter_bar.clear, "Ctrl+R")
         menu = self.menuBar().addMenu(self.tr("&Edit"))
-        menu.addAction(self._action(self.tr("&Copy rows"), self._copy_rows, key.Copy))
+        menu.addAction(copy)
         menu.addAction(self.export_menu.copy_picture)
         self.addAction(self.export_menu.copy_picture)
         menu.addAction(self._action(self.tr("&Paste"), self._paste, key.Paste))
-        menu.addAction(self._action(self.tr("Select &all"), self.table.selectAll, key.SelectAll))
+        menu.addAction(select)
         menu.addSeparator()
-        menu.addAction(self._action(self.tr("&Find"), self.filter_bar.text.setFocus, key.Find))
-        menu.addAction(self._action(self.tr("Show &everything"), self.filter_bar.clear, "Ctrl+R"))
+        menu.addActions([find, show])
         menu.addSeparator()
         menu.addAction(self._action(self.tr("S&top"), self._stop, "Esc"))
 
         menu = self.menuBar().addMenu(self.tr("&View"))
-        menu.addAction(self._action(self.tr("Zoom &in"), self._zoom_in, "Ctrl++"))
-        menu.addAction(self._action(self.tr("Zoom &out"), self._zoom_out, "Ctrl+-"))
-        menu.addAction(self._action(self.tr("&Fit"), self._fit, "Ctrl+0"))
-        menu.addAction(self._action(self.tr("&Actual size"), self._show_actual_size, "Ctrl+1"))
+        zooms = [
+            self._action(self.tr("Zoom &in"), self._zoom_in, "Ctrl++"),
+            self._action(self.tr("Zoom &out"), self._zoom_out, "Ctrl+-"),
+            self._action(self.tr("&Fit"), self._fit, "Ctrl+0"),
+            self._action(self.tr("&Actual size"), self._show_actual_size, "Ctrl+1"),
+        ]
+        menu.addActions(zooms)
         menu.addSeparator()
         menu.addActions([self.explain, self.show_scene])
         menu.addSeparator()
@@ -262,6 +267,13 @@ class MainWindow(QMainWindow):
         bar.addWidget(_menu_button(self.export_menu, self.tr("Export"), self))
         self._heat_action.setVisible(False)
         self.addToolBar(bar)
+        # What each of them needs to be seen.
+        self._of_opening = [close_all]
+        self._of_images = [find, show]
+        self._of_rows = [select]
+        self._of_selection = [close, copy]
+        self._of_current = [self.explain, self._heat_action]
+        self._of_picture = zooms
 
     def _action(
         self,
@@ -308,6 +320,7 @@ class MainWindow(QMainWindow):
         session.pixels.image_read.connect(self._on_image_read)
         session.pixels.thumbnail_read.connect(self._model.keep_thumbnail)
         self.table.current_changed.connect(self._on_current_changed)
+        self.table.selectionModel().selectionChanged.connect(self._update_enabled)
         self._empty.images_wanted.connect(self._ask_for_images)
         self._empty.folder_wanted.connect(self._ask_for_folder)
         self._empty.scene_wanted.connect(self._ask_for_scene)
@@ -357,7 +370,6 @@ class MainWindow(QMainWindow):
     def _on_scene_changed(self) -> None:
         for action in (self._map, self._preview):
             action.setEnabled(self.scenes.can_map)
-        self._close_scene.setEnabled(self.scenes.work is not None)
         self._show_items()
 
     def _on_added(self, items: list[Item], first: Item) -> None:
@@ -409,7 +421,7 @@ class MainWindow(QMainWindow):
         if item is self.table.current_item():
             self._picture = (item, picture) if not picture.isNull() else None
             self.image.show_picture(picture)
-            self.export_menu.update_enabled()
+            self._update_enabled()
             self._explain_or_not()
 
     def _on_explained(self, item: Item, heat: QImage) -> None:
@@ -479,8 +491,31 @@ class MainWindow(QMainWindow):
 
     def _show_answer(self, item: Item | None) -> None:
         self.answer.show_item(item)
-        self.export_menu.update_enabled()
+        self._update_enabled()
         self._explain_or_not()
+
+    def _update_enabled(self) -> None:
+        """Offer only what can be done with what is seen."""
+        sees_images = self._pages.currentWidget() is self._columns
+        sees_rows = sees_images and self._shown.rowCount() > 0
+        if self._shows_scene:
+            has_picture = self.scenes.work is not None and self.scenes.work.facts is not None
+        else:
+            has_picture = sees_images and self._picture is not None
+        # What has not been found yet can be closed as well.
+        is_opening = self.session.is_busy and not self._shows_scene
+        for actions, is_possible in (
+            (self._of_opening, sees_images or is_opening),
+            (self._of_images, sees_images),
+            (self._of_rows, sees_rows),
+            (self._of_selection, sees_rows and self.table.selectionModel().hasSelection()),
+            (self._of_current, sees_rows and self.table.currentIndex().isValid()),
+            (self._of_picture, has_picture),
+            ([self._close_scene], self._shows_scene),
+        ):
+            for action in actions:
+                action.setEnabled(is_possible)
+        self.export_menu.update_enabled(are_rows_seen=sees_rows)
 
     def _show_progress(self) -> None:
         session, workspace = self.session, self.session.workspace
@@ -515,6 +550,7 @@ class MainWindow(QMainWindow):
         if self._was_busy and not session.is_busy:
             self.table.sort_again()
         self._was_busy = session.is_busy
+        self._update_enabled()
         self._show_summary()
 
     def _show_summary(self) -> None:
@@ -613,16 +649,14 @@ class MainWindow(QMainWindow):
         return bool(paths)
 
     def _close_selected(self) -> None:
-        items = self.table.selected_items()
-        if items and not self._shows_scene:
-            self.session.remove(items)
+        self.session.remove(self.table.selected_items())
 
     def _copy_rows(self) -> None:
         """Copy what is selected: text of a label, where one has the focus, or rows."""
         focus = self.focusWidget()
         if isinstance(focus, QLabel) and focus.hasSelectedText():
             QGuiApplication.clipboard().setText(focus.selectedText())
-        elif self.table.selected_items() and not self._shows_scene:
+        else:
             QGuiApplication.clipboard().setText(self.table.selected_text())
 
     def _stop(self) -> None:

@@ -1,11 +1,12 @@
 """The windows with a text, and what can be copied out of messages."""
 
+import re
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QLabel, QTextBrowser
+from PySide6.QtWidgets import QDialog, QLabel, QMenu, QTextBrowser
 
 from .conftest import User
 
@@ -45,6 +46,13 @@ def test_the_keys_are_told_with_what_they_do(user: User):
         ("Mouse wheel", "Zoom"),
     ):
         assert lines[lines.index(keys) + 1] == what
+
+
+def test_each_letter_leads_to_one_entry_of_a_menu(user: User):
+    for menu in user.window.findChildren(QMenu):
+        menu.aboutToShow.emit()
+        letters = re.findall(r"&(\w)", "\n".join(entry.text() for entry in menu.actions()).lower())
+        assert len(letters) == len(set(letters)), menu.title()
 
 
 def test_what_is_selected_in_a_message_is_copied_and_not_the_rows(

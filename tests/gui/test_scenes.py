@@ -237,6 +237,54 @@ def test_tiles_and_a_scene_are_open_at_the_same_time(user: SceneUser, spain: Pat
     assert user.window.table.isVisible()
 
 
+OF_IMAGES = (
+    "Close selected",
+    "Close all",
+    "Copy rows",
+    "Select all",
+    "Find",
+    "Show everything",
+    "Explain",
+    "Table as CSV",
+    "Picture of this image",
+)
+ZOOMS = ("Zoom in", "Zoom out", "Fit", "Actual size")
+
+
+def test_only_what_is_seen_can_be_worked_on(user: SceneUser, spain: Path, few_tiles: Path):
+    def possible() -> set[str]:
+        texts = (*OF_IMAGES, *ZOOMS, "Close scene")
+        return {text for text in texts if user.action(text).isEnabled()}
+
+    assert possible() == set(), "the window is empty"
+    (*_, item) = user.opens(few_tiles)
+    user.window.table.go_to(item)
+    user.waits_for_picture(item)
+    assert possible() == {*OF_IMAGES, *ZOOMS}
+    user.sees(spain)
+    assert possible() == {*ZOOMS, "Close scene"}
+    user.chooses("Show the scene")
+    assert possible() == {*OF_IMAGES, *ZOOMS}
+    user.window.table.clearSelection()
+    assert possible() == {*OF_IMAGES, *ZOOMS} - {"Close selected", "Copy rows"}
+    user.window.filter_bar.text.setText("no such image")
+    assert possible() == {"Close all", "Find", "Show everything"}
+    user.chooses("Close all")
+    assert possible() == {*ZOOMS, "Close scene"}
+    user.chooses("Close scene")
+    assert possible() == set()
+
+
+def test_text_beside_a_scene_can_be_copied(user: SceneUser, spain: Path):
+    user.sees(spain)
+    labels = user.window.scene_page.panel.findChildren(QLabel)
+    (title,) = [label for label in labels if label.text().replace("\u200b", "") == SPAIN]
+    title.setFocus()
+    title.setSelection(0, 5)
+    user.presses(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.clipboard().text() == "spain"
+
+
 def test_zoomed_in_every_pixel_is_seen_and_the_memory_stays_bounded(
     user: SceneUser, tmp_path: Path
 ):
