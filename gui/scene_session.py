@@ -204,7 +204,7 @@ class SceneSession(QObject):
             return
         task.cancel()
         self._mapping = None
-        work.stage = Stage.STOPPED
+        work.stage = Stage.STOPPED if work.windows_done else Stage.READY
         self.changed.emit()
 
     def _open(self) -> None:

@@ -484,6 +484,17 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     assert (folder / "classes.tif").read_bytes() == (expected / "classes.tif").read_bytes()
 
 
+def test_a_map_that_is_stopped_before_its_first_window_begins_again(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.clicks("Map the scene")
+    user.clicks("Stop")
+    user.waits_for(lambda: user.button("Map the scene").isEnabled())
+    assert user.work.stage is Stage.READY
+    progress = user.window.scene_page.panel.findChild(QProgressBar)
+    assert isinstance(progress, QProgressBar)
+    assert not progress.isVisible()
+
+
 def test_closing_the_window_keeps_what_is_done(user: SceneUser, spain: Path):
     user.sees(spain)
     user.starts_a_long_map()
