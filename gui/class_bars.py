@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from eurosat.labels import LandCover
 
 from .class_texts import description_of, plain_tip, title_of
+from .pixels import to_icon
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -64,7 +65,7 @@ class _BarModel(QAbstractTableModel):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.bars: Sequence[Bar] = ()
-        self._swatches: list[QPixmap] = []
+        self._swatches: list[QIcon] = []
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
         if [bar.cover for bar in bars] != [bar.cover for bar in self.bars]:
@@ -124,7 +125,7 @@ def draw_bar(painter: QPainter, place: QRect, cover: LandCover, outline: QColor)
     painter.restore()
 
 
-def swatch(cover: LandCover) -> QPixmap:
+def swatch(cover: LandCover) -> QIcon:
     """Return a small square in the colour of a class."""
     pixmap = QPixmap(_SWATCH_SIDE, _SWATCH_SIDE)
     painter = QPainter(pixmap)
@@ -132,7 +133,7 @@ def swatch(cover: LandCover) -> QPixmap:
     painter.setPen(QColor("#808080"))
     painter.drawRect(0, 0, _SWATCH_SIDE - 1, _SWATCH_SIDE - 1)
     painter.end()
-    return pixmap
+    return to_icon(pixmap)
 
 
 class ClassBars(QTableView):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPalette
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -105,7 +105,7 @@ class Legend(QTableWidget):
         cover = _cover_of(area, row)
         title = QTableWidgetItem(title_of(cover))
         if area.name != _NODATA:
-            title.setIcon(QIcon(swatch(cover)))
+            title.setIcon(swatch(cover))
         title.setData(Qt.ItemDataRole.UserRole, area.name)
         title.setToolTip(description_of(cover) or plain_tip(title_of(cover)))
         flags = Qt.ItemFlag.ItemIsEnabled

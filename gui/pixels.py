@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt, QThread, Signal
-from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtGui import QIcon, QImage, QPainter, QPixmap
 
 from eurosat.errors import EurosatError
 from eurosat.images import read_image
@@ -51,6 +51,13 @@ def from_qimage(image: QImage) -> np.ndarray:
     image = image.convertToFormat(QImage.Format.Format_RGBA8888)
     rgba = np.frombuffer(image.constBits(), np.uint8)
     return read_image(rgba.reshape(image.height(), image.width(), 4))
+
+
+def to_icon(pixmap: QPixmap) -> QIcon:
+    """Return an icon that keeps its colours in a selected row, where Qt would tint it."""
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 class PixelThread(QThread):
@@ -129,13 +136,24 @@ class PixelThread(QThread):
         picture, _ = _read(item)
         side = round(THUMBNAIL_SIDE * self._device_pixel_ratio)
         if not picture.isNull():
-            picture = picture.scaled(
-                QSize(side, side),
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
+            picture = _in_a_square(picture, side)
             picture.setDevicePixelRatio(self._device_pixel_ratio)
         self.thumbnail_read.emit(item, picture)
+
+
+def _in_a_square(picture: QImage, side: int) -> QImage:
+    """Return a picture as large as fits in the middle of a square, so that all are as wide."""
+    picture = picture.scaled(
+        QSize(side, side),
+        Qt.AspectRatioMode.KeepAspectRatio,
+        Qt.TransformationMode.SmoothTransformation,
+    )
+    square = QImage(side, side, QImage.Format.Format_ARGB32_Premultiplied)
+    square.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(square)
+    painter.drawImage((side - picture.width()) // 2, (side - picture.height()) // 2, picture)
+    painter.end()
+    return square
 
 
 def _read(item: Item) -> tuple[QImage, tuple[int, int]]:
@@ -155,22 +173,22 @@ class ThumbnailCache:
     def __init__(self, pixel_thread: PixelThread) -> None:
         """Begin with none."""
         self._pixel_thread = pixel_thread
-        self._kept: OrderedDict[Item, QPixmap] = OrderedDict()
+        self._kept: OrderedDict[Item, QIcon] = OrderedDict()
 
-    def get(self, item: Item) -> QPixmap | None:
+    def get(self, item: Item) -> QIcon | None:
         """Return a thumbnail; or None, and ask for it."""
-        pixmap = self._kept.get(item)
-        if pixmap is None:
+        icon = self._kept.get(item)
+        if icon is None:
             self._pixel_thread.want_thumbnail(item)
         else:
             self._kept.move_to_end(item)
-        return pixmap
+        return icon
 
     def keep(self, item: Item, picture: QImage) -> None:
         """Keep a thumbnail that was read; a null picture too, so that it is not read again."""
         if not item.is_open:
             return  # Closed while it was read.
-        self._kept[item] = QPixmap.fromImage(picture) if not picture.isNull() else QPixmap()
+        self._kept[item] = to_icon(QPixmap.fromImage(picture)) if not picture.isNull() else QIcon()
         while len(self._kept) > _KEPT_THUMBNAILS:
             self._kept.popitem(last=False)
 

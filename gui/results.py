@@ -14,14 +14,14 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QImage, QPaintEvent, QPixmap
+from PySide6.QtGui import QIcon, QImage, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from eurosat.labels import LandCover
 
 from .class_bars import swatch
 from .class_texts import plain_tip, title_of
-from .pixels import THUMBNAIL_SIDE, ThumbnailCache
+from .pixels import THUMBNAIL_SIDE, ThumbnailCache, to_icon
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
 
 Index = QModelIndex | QPersistentModelIndex
@@ -29,6 +29,7 @@ Index = QModelIndex | QPersistentModelIndex
 _ROOT: Final = QModelIndex()
 # Qt asks for it tens of thousands of times, and counting an enum is slow.
 _COLUMNS: Final = len(Column)
+_NUMBERS: Final = frozenset({Column.CONFIDENCE, Column.SIZE})
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -42,9 +43,10 @@ class ResultsModel(QAbstractTableModel):
         self._thumbnails = thumbnails
         self._rows: list[Item] = []
         self._row_of: dict[Item, int] = {}
-        self._no_thumbnail = QPixmap(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-        self._no_thumbnail.fill(Qt.GlobalColor.transparent)
-        self._swatches: dict[LandCover, QPixmap] = {}
+        empty = QPixmap(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        empty.fill(Qt.GlobalColor.transparent)
+        self._no_thumbnail = to_icon(empty)
+        self._swatches: dict[LandCover, QIcon] = {}
         self._headers = {
             Column.IMAGE: self.tr("Image"),
             Column.CLASS: self.tr("Class"),
@@ -116,9 +118,11 @@ class ResultsModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return the title of a column. Called by Qt."""
+        """Return the title of a column, and where it stands. Called by Qt."""
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self._headers[Column(section)]
+        if role == Qt.ItemDataRole.TextAlignmentRole and section in _NUMBERS:
+            return _RIGHT
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -133,7 +137,7 @@ class ResultsModel(QAbstractTableModel):
             return self._swatch(item.cover)
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain_tip(item.reason or item.location)
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in {Column.CONFIDENCE, Column.SIZE}:
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in _NUMBERS:
             return _RIGHT
         return None
 
@@ -155,7 +159,7 @@ class ResultsModel(QAbstractTableModel):
         self.changePersistentIndexList(marked, moved)
         self.layoutChanged.emit()
 
-    def _swatch(self, cover: LandCover) -> QPixmap:
+    def _swatch(self, cover: LandCover) -> QIcon:
         if cover not in self._swatches:
             self._swatches[cover] = swatch(cover)
         return self._swatches[cover]
@@ -275,6 +279,7 @@ class ResultsTable(QTableView):
             self.setColumnWidth(column, width)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
+        columns.sortIndicatorChanged.connect(self._show_current)  # After the rows are sorted.
         self.selectionModel().currentRowChanged.connect(self._report_current)
 
     def current_item(self) -> Item | None:
@@ -324,6 +329,9 @@ class ResultsTable(QTableView):
         if action in {self.CursorAction.MoveHome, self.CursorAction.MoveEnd}:
             modifiers |= Qt.KeyboardModifier.ControlModifier
         return super().moveCursor(action, modifiers)
+
+    def _show_current(self) -> None:
+        self.scrollTo(self.currentIndex())
 
     def _report_current(self, current: QModelIndex) -> None:
         self.current_changed.emit(self._proxy.item(current.row()) if current.isValid() else None)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
+from PIL import Image
+from PySide6.QtCore import QItemSelectionModel, QPoint, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QTextDocument
-from PySide6.QtWidgets import QSpinBox
+from PySide6.QtWidgets import QSpinBox, QTableView
 
 from eurosat.classifier import Classifier
 from eurosat.gui.workspace import Column, Item, Status
@@ -56,6 +57,67 @@ def test_a_row_tells_all_that_was_found(landscape: User, mobilenet: Classifier):
         assert row[:3] == [item.source.name, cover, f"{expected.confidence:.1%}"]
         assert row[3] == f"{item.runner_up.title} {expected.top(2)[1][1]:.1%}"
         assert row[4] == "64 × 64"
+
+
+def colours_in(view: QTableView, row: int) -> list[str]:
+    """What colours are seen in the first two cells of a row, pixel by pixel."""
+    first = view.visualRect(view.model().index(row, 0))
+    place = first.united(view.visualRect(view.model().index(row, 1)))
+    seen = view.viewport().grab(place).toImage()
+    return [seen.pixelColor(x, y).name() for x in range(seen.width()) for y in range(seen.height())]
+
+
+def test_a_selected_row_keeps_the_colours_of_class_and_thumbnail(user: User, tmp_path: Path):
+    Image.new("RGB", (64, 64), (200, 40, 30)).save(tmp_path / "red.png")
+    (item,) = user.opens(tmp_path / "red.png")
+    assert item.cover is not None
+    table, summary = user.window.table, user.window.summary
+    title = [bar.cover for bar in summary.bars].index(item.cover)
+    for view, row, colours in (
+        (table, 0, ["#c8281e", item.cover.colour.lower()]),
+        (summary, title, [item.cover.colour.lower()]),
+    ):
+        view.clearSelection()
+        user.waits_for(lambda: "#c8281e" in colours_in(table, 0))
+        counts = [colours_in(view, row).count(colour) for colour in colours]
+        assert min(counts) > 50
+        view.selectRow(row)
+        assert [colours_in(view, row).count(colour) for colour in colours] == counts
+
+
+def test_names_stand_in_line_whatever_form_an_image_has(user: User, tmp_path: Path):
+    for name, size in (("portrait", (20, 64)), ("square", (64, 64)), ("wide", (64, 20))):
+        Image.new("RGB", size, (200, 40, 30)).save(tmp_path / f"{name}.png")
+    user.opens(tmp_path)
+    session = user.window.session
+    user.waits_for(lambda: len(session.thumbnails) == 3)
+    sizes = [
+        icon.availableSizes()
+        for icon in map(session.thumbnails.get, session.workspace.items)
+        if icon
+    ]
+    assert sizes == [[QSize(32, 32)]] * 3
+
+
+def test_titles_stand_over_their_columns(landscape: User):
+    model = landscape.window.table.model()
+    role = Qt.ItemDataRole.TextAlignmentRole
+    for column in Column:
+        title = model.headerData(column, Qt.Orientation.Horizontal, role)
+        assert title == model.index(0, column).data(role)
+
+
+def test_the_current_image_stays_in_view_when_rows_are_sorted(user: User, pictures: Pictures):
+    item = user.opens(*pictures(60))[0]
+    table = user.window.table
+    table.go_to(item)
+    header = table.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(Column.IMAGE) + 20, header.height() // 2)
+    for _ in range(2):
+        user.qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert user.current() is item
+    assert table.currentIndex().row() == 59
+    assert table.viewport().rect().contains(table.visualRect(table.currentIndex()).center())
 
 
 VALUES: dict[Column, Callable[[Item], str | float]] = {
