@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QPointF, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QImage
-from PySide6.QtWidgets import QFileDialog, QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from eurosat.existence import exists
 from eurosat.labels import land_cover
@@ -47,6 +47,9 @@ class ScenePage(QWidget):
         self._read_out = QLabel(self)
         self._read_out.setTextFormat(Qt.TextFormat.PlainText)
         self._read_out.setContentsMargins(8, 4, 8, 4)
+        self._read_out.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # What is said of a place does not widen the window.
+        self._read_out.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._pointed: QPointF | None = None
         left = QWidget(self)
         layout = QVBoxLayout(left)
@@ -107,7 +110,8 @@ class ScenePage(QWidget):
             self.view.show_scene(0, 0)
             self._show_read_out()
         else:
-            self.panel.show_work(work, can_map=self._scenes.can_map)
+            asked = self._scenes.threshold_of_model
+            self.panel.show_work(work, can_map=self._scenes.can_map, threshold_of_model=asked)
             if work.facts is None:
                 self.view.show_scene(0, 0)
 

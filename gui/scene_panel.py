@@ -100,14 +100,19 @@ class ScenePanel(QScrollArea):
             70 * self.fontMetrics().averageCharWidth() + self.verticalScrollBar().sizeHint().width()
         )
 
-    def show_work(self, work: SceneWork, *, can_map: bool) -> None:
+    def show_work(
+        self, work: SceneWork, *, can_map: bool, threshold_of_model: float | None
+    ) -> None:
         """Show how far a scene has come.
 
         Args:
             work: The scene.
             can_map: Whether a map or a preview can begin now.
+            threshold_of_model: The confidence below which the model asks for a label to be unsure,
+                if it does.
         """
         facts, stage = work.facts, work.stage
+        self._show_threshold_of_model(threshold_of_model)
         if work is not self._work:
             self._work = work
             # What was typed for another scene.
@@ -174,6 +179,7 @@ class ScenePanel(QScrollArea):
         self._bands.setPlaceholderText(self.tr("found by name; or such as 4,3,2"))
         self._bands.setToolTip(self.tr("The numbers of the red, the green and the blue band"))
         self._bands.setMaxLength(_MOST_LETTERS_OF_BANDS)
+        self._bands.setAcceptDrops(False)  # Files are dropped on the window.
         self._bands.editingFinished.connect(self._choose)
         self._stride = QComboBox(parent)
         for stride in STRIDES:
@@ -194,7 +200,7 @@ class ScenePanel(QScrollArea):
         self._unsure = QSpinBox(parent)
         self._unsure.setRange(_AS_THE_MODEL_ASKS, 100)
         self._unsure.setSuffix(" %")
-        self._unsure.setSpecialValueText(self.tr("as the model asks"))
+        self._show_threshold_of_model(None)
         self._unsure.setKeyboardTracking(False)
         self._unsure.setToolTip(
             self.tr("The confidence below which a label is unsure; 0 % gives every place a class")
@@ -307,6 +313,13 @@ class ScenePanel(QScrollArea):
         self._unsure.blockSignals(True)
         self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
         self._unsure.blockSignals(False)
+
+    def _show_threshold_of_model(self, threshold: float | None) -> None:
+        text = self.tr("as the model asks")
+        if threshold is not None:
+            text += f" ({100 * threshold:.1f} %)"
+        if text != self._unsure.specialValueText():  # It would replace what is being typed.
+            self._unsure.setSpecialValueText(text)
 
     def _show_plan(self, work: SceneWork) -> None:
         grid, seconds = work.grid, work.seconds_expected

@@ -80,6 +80,12 @@ class SceneSession(QObject):
             and self._session.classifier is not None
         )
 
+    @property
+    def threshold_of_model(self) -> float | None:
+        """The confidence below which the model asks for a label to be unsure, if it does."""
+        classifier = self._session.classifier
+        return MapSettings().threshold_of(classifier) if classifier else None
+
     def open(self, path: Path) -> None:
         """Open a scene in place of the one before; its run ends, and what is done is kept."""
         if self._is_closed:

@@ -285,6 +285,22 @@ def test_text_beside_a_scene_can_be_copied(user: SceneUser, spain: Path):
     assert QApplication.clipboard().text() == "spain"
 
 
+def test_a_scene_can_be_dropped_on_the_field_for_bands(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.chooses_in(QComboBox, "every 16 pixels")
+    (bands,) = [
+        line
+        for line in user.window.scene_page.panel.findChildren(QLineEdit)
+        if "such as" in line.placeholderText()
+    ]
+    user.window.scene_page.panel.ensureWidgetVisible(bands)
+    data = urls_of(spain)
+    data.setText(str(spain))
+    assert user.drops(data, bands)
+    assert bands.text() == ""
+    user.waits_until_seen(spain)
+
+
 def test_zoomed_in_every_pixel_is_seen_and_the_memory_stays_bounded(
     user: SceneUser, tmp_path: Path
 ):
@@ -588,6 +604,16 @@ def test_without_a_threshold_every_place_gets_a_class(user: SceneUser, spain: Pa
     assert shown == {"Unsure", "No data"}
 
 
+def test_the_threshold_of_the_model_is_told(user: SceneUser, spain: Path):
+    user.sees(spain)
+    (field,) = user.window.scene_page.panel.findChildren(QSpinBox)
+    for model in ("cnn-int8", "mobilenet-int8"):
+        user.answers_with(model)
+        metadata = Classifier.shipped(model).metadata
+        assert metadata is not None and metadata.unsure_below is not None
+        assert field.text() == f"as the model asks ({100 * metadata.unsure_below:.1f} %)"
+
+
 def test_another_model_stops_the_map_in_one_sentence(user: SceneUser, spain: Path):
     user.sees(spain)
     user.starts_a_long_map()
@@ -643,6 +669,18 @@ def test_pointing_at_the_map_tells_class_confidence_and_place(user: SceneUser, s
     north, west = (float(text.split("°")[0]) for text in parts.split(","))
     assert north == pytest.approx(latitude, abs=2e-5)
     assert west == pytest.approx(-longitude, abs=2e-5)
+
+
+def test_what_is_said_of_a_place_does_not_widen_the_window(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.maps()
+    user.window.resize(user.window.minimumSizeHint())
+    QApplication.processEvents()
+    width = user.window.width()
+    assert "column" in user.points_at(200, 300)
+    for _ in range(10):  # One widget after the other is laid out anew.
+        QApplication.processEvents()
+    assert user.window.width() == width
 
 
 def test_the_map_ends_where_the_data_does(user: SceneUser, spain: Path):
