@@ -161,6 +161,7 @@ def _started() -> tuple[QApplication, MainWindow]:
     if not isinstance(app, QApplication):
         app = start(sys.argv[:1], settings)
     window = MainWindow(settings)
+    window.resize(1280, 800)  # The screen that Qt pretends to have is smaller.
     window.show()
     return app, window
 

@@ -65,7 +65,7 @@ def test_a_small_picture_is_shown_large_with_its_own_pixels(user: User, few_tile
     (item,) = user.opens(path)
     user.waits_for_picture(item)
     assert user.window.image.is_fit
-    assert user.window.image.zoom > 3
+    assert user.window.image.zoom > 2
     seen = user.window.image.viewport().grab().toImage()
     centre = seen.pixelColor(seen.rect().center())
     pixels = read_image(path)[30:34, 30:34].reshape(-1, 3)

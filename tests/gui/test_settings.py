@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSlider
 from pytestqt.qtbot import QtBot
@@ -108,3 +109,8 @@ def test_what_may_not_be_asked_for_is_not_there(user: User, few_tiles: Path):
     assert edited.folder == str(Path.home())
     edited.add_recent([Path(f"/{long}"), few_tiles])
     assert edited.recent == [few_tiles]
+
+
+def test_the_first_window_is_no_larger_than_the_screen(window: MainWindow):
+    size = window.screen().availableSize()
+    assert window.size() == QSize(1280, 800).boundedTo(size)
