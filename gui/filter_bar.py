@@ -55,8 +55,8 @@ class FilterBar(QWidget):
         layout.addLayout(choices)
         self.text.textChanged.connect(self._report)
         self._class.currentIndexChanged.connect(self._report)
-        self._lowest.valueChanged.connect(self._report)
-        self._highest.valueChanged.connect(self._report)
+        self._lowest.valueChanged.connect(self._on_lowest_changed)
+        self._highest.valueChanged.connect(self._on_highest_changed)
 
     def set_classes(self, covers: Sequence[LandCover]) -> None:
         """Offer the classes of a model; keep the choice if the model has it."""
@@ -103,6 +103,16 @@ class FilterBar(QWidget):
             highest=self._highest.value() / 100,
         )
 
+    # No confidence lies between bounds that cross: the other one follows.
+
+    def _on_lowest_changed(self, percent: int) -> None:
+        self._highest.setValue(max(percent, self._highest.value()))
+        self._report()
+
+    def _on_highest_changed(self, percent: int) -> None:
+        self._lowest.setValue(min(percent, self._lowest.value()))
+        self._report()
+
     def _report(self) -> None:
         self.changed.emit(self.filter)
 
@@ -112,6 +122,7 @@ def _percent_box(name: str, value: int, parent: QWidget) -> QSpinBox:
     box.setRange(0, 100)
     box.setValue(value)
     box.setSuffix("%")
+    box.setKeyboardTracking(False)  # The first digit of a number is not meant yet.
     box.setAccessibleName(name)
     box.setToolTip(name)
     return box

@@ -207,6 +207,25 @@ def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User, pictu
     assert (lowest.value(), highest.value()) == (0, 100)
 
 
+def test_a_bound_of_confidence_takes_the_other_one_along(landscape: User):
+    lowest, highest = percent_box(landscape, "Lowest"), percent_box(landscape, "Highest")
+    highest.setValue(20)
+    lowest.setValue(80)
+    assert highest.value() == 80
+    highest.setValue(30)
+    assert lowest.value() == 30
+
+
+def test_a_bound_that_is_typed_counts_once_it_is_complete(landscape: User):
+    lowest, highest = percent_box(landscape, "Lowest"), percent_box(landscape, "Highest")
+    lowest.setValue(60)
+    highest.selectAll()
+    landscape.qtbot.keyClicks(highest, "95")
+    assert lowest.value() == 60
+    landscape.qtbot.keyClick(highest, Qt.Key.Key_Return)
+    assert (lowest.value(), highest.value()) == (60, 95)
+
+
 def test_the_filter_by_status_finds_what_could_not_be_read(landscape: User):
     landscape.filters("Unreadable")
     assert landscape.names() == ["bad.jpg"]
