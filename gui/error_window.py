@@ -32,6 +32,7 @@ def show_error(error: BaseException, parent: QWidget | None) -> QMessageBox:
     details = diagnostics(error)
     box.setDetailedText(details)
     box.setStandardButtons(QMessageBox.StandardButton.Close)
+    box.setDefaultButton(QMessageBox.StandardButton.Close)
     copy = box.addButton(box.tr("Copy details"), QMessageBox.ButtonRole.ActionRole)
     # Copying leaves the window open.
     copy.clicked.disconnect()

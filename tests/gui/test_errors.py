@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
@@ -77,6 +77,13 @@ def test_an_uncaught_error_is_shown_and_the_app_lives_on(
     assert not box.isVisible()
     user.opens(*pictures(3))
     assert user.column(2).count("") == 0
+
+
+def test_the_return_key_closes_the_window(user: User):
+    user.window.show_error(ZeroDivisionError())
+    (box,) = user.error_boxes()
+    user.qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert not box.isVisible()
 
 
 def test_of_many_errors_one_is_shown_until_it_is_closed(user: User):
