@@ -24,6 +24,7 @@ class AnswerPanel(QWidget):
         """Show no image yet."""
         super().__init__(parent)
         self._item: Item | None = None
+        self._is_all_hidden = False
         self._title = QLabel(self)
         self._confidence = QLabel(self)
         for label in (self._title, self._confidence):
@@ -69,11 +70,19 @@ class AnswerPanel(QWidget):
         self._item = item
         self._show()
 
+    def set_filtered_out(self, *, is_all_hidden: bool) -> None:
+        """Say whether there are images, but none that the filter shows."""
+        if is_all_hidden != self._is_all_hidden:
+            self._is_all_hidden = is_all_hidden
+            self._show()
+
     def _show(self) -> None:
         item = self._item
         prediction = item.outcome if item and isinstance(item.outcome, Prediction) else None
         title, confidence, description = "", "", ""
-        if item is None:
+        if item is None and self._is_all_hidden:
+            description = self.tr("No image fits the filter.")
+        elif item is None:
             description = self.tr("Select an image to see what covers the land.")
         elif item.reason:
             title, description = self.tr("Unreadable"), item.reason

@@ -329,12 +329,14 @@ class MainWindow(QMainWindow):
         self.answer.fixed_order.toggled.connect(partial(setattr, self._settings, "fixed_order"))
         self.model_menu.chosen.connect(self._choose_model)
         self.model_menu.card_wanted.connect(self._show_card)
+        self.export_menu.done.connect(self._notice.clear)
         self.export_menu.done.connect(self._tell)
         self.export_menu.refused.connect(self._notice.tell)
         self._heat.valueChanged.connect(self._set_heat_opacity)
         self._cancel.clicked.connect(session.cancel)
         self._resume.clicked.connect(session.resume)
         session.scenes_found.connect(self._on_scenes_found)
+        self.scenes.begun.connect(self._forget_sentences)
         self.scenes.changed.connect(self._on_scene_changed)
         self.scenes.refused.connect(self._notice.tell)
         self.scenes.told.connect(self._tell)
@@ -345,6 +347,7 @@ class MainWindow(QMainWindow):
     def open_paths(self, paths: list[Path]) -> None:
         """Open files and folders, as a user names them."""
         if paths:
+            self._forget_sentences()
             self._settings.add_recent(paths)
             self._is_opening = True
             self.session.open_paths(paths)
@@ -357,7 +360,7 @@ class MainWindow(QMainWindow):
     def _on_scenes_found(self, paths: list[Path]) -> None:
         self._is_opening = False  # Images that were opened with it stay behind it.
         self.show_scene.setChecked(True)
-        self._notice.clear()
+        self._forget_sentences()
         self.scenes.open(paths[0])
         if len(paths) > 1:
             self._notice.tell(
@@ -441,6 +444,7 @@ class MainWindow(QMainWindow):
         self._show_progress()
 
     def _choose_model(self, path: Path) -> None:
+        self._forget_sentences()
         self._chosen_model = path
         classifier = self.session.classifier
         if classifier is not None and path == classifier.model_file.path:
@@ -551,6 +555,7 @@ class MainWindow(QMainWindow):
             self.table.sort_again()
         self._was_busy = session.is_busy
         self._update_enabled()
+        self.answer.set_filtered_out(is_all_hidden=bool(total) and not self._shown.rowCount())
         self._show_summary()
 
     def _show_summary(self) -> None:
@@ -571,6 +576,11 @@ class MainWindow(QMainWindow):
 
     def _tell(self, sentence: str) -> None:
         self.statusBar().showMessage(sentence, 8000)
+
+    def _forget_sentences(self) -> None:
+        """Something is ordered: what was told of the order before is of no use any more."""
+        self._notice.clear()
+        self.statusBar().clearMessage()
 
     # What the actions do.
 
@@ -629,7 +639,8 @@ class MainWindow(QMainWindow):
         clear.setEnabled(bool(paths))
 
     def _paste(self) -> None:
-        if not self._open_mime(QGuiApplication.clipboard().mimeData()):
+        data = QGuiApplication.clipboard().mimeData()
+        if not data or not self._open_mime(data):  # An empty clipboard may have none.
             self._tell(self.tr("There is no image and no file name on the clipboard."))
 
     def _open_mime(self, data: QMimeData) -> bool:
@@ -638,6 +649,7 @@ class MainWindow(QMainWindow):
         if not paths and data.hasImage():
             picture = data.imageData()
             if isinstance(picture, QImage) and not picture.isNull():
+                self._forget_sentences()
                 self._is_opening = True
                 self.session.open_pixels(self.tr("Pasted image"), from_qimage(picture))
                 return True

@@ -31,6 +31,7 @@ class SceneSession(QObject):
     """Opens a scene, previews and maps it; everything slow happens on threads.
 
     Attributes:
+        begun: Signal: a map or a preview begins.
         changed: Signal: something of `work` has changed.
         map_changed: Signal: the map that is shown is another one.
         opened: Signal with the facts of a scene that has been opened.
@@ -42,6 +43,7 @@ class SceneSession(QObject):
         work: The scene, or None.
     """
 
+    begun = Signal()
     changed = Signal()
     map_changed = Signal()
     opened = Signal(object)
@@ -163,6 +165,7 @@ class SceneSession(QObject):
         assert classifier is not None
         assert self._reader is not None
         work.begin(Stage.PREVIEWING)
+        self.begun.emit()
         self.map_changed.emit()
         self.changed.emit()
         window = preview_window(work.grid, (seen.top(), seen.bottom(), seen.left(), seen.right()))
@@ -186,6 +189,7 @@ class SceneSession(QObject):
             settings=work.settings,
         )
         work.begin(Stage.MAPPING)
+        self.begun.emit()
 
         def run(task: Task) -> MapFinished:
             return run_map(order, task.report, lambda: task.is_cancelled)

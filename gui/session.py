@@ -58,7 +58,8 @@ class Session(QObject):
         classifier: The model, or None as long as the first one is being loaded.
         pixels: The thread that reads images for the eye.
         thumbnails: The thumbnails that are at hand.
-        pace: How fast answers have come since the latest order, or None before the first.
+        pace: How fast answers have come since the latest order, or None before the first and when
+            nothing is open.
     """
 
     added = Signal(list, object)
@@ -219,6 +220,8 @@ class Session(QObject):
             self._looked_at = None
         self._awaited.difference_update(items)
         self.thumbnails.forget(items)
+        if not self.workspace.items:
+            self.pace = None
         self.removed.emit()
         self.progressed.emit()
 

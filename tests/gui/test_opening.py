@@ -283,6 +283,19 @@ def test_what_is_said_before_the_model_is_ready_stays(
     assert user.refusal() == f"There are no images in {tmp_path / 'empty'}."
 
 
+def test_what_was_refused_is_forgotten_when_something_else_is_opened(
+    user: User, pictures: Pictures, tmp_path: Path
+):
+    (tmp_path / "empty").mkdir()
+    user.window.open_paths([tmp_path / "empty"])
+    user.waits_for(lambda: bool(user.refusal()))
+    user.chooses("Paste")
+    assert user.message() != ""
+    user.opens(*pictures(1))
+    assert user.refusal() == ""
+    assert user.message() == ""
+
+
 def test_a_link_to_the_web_is_no_file(user: User):
     data = QMimeData()
     data.setUrls([QUrl("https://example.org/tile.jpg")])

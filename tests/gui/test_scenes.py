@@ -945,3 +945,5 @@ def test_of_several_scenes_one_is_opened_and_it_is_said_which(
     user.window.open_paths([second, spain])
     user.waits_until_seen(second)
     assert "second.tif was opened" in user.refusal()
+    user.previews()
+    assert user.refusal() == ""

@@ -259,6 +259,7 @@ def test_a_filter_that_hides_the_current_image_goes_to_one_that_is_shown(landsca
     assert landscape.window.answer.headline == "Forest"
     landscape.window.filter_bar.text.setText("no such image")
     assert landscape.current() is None
+    assert landscape.window.answer.description == "No image fits the filter."
     assert landscape.bars() == []
     assert not landscape.window.export_menu.save_picture.isEnabled()
     landscape.chooses("Show everything")
@@ -318,6 +319,7 @@ def test_after_closing_all_nothing_is_left_to_export(landscape: User):
     landscape.chooses("Close all")
     assert landscape.rows() == []
     assert landscape.bars() == []
+    assert not any("ms per image" in fact for fact in landscape.facts())
     assert [one.text() for one in landscape.window.export_menu.all_actions if one.isEnabled()] == []
     assert landscape.summary() == dict.fromkeys(landscape.summary(), "0")
 
