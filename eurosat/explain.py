@@ -1,6 +1,6 @@
 """Which pixels decided: an occlusion map, for any model file, and a picture of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,8 @@ from eurosat.labels import land_cover
 # The patch covers an eighth of the tile's side, 8 pixels or 80 m of a EuroSAT tile, and moves by
 # half of that: 225 runs of the model, and one of the whole tile.
 _PATCHES_ACROSS: Final = 8
+# Between so many runs it is asked whether anybody still wants the answer.
+_RUNS_AT_A_TIME: Final = 32
 _SMALLEST_PROBABILITY: Final = 1e-6
 
 # From weak to strong: dark violet, red, orange, light yellow. It grows lighter all the way, so it
@@ -28,7 +30,12 @@ _TEXT_SIZE: Final = 16
 _COLUMNS: Final = 4
 
 
-def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -> np.ndarray:
+def occlusion_map(
+    classifier: Classifier,
+    image: np.ndarray,
+    class_index: int,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> np.ndarray:
     """Measure how much the answer rests on each part of an image, by covering it.
 
     A patch of the image's mean colour is moved over the image. Where the log-odds of the class
@@ -40,9 +47,11 @@ def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -
         classifier: The model.
         image: A uint8 array of shape [height, width, 3], of any size.
         class_index: The class to explain, in label order.
+        is_cancelled: Tells whether nobody wants the answer any more; it is asked again and again.
 
     Returns:
-        A float32 array of shape `classifier.input_size`: the fall of the log-odds, in nats.
+        A float32 array of shape `classifier.input_size`: the fall of the log-odds, in nats; zeros
+        after a cancel.
 
     Raises:
         ModelFileError: The model fails.
@@ -55,10 +64,15 @@ def occlusion_map(classifier: Classifier, image: np.ndarray, class_index: int) -
     covered = np.repeat(tile[np.newaxis], len(areas) + 1, axis=0)
     for copy, area in zip(covered, areas, strict=False):
         copy[area] = colour
-    odds = _log_odds(classifier.classify_batch(covered)[:, class_index])
-
     fall = np.zeros((height, width))
     weight = np.zeros((height, width))
+    answers: list[np.ndarray] = []
+    for start in range(0, len(covered), _RUNS_AT_A_TIME):
+        if is_cancelled():
+            return fall.astype(np.float32)
+        some = covered[start : start + _RUNS_AT_A_TIME]
+        answers.append(classifier.classify_batch(some)[:, class_index])
+    odds = _log_odds(np.concatenate(answers))
     for area, without in zip(areas, odds, strict=False):
         near = np.outer(*(_nearness(span) for span in area))
         fall[area] += near * (odds[-1] - without)  # The last copy has nothing covered.

@@ -99,6 +99,7 @@ class MainWindow(QMainWindow):
         self._picture: tuple[Item, QImage] | None = None
         # The image whose heat map is shown, or on its way.
         self._explained: Item | None = None
+        self._explaining_text = self.tr("Finding out which pixels decided…")
         self._was_busy = False
         self._chosen_model: Path | None = None
         # Whether what is opened has not come yet: with it, the page of images is shown.
@@ -554,6 +555,7 @@ class MainWindow(QMainWindow):
         if self._was_busy and not session.is_busy:
             self.table.sort_again()
         self._was_busy = session.is_busy
+        self._clear_explaining()
         self._update_enabled()
         self.answer.set_filtered_out(is_all_hidden=bool(total) and not self._shown.rowCount())
         self._show_summary()
@@ -688,10 +690,18 @@ class MainWindow(QMainWindow):
         item = self._picture[0] if self._picture else None
         if not wanted or item is None or item.cover is None:
             self._explained = None
+            self.session.explain_nothing()
             self.image.show_heat(QImage())
         elif item is not self._explained:
             self._explained = item
             self.session.explain(item)
+            self.statusBar().showMessage(self._explaining_text)
+        self._clear_explaining()
+
+    def _clear_explaining(self) -> None:
+        bar = self.statusBar()
+        if bar.currentMessage() == self._explaining_text and not self.session.is_explaining:
+            bar.clearMessage()
 
     def _set_heat_opacity(self, percent: int) -> None:
         self._settings.heat_opacity = percent

@@ -115,6 +115,11 @@ class Session(QObject):
         return self.is_running or bool(self._cancellable) or bool(self._found)
 
     @property
+    def is_explaining(self) -> bool:
+        """Whether an explanation is on its way."""
+        return self._explaining is not None
+
+    @property
     def model_title(self) -> str:
         """What the model calls itself, or else the name of its file; empty without a model."""
         return self.classifier.model_file.title if self.classifier else ""
@@ -253,7 +258,8 @@ class Session(QObject):
         def work(task: Task) -> QImage:
             if task.is_cancelled:
                 return QImage()
-            heat = occlusion_map(classifier, read_image(item.source), prediction.index)
+            pixels = read_image(item.source)
+            heat = occlusion_map(classifier, pixels, prediction.index, lambda: task.is_cancelled)
             colours = heat_colours(heat)
             return to_qimage_with_alpha(colours) if colours.any() else QImage()
 
@@ -261,11 +267,16 @@ class Session(QObject):
             if item.outcome is prediction:  # Not of another model by now.
                 self.explained.emit(item, heat)
 
-        if self._explaining is not None:
-            self._explaining.cancel()  # One image is looked at at a time.
+        self.explain_nothing()  # One image is looked at at a time.
         self._explaining = Task(work, self)
         self._explaining.finished.connect(tell)
         self.start(self._explaining)
+
+    def explain_nothing(self) -> None:
+        """Stop what `explain` has begun."""
+        if self._explaining is not None:
+            self._explaining.cancel()
+            self._explaining = None
 
     def start(self, task: Task, *, cancellable: bool = False) -> None:
         """Run a task.

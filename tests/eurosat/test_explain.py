@@ -109,6 +109,24 @@ def test_heat_is_even_where_everything_counts_alike():
     np.testing.assert_allclose(heat, 4 * 32 / 4096, rtol=1e-4)
 
 
+def test_after_a_cancel_the_model_is_asked_no_more():
+    asked: list[int] = []
+
+    class Counting(BluePixels):
+        def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
+            asked.append(len(tiles))
+            return super().classify_batch(tiles)
+
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:32, :, 2] = 255
+    model = cast(Classifier, Counting())
+    assert occlusion_map(model, image, 1).any()
+    assert sum(asked) == 226
+    asked.clear()
+    assert not occlusion_map(model, image, 1, lambda: bool(asked)).any()
+    assert 0 < sum(asked) < 50
+
+
 def test_a_uniform_image_gives_nothing():
     model = BlueIn(64, 64, slice(None), slice(None)).as_classifier()
     assert occlusion_map(model, np.full((64, 64, 3), 90, np.uint8), 1).tolist() == [[0.0] * 64] * 64

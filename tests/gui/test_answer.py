@@ -1,5 +1,6 @@
 """What is said of the image that is looked at: headline, bars, picture and heat map."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -221,12 +222,45 @@ def test_a_cancel_does_not_cost_the_heat_map(user: User, few_tiles: Path):
     user.waits_for(lambda: user.window.image.has_heat)
 
 
+def test_while_an_image_is_explained_that_is_said(
+    user: User, few_tiles: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = user.opens(*files_in(few_tiles)[4:6])
+    user.waits_for_picture(first)
+    asked: list[Callable[[], bool]] = []
+    may_go_on = Event()
+
+    def slow(_: Classifier, pixels: np.ndarray, __: int, cancelled: Callable[[], bool]) -> Any:
+        asked.append(cancelled)
+        may_go_on.wait(30)
+        return np.ones(pixels.shape[:2], np.float32)
+
+    monkeypatch.setattr(session_module, "occlusion_map", slow)
+    try:
+        user.chooses("Explain")
+        assert user.message() == "Finding out which pixels decided…"
+        user.waits_for(lambda: len(asked) == 1)
+        user.window.table.go_to(second)
+        assert asked[0](), "nobody looks at the first one any more"
+        user.waits_for(lambda: len(asked) == 2)
+        assert not asked[1]()
+        assert user.message() == "Finding out which pixels decided…"
+        user.chooses("Explain")
+        assert asked[1]()
+        assert user.message() == ""
+        user.chooses("Explain")
+    finally:
+        may_go_on.set()
+    user.waits_for(lambda: user.window.image.has_heat and user.message() == "")
+
+
 def test_where_no_part_decides_that_is_said(user: User, tmp_path: Path):
     Image.new("RGB", (64, 64), (90, 100, 110)).save(tmp_path / "grey.png")
     (item,) = user.opens(tmp_path / "grey.png")
     user.waits_for_picture(item)
     user.chooses("Explain")
-    user.waits_for(lambda: user.message() != "")
+    user.waits_for(lambda: user.message() == "No single part of this image decides.")
+    user.waits_for(lambda: not user.window.session.is_explaining)
     assert user.message() == "No single part of this image decides."
     assert not user.window.image.has_heat
 
@@ -238,7 +272,7 @@ def test_whoever_walks_on_does_not_wait_for_what_was_passed(
     asked: list[int] = []
     may_go_on = Event()
 
-    def slow(_: Classifier, pixels: np.ndarray, index: int) -> np.ndarray:
+    def slow(_: Classifier, pixels: np.ndarray, index: int, *__: object) -> np.ndarray:
         asked.append(index)
         may_go_on.wait(30)
         return np.ones(pixels.shape[:2], np.float32)
