@@ -1,6 +1,7 @@
 """`eurosat-map`: every file of a map, many scenes, and a run that is stopped."""
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from eurosat.errors import ModelFileError
 from eurosat.images import read_image
@@ -31,6 +32,7 @@ from eurosat.scenes.windows import WindowGrid
 from ...commands import Command, assert_refused_at_last
 from .scene_fixtures import (
     MAP_FILES,
+    UTM,
     grid_at,
     make_map,
     rasterio,
@@ -54,6 +56,14 @@ def values_in(path: Path) -> np.ndarray:
 def areas_in(folder: Path) -> dict[str, dict[str, str]]:
     with (folder / "areas.csv").open(newline="", encoding="utf-8") as file:
         return {row["class"]: row for row in csv.DictReader(file)}
+
+
+def numbers_of(*texts: str) -> list[float | None]:
+    """Numbers of which some are written as per cent and some are left out."""
+    return [
+        float(text.rstrip("%")) / (100 if text.endswith("%") else 1) if text else None
+        for text in texts
+    ]
 
 
 def features_in(folder: Path) -> list[dict[str, Any]]:
@@ -112,6 +122,8 @@ def test_every_pixel_with_data_has_a_label_and_the_areas_add_up(gaps: tuple[Path
     rows = areas_in(folder)
     names = [cover.name for cover in EUROSAT_CLASSES]
     assert list(rows) == [*names, "unsure", "nodata"]
+    titles = [cover.title for cover in EUROSAT_CLASSES]
+    assert [row["title"] for row in rows.values()] == [*titles, "Unsure", "No data"]
     counts = np.bincount(classes.ravel(), minlength=256)
     for value, name in [*enumerate([*names, "unsure"]), (NODATA, "nodata")]:
         row = rows[name]
@@ -161,6 +173,7 @@ def test_the_rasters_are_valid_cogs_in_the_right_place_and_colours(tmp_path: Pat
             assert file.block_shapes == [(512, 512)]
             assert file.compression.name == "deflate"
             assert file.overviews(1) != []
+            assert (file.tags()["MODEL"], file.tags()["STRIDE"]) == ("cnn-int8", "32")
     with rasterio.open(folder / "classes.tif") as file:
         colours = file.colormap(1)
         for value, cover in enumerate(EUROSAT_CLASSES):
@@ -213,8 +226,9 @@ def test_the_polygons_are_the_classes_in_the_right_place(gaps: tuple[Path, np.nd
     assert corners.max(axis=0) == pytest.approx(to_degrees(694_000 + 4160, 4_220_000), abs=2e-3)
     areas = areas_in(folder)
     for name in numbers:
-        mine = [f["properties"]["area_m2"] for f in features if f["properties"]["class"] == name]
-        assert sum(mine) == float(areas[name]["area_m2"])
+        mine = [f["properties"] for f in features if f["properties"]["class"] == name]
+        assert sum(one["area_m2"] for one in mine) == float(areas[name]["area_m2"])
+        assert {one["title"] for one in mine} <= {areas[name]["title"]}
 
 
 def test_the_polygons_follow_rfc_7946(gaps: tuple[Path, np.ndarray]):
@@ -283,6 +297,29 @@ def test_nothing_of_a_long_name_is_cut_off(tmp_path: Path):
         assert (picture < 255).sum() == (inside < 255).sum(), name
 
 
+def test_the_scale_bar_has_a_round_length_on_the_ground(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    drawn: list[str] = []
+    draw = ImageDraw.ImageDraw.text
+
+    def watched(self: ImageDraw.ImageDraw, place: Any, text: str, **options: Any) -> None:
+        drawn.append(text)
+        draw(self, place, text, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", watched)
+    for width, crs, name in (
+        (64, UTM, "200 m"),
+        (416, UTM, "1 km"),
+        (1600, UTM, "5 km"),
+        (64, None, "200 m, if a pixel is 10 m"),
+    ):
+        path = write_rgb(tmp_path / f"{name}.tif", texture(64, width), crs=crs)
+        make_map(path, tmp_path / name, stride=64)
+        assert [text for text in drawn if re.match(r"[\d.]+ k?m\b", text)] == [name]
+        drawn.clear()
+
+
 class Links(HTMLParser):
     """Collects what a page would fetch."""
 
@@ -300,9 +337,19 @@ def test_the_report_needs_no_other_file(gaps: tuple[Path, np.ndarray]):
     links.feed(page)
     assert [link[:22] for link in links.found] == ["data:image/png;base64,"]
     assert "url(" not in page
-    area = areas_in(gaps[0])["unsure"]["area_ha"]
-    assert f"<td>{float(area):,.2f}</td>" in page
     assert "640 m" in page
+    assert "a cell of 320 m by 320 m" in page
+    rows = re.findall("<tr><td>.+</tr>", page)
+    for row, area in zip(rows, areas_in(gaps[0]).values(), strict=True):
+        title, cells, hectares, km2, *rest = re.findall("([^<>]*)</td>", row)
+        assert title == area["title"]
+        assert int(cells) == int(area["cells"])
+        assert (hectares, km2) == (
+            f"{float(area['area_ha']):,.2f}",
+            f"{float(area['area_km2']):,.4f}",
+        )
+        expected = numbers_of(area["share_of_classified"], area["mean_confidence"])
+        assert numbers_of(*rest) == pytest.approx(expected, abs=0.0006)
 
 
 def test_without_a_coordinate_system_sizes_are_assumed_and_polygons_left_out(
@@ -342,12 +389,34 @@ def test_names_and_titles_do_no_harm_in_pages(tmp_path: Path):
 def test_windows_and_time_are_said_before_and_the_table_after(
     tmp_path: Path, command_here: Command
 ):
-    path = write_rgb(tmp_path / "scene.tif", texture(201, 130))
+    pixels = scene_with_gaps(201, 130)
+    path = write_rgb(tmp_path / "scene.tif", pixels)
     done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32, *SMALL)
     assert done.returncode == 0, done.stderr
     assert "130 × 201 pixels of 10 m, 24 windows at stride 32, " in done.stderr
     assert "Taken for 8-bit colours scaled like EuroSAT" in done.stderr
-    assert done.stdout.splitlines()[-1].startswith("scene.tif mapped: 261.3 ha with data")
+    *table, last = done.stdout.splitlines()
+    assert last.startswith(f"scene.tif mapped: {pixels.any(axis=2).sum() / 100:.1f} ha with data")
+    areas = areas_in(tmp_path / "maps" / "scene").values()
+    for line, area in zip(table[1:], (a for a in areas if a["pixels"] != "0"), strict=True):
+        assert line.startswith(area["title"])
+        columns = ("share_of_classified", "area_ha", "mean_confidence")
+        expected = [number for number in numbers_of(*(area[name] for name in columns)) if number]
+        assert numbers_of(*re.findall(r"[\d.]+%?", line)) == pytest.approx(expected, rel=0.005)
+
+
+def test_what_may_make_a_map_wrong_is_said_wherever_one_looks(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "dark.tif", texture(64, 64, high=40))
+    with open_scene(path) as scene:
+        notes, (warning,) = scene.notes, scene.warnings
+    done = command_here("eurosat-map", path, "--out", "maps", *SMALL)
+    assert f"Warning: {warning}\n" in done.stderr
+    page = (tmp_path / "maps" / "dark" / "report.html").read_text(encoding="utf-8")
+    assert f'<p class="warning">{html.escape(warning)}</p>' in page
+    record = json.loads((tmp_path / "maps" / "dark" / "map.json").read_text(encoding="utf-8"))
+    assert (record["notes"], record["warnings"]) == (list(notes), [warning])
 
 
 def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_here: Command):
@@ -448,6 +517,33 @@ def test_answers_of_another_model_are_not_taken_for_those_of_this_one(
     assert_refused_at_last(command_here(*line, "--stride", 16), "cannot be written to")
 
 
+def test_a_map_that_could_not_be_written_whole_is_not_finished(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    assert command_here(*line).returncode == 0
+    # A folder in the place of the file stands for one that cannot be replaced.
+    areas = tmp_path / "maps" / "scene" / "areas.csv"
+    areas.unlink()
+    areas.mkdir()
+    assert_refused_at_last(command_here(*line, "--unsure-below", 0), "cannot be written to")
+    assert not areas.with_name("map.json").exists(), "it describes the files of before"
+
+
+def test_polygons_of_before_are_removed_where_the_scene_has_no_place_any_more(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(64, 64))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    assert command_here(*line).returncode == 0
+    write_rgb(path, texture(64, 64), crs=None)
+    assert "was mapped before" not in command_here(*line).stdout
+    folder = tmp_path / "maps" / "scene"
+    assert {file.name for file in folder.iterdir()} == MAP_FILES - {"classes.geojson"}
+    assert "was mapped before" in command_here(*line).stdout
+
+
 def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command_here: Command):
     path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
     line = ("eurosat-map", path, "--out", "maps", *SMALL)
@@ -462,8 +558,11 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
     assert "Unsure" not in third.stdout
     assert "was mapped before" not in command_here(*line).stdout
     assert "was mapped before" in command_here(*line).stdout
-    (record.parent / "classes.tif").unlink()
-    assert "was mapped before" not in command_here(*line).stdout
+    for name in ("classes.tif", "classes.geojson"):
+        (record.parent / name).unlink()
+        assert "was mapped before" not in command_here(*line).stdout, name
+    for options in (("--input", "l1c-tci"), ("--bands", "3,2,1"), ()):
+        assert "was mapped before" not in command_here(*line, *options).stdout, options
     edited = json.loads(record.read_text())
     record.write_text(json.dumps(edited | {"areas": [{"title": "edited"}]}))
     assert "was mapped before" not in command_here(*line).stdout
