@@ -8,7 +8,8 @@ from affine import Affine
 from PIL import Image
 
 from eurosat.errors import SceneError
-from eurosat.scenes.input_kind import InputKind, Scaling
+from eurosat.scenes.ground import utm_code
+from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, warnings_of
 from eurosat.scenes.scene import Scene, is_scene, open_scene
 
 from ..conftest import assert_one_sentence
@@ -205,6 +206,13 @@ def test_colours_far_from_eurosat_are_warned_of(tmp_path: Path):
     assert "66/75/49" in scene.warnings[0]
 
 
+def test_products_of_the_level_without_haze_are_warned_of():
+    for kind in InputKind:
+        expected = [True] if kind.startswith("l2a") else []
+        found = ["L2A" in warning for warning in warnings_of(kind, EUROSAT_MEAN)]
+        assert found == expected, kind
+
+
 # Pixels without data
 
 
@@ -311,12 +319,21 @@ def test_other_grids_are_resampled_to_utm(
             assert has_data.sum() * 100 == pytest.approx(160 * 200 * determinant, rel=0.03)
 
 
+def test_utm_reaches_to_84_north_and_80_south():
+    assert [utm_code(15, latitude) for latitude in (83.9, 84.1)] == [32633, 32661]
+    assert [utm_code(0, latitude) for latitude in (-79.9, -80.1)] == [32731, 32761]
+
+
 def test_a_grid_of_10_m_stays_as_it_is(tmp_path: Path):
     pixels = texture(50, 60)
     with open_scene(write_rgb(tmp_path / "s.tif", pixels)) as scene:
         assert not scene.ground.is_resampled
         assert scene.ground.transform == grid_at()
         assert np.array_equal(read_all(scene)[0], pixels)
+    oblong = rasterio.Affine(9, 0, 694e3, 0, -11, 422e4)
+    with open_scene(write_rgb(tmp_path / "oblong.tif", pixels, transform=oblong)) as scene:
+        assert scene.ground.transform == oblong
+        assert scene.ground.pixel_name == "9 m × 11 m"
 
 
 def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
