@@ -21,6 +21,7 @@ from eurosat.errors import RunFolderError
 from eurosat.keras_model import predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
+from eurosat.train import fit as fit_module
 from eurosat.train.configuration import DEFAULTS, Architecture, Optimizer, TrainingConfiguration
 from eurosat.train.fit import Epoch, Step, best_epoch, build_model, fit, read_history
 
@@ -256,6 +257,32 @@ def test_every_kind_of_training_runs(
     if asked.l2:
         sizes = [sum(np.square(w).sum() for w in all_ if w.ndim > 1) for all_ in (before, after)]
         assert sizes[1] < 0.8 * sizes[0], "the penalty did not make the kernels smaller"
+
+
+def test_optimizer_and_smoothing_are_those_that_were_asked_for():
+    for choice, kind in (
+        (Optimizer.ADAM, keras.optimizers.Adam),
+        (Optimizer.ADAMW, keras.optimizers.AdamW),
+        (Optimizer.RMSPROP, keras.optimizers.RMSprop),
+        (Optimizer.SGD, keras.optimizers.SGD),
+    ):
+        asked = configuration(optimizer=choice, label_smoothing=0.25)
+        model = build_model(asked, 10)
+        fit_module._compile(model, asked, 0, 10)  # pyright: ignore[reportPrivateUsage]
+        assert type(model.optimizer) is kind
+        assert model.loss.label_smoothing == 0.25
+
+
+def test_weight_decay_makes_kernels_smaller_and_nothing_else():
+    variables = build_model(configuration(), 10).trainable_variables
+    for variable in variables:
+        variable.assign(np.ones(variable.shape))
+    still = [np.zeros(variable.shape) for variable in variables]
+    optimizer = fit_module._optimizer(Optimizer.ADAMW, 0.1)  # pyright: ignore[reportPrivateUsage]
+    optimizer.apply(still, variables)
+    smaller = {variable.name for variable in variables if (variable.numpy() < 1).any()}
+    assert smaller == {"kernel"}
+    assert {variable.name for variable in variables} == {"kernel", "bias", "gamma", "beta"}
 
 
 @pytest.mark.parametrize(
