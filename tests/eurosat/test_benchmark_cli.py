@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eurosat.benchmark import measure_first_answer
+from eurosat.benchmark import Speed, measure_first_answer
 from eurosat.classifier import usable_cores
 from eurosat.model_file import shipped_model_path
 
@@ -34,6 +34,11 @@ def test_json_holds_figures_that_agree_with_each_other(command: Command) -> None
         assert row["tiles_a_second"] > 0
         assert row["first_answer_s"] > row["ms_one_tile"] / 1000
         assert 20 < row["memory_MB"] < 1000
+
+
+def test_tiles_a_second_are_those_of_a_batch() -> None:
+    speed = Speed(threads=1, single_ms=1, slow_single_ms=1, batch_ms=4)
+    assert speed.tiles_per_second == 250
 
 
 def test_arithmetic_of_all_that_shipped_is_counted_without_running_it(command: Command) -> None:
