@@ -1,5 +1,6 @@
 """The model as C source: it compiles, holds the model's bytes, and answers as the file does."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,6 +58,15 @@ def test_the_source_compiles_and_holds_the_integer_model(
     part = integer_part(model, classifier.model_file.flatbuffer)
     assert done.stdout == part.flatbuffer
     assert done.stderr.decode() == f"0 {classifier.class_names[1]} {part.zero_point}"
+
+    metadata = classifier.metadata
+    assert metadata is not None
+    comment = re.sub(r"\n \* +", " ", header.read_text(encoding="utf-8"))
+    assert f"A logit is (value - ({part.zero_point})) * {part.scale}. " in comment
+    assert (
+        f"the softmax of the logits divided by {metadata.temperature}; below "
+        f"{metadata.unsure_below} an answer is unsure." in comment
+    )
 
 
 def test_the_integers_name_the_same_classes_as_the_file(model: Path, tiles: np.ndarray) -> None:

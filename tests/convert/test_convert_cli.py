@@ -229,6 +229,44 @@ def test_a_gate_that_fails_leaves_no_model_but_says_why(
     assert "Accuracy holds" not in done.stdout
 
 
+def test_one_file_that_fails_is_told_though_the_next_one_passes(
+    small_run: Path,
+    small_archive: Path,
+    tmp_path: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    lost = iter([["All is lost."], []])
+    monkeypatch.setattr("eurosat.convert.conversion.failures", lambda *_, **__: next(lost))
+    done = command_here(
+        "eurosat-convert",
+        *(small_run, "--float16", "--float32", "--data", small_archive, "--out", tmp_path / "out"),
+    )
+    assert done.returncode == 1
+    assert "Accuracy lost: All is lost." in done.stderr
+    assert names_in(tmp_path / "out") == {
+        *("cnn-float16.json", "cnn-float32.json", "cnn-float32.tflite")
+    }
+
+
+def test_a_scene_twin_that_says_other_things_is_told_and_not_written(
+    small_run: Path,
+    small_archive: Path,
+    tmp_path: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("eurosat.convert.scene.measure_agreement", lambda *_: (0.5, 144))
+    done = command_here(
+        "eurosat-convert",
+        *(small_run, "--float32", "--scene", "--data", small_archive, "--out", tmp_path / "out"),
+    )
+    assert done.returncode == 1
+    twin = tmp_path / "out" / "cnn-float32-scene.tflite"
+    assert done.stderr == f"Not the same: less than 98 % of the cells, so {twin} was not written.\n"
+    assert names_in(tmp_path / "out") == {"cnn-float32.json", "cnn-float32.tflite"}
+
+
 def test_without_options_an_int8_file_takes_the_place_of_an_older_one_in_the_run(
     copied_run: RunFolder,
     small_archive: Path,
