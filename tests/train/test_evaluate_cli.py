@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -11,17 +12,24 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
-from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, top_k_accuracy_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    top_k_accuracy_score,
+)
 
 from eurosat.calibration import expected_calibration_error, reliability_bins
 from eurosat.classifier import Classifier
-from eurosat.dataset import Dataset
+from eurosat.dataset import Dataset, load_dataset
 from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
+from eurosat.train import report as pictures
 
-from ..commands import Command, assert_refused_at_last
+from ..commands import Command, assert_refused_at_last, read_json
 
 FILES = {"metrics.json", "report.txt", "confusion_matrix.png", "reliability.png", "mistakes.png"}
 
@@ -53,19 +61,41 @@ def other_classes(small_archive: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other_tiles(small_archive: Path, tmp_path: Path) -> Path:
-    """A folder of four tiles of each class."""
+    """A folder of four tiles of each of five classes, and of eight of each of the others."""
     folder = tmp_path / "other"
     with zipfile.ZipFile(small_archive) as archive:
         for number, name in enumerate(archive.namelist()):
-            if number % 10 == 0:
+            if number % (10 if number < 200 else 5) == 0:
                 path = folder / Path(name).parent.name / Path(name).name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(name))
     return folder
 
 
+def title_of(dataset: Dataset, label: int) -> str:
+    return land_cover(dataset.class_names[label]).title
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The pictures that were saved, by the names of their files."""
+    figures: dict[str, Figure] = {}
+    save = pictures.save_figure
+
+    def watched(figure: Figure, path: Path) -> None:
+        figures[path.name] = figure
+        save(figure, path)
+
+    monkeypatch.setattr(pictures, "save_figure", watched)
+    return figures
+
+
 def test_a_run_is_judged_on_its_test_split(
-    small_run: Path, dataset: Dataset, evaluated: Callable[..., Any], tmp_path: Path
+    small_run: Path,
+    dataset: Dataset,
+    evaluated: Callable[..., Any],
+    drawn: dict[str, Figure],
+    tmp_path: Path,
 ):
     done, metrics = evaluated(small_run)
     folder = RunFolder(small_run)
@@ -85,9 +115,12 @@ def test_a_run_is_judged_on_its_test_split(
 
     temperature = json.loads(folder.metrics.read_text())["calibration"]["temperature"]
     shown = own ** (1 / temperature) / (own ** (1 / temperature)).sum(axis=1, keepdims=True)
-    for kind, probabilities in (("before", own), ("after", shown)):
-        error = expected_calibration_error(reliability_bins(probabilities, labels))
+    for kind, group, probabilities in (("before", "own", own), ("after", "calibrated", shown)):
+        bins = reliability_bins(probabilities, labels)
+        error = expected_calibration_error(bins)
         assert metrics["calibration"][f"ece_{kind}"] == pytest.approx(error, abs=1e-4)
+        for found, expected in zip(metrics["reliability"][group], bins, strict=True):
+            assert found == pytest.approx(asdict(expected), abs=1e-4)
 
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert f"{metrics['accuracy']:.2%}  (95 % interval {metrics['accuracy_low']:.2%}" in done.stdout
@@ -99,12 +132,28 @@ def test_a_run_is_judged_on_its_test_split(
     mistakes = report.partition("the most confident first\n\n")[2].splitlines()
     confidences = [float(line.split()[1].rstrip("%")) for line in mistakes]
     assert confidences == sorted(confidences, reverse=True)
-    named = {line.split()[0]: line.rpartition(" it is ")[2] for line in mistakes}
-    wrong = positions[predicted != labels]
-    assert named == {
-        dataset.names[position]: land_cover(dataset.class_names[dataset.labels[position]]).title
-        for position in wrong
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-shown[wrong].max(axis=1))]
+    assert {line.split()[0]: line.partition("%  ")[2] for line in mistakes} == {
+        dataset.names[positions[index]]: f"{title_of(dataset, predicted[index])}, but it is "
+        + title_of(dataset, labels[index])
+        for index in wrong
     }
+
+    panel = drawn["confusion_matrix.png"].axes[0]
+    assert (panel.get_ylabel(), panel.get_xlabel()) == ("True class", "Predicted class")
+    counts = np.zeros((10, 10), int)
+    for text in panel.texts:
+        if "%" not in text.get_text():
+            x, y = text.get_position()
+            counts[round(y), round(x)] = int(text.get_text())
+    assert counts.tolist() == confusion_matrix(labels, predicted).tolist()
+    sheet = [panel.get_title() for panel in drawn["mistakes.png"].axes]
+    assert [title for title in sheet if title] == [
+        f"{title_of(dataset, predicted[index])} {shown[index].max():.1%}\n"
+        f"truth: {title_of(dataset, labels[index])}"
+        for index in wrong[:20]
+    ]
 
     for name in FILES - {"metrics.json", "report.txt"}:
         with Image.open(tmp_path / "out" / name) as picture:
@@ -113,6 +162,34 @@ def test_a_run_is_judged_on_its_test_split(
             assert 700 <= picture.height <= 3000
             colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
             assert len(colours) > 50
+
+
+def test_the_screen_shows_the_figures_of_the_record_where_classes_differ_in_size(
+    small_models: Path, other_tiles: Path, tmp_path: Path, command_here: Command
+):
+    path = small_models / "cnn-int8.tflite"
+    done = command_here("eurosat-evaluate", path, "--data", other_tiles, "--out", tmp_path / "out")
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    calibration = metrics["calibration"]
+    of_sure = calibration["sure_accuracy"]
+    right = "there are no sure answers" if of_sure is None else f"{of_sure:.2%} of them right"
+    assert done.stdout.splitlines()[2:9] == [
+        f"Accuracy           {metrics['accuracy']:.2%}  (95 % interval "
+        f"{metrics['accuracy_low']:.2%} to {metrics['accuracy_high']:.2%})",
+        f"Balanced accuracy  {metrics['balanced_accuracy']:.2%}",
+        f"Macro F1           {metrics['macro_f1']:.2%}",
+        f"Cohen's kappa      {metrics['kappa']:.4f}",
+        f"Top-2 accuracy     {metrics['top2_accuracy']:.2%}",
+        f"Calibration error  {calibration['ece_after']:.2%}  ({calibration['ece_before']:.2%} "
+        f"without the temperature of {calibration['temperature']:.3f})",
+        f"Sure answers       {calibration['coverage']:.2%}, {right}  "
+        f"(unsure below {calibration['unsure_below']:.1%} confidence)",
+    ]
+    others = load_dataset(other_tiles)
+    predicted = Classifier(path).classify_batch(others.tiles[:]).argmax(axis=1)
+    balanced = balanced_accuracy_score(others.labels, predicted)
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced)
+    assert f"{balanced:.2%}" != f"{metrics['accuracy']:.2%}", "this must show something"
 
 
 def test_a_model_file_finds_the_same_test_tiles_by_its_provenance(
@@ -171,7 +248,7 @@ def test_all_tiles_are_named_as_what_they_are(
     done = command_here("eurosat-evaluate", path, "--data", other_tiles)
     assert done.returncode == 0, done.stderr
     assert "is not the data set that" in done.stderr
-    assert done.stdout.startswith("cnn-int8: all 40 tiles of the data\n")
+    assert done.stdout.startswith("cnn-int8: all 60 tiles of the data\n")
     assert "Pictures and figures: evaluations/cnn-int8-all\n" in done.stdout
 
 
