@@ -5,6 +5,7 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,22 +14,26 @@ import keras
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from sklearn.metrics import f1_score
 
+from eurosat.calibration import apply_temperature, expected_calibration_error, reliability_bins
 from eurosat.classifier import Classifier
 from eurosat.dataset import load_dataset
 from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file, write_model_file
 from eurosat.run_folder import RunFolder
+from eurosat.significance import wilson_interval
 
-from ..commands import Command, assert_refused
+from ..commands import Command, assert_refused, read_json
 
 
 class Page(HTMLParser):
-    """What a browser would find: the tables as rows of texts, all addresses, wrong answers."""
+    """What a browser would find: tables as rows of texts, marked cells, addresses, mistakes."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
         self.tables: list[list[list[str]]] = []
+        self.best: list[tuple[int, int, int]] = []
         self.addresses: list[str] = []
         self.tags: list[str] = []
         self.wrong: list[str] = []
@@ -48,6 +53,9 @@ class Page(HTMLParser):
         elif tag in {"td", "th"}:
             self.tables[-1][-1].append("")
             self._is_in_cell = True
+            if named.get("class") == "best":
+                table = self.tables[-1]
+                self.best.append((len(self.tables) - 1, len(table) - 1, len(table[-1]) - 1))
         elif tag == "span" and named.get("class") == "wrong":
             self.wrong.append("")
             self._is_wrong = 2
@@ -141,6 +149,73 @@ def test_the_page_and_the_screen_say_what_a_new_computation_says(
         if guess[index] != labels[index]
     ]
     assert [line.rpartition(" ")[0] + " " for line in page.wrong] == expected
+
+
+def test_every_figure_is_that_of_a_new_computation_and_the_best_are_marked(
+    two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
+):
+    first, second = two_runs
+    assert command_here("eurosat-compare", *two_runs, "--data", small_archive).returncode == 0
+    page = Page((tmp_path / "comparison.html").read_text(encoding="utf-8"))
+    summary, _, classes, confidence, _ = page.tables
+
+    dataset = load_dataset(small_archive)
+    positions = dataset.positions(RunFolder(first).read_split().test)
+    tiles, labels = dataset.tiles[positions], dataset.labels[positions]
+    path = first / "cnn-int8.tflite"
+    own = [
+        keras.saving.load_model(first / "model.keras").predict_on_batch(tiles),
+        Classifier(path, is_calibrated=False).classify_batch(tiles),
+        keras.saving.load_model(second / "model.keras").predict_on_batch(tiles),
+    ]
+    metadata = read_model_file(path).metadata
+    assert metadata is not None
+    of_run = read_json(first / "metrics.json")["calibration"]
+    calibrations = [of_run, metadata.accuracy["calibration"], of_run]
+    paths = [first / "model.keras", path, second / "model.keras"]
+    merits: list[dict[int, float]] = []
+    f1_of_models: list[np.ndarray] = []
+    for number, (answers, calibration) in enumerate(zip(own, calibrations, strict=True), 1):
+        shown = apply_temperature(answers, calibration["temperature"])
+        guess = shown.argmax(axis=1)
+        right = guess == labels
+        low, high = wilson_interval(int(right.sum()), len(labels))
+        f1 = np.asarray(f1_score(labels, guess, average=None))
+        before, after = (
+            expected_calibration_error(reliability_bins(one, labels)) for one in (answers, shown)
+        )
+        is_sure = shown.max(axis=1) >= calibration["unsure_below"]
+        assert summary[number][1:5] == [
+            f"{right.mean():.2%}",
+            f"{low:.2%} to {high:.2%}",
+            f"{f1.mean():.2%}",
+            f"{after:.2%}",
+        ]
+        assert [row[number + 1] for row in classes[1:]] == [f"{score:.2%}" for score in f1]
+        assert confidence[number][1:] == [
+            f"{calibration['temperature']:.3f}",
+            f"{before:.2%}",
+            f"{after:.2%}",
+            f"{calibration['unsure_below']:.1%}",
+            f"{is_sure.mean():.2%}",
+            f"{right[is_sure].mean():.2%}" if is_sure.any() else "-",
+        ]
+        size = paths[number - 1].stat().st_size
+        merits.append({1: right.mean(), 3: f1.mean(), 4: -after, 5: -size, 6: number == 2})
+        f1_of_models.append(f1)
+
+    def best(values: Sequence[float]) -> list[int]:
+        return [at for at, value in enumerate(values, 1) if value == max(values) > min(values)]
+
+    marked = {(0, at, n) for n in merits[0] for at in best([one[n] for one in merits])}
+    marked |= {
+        (2, label, at + 1)
+        for label, scores in enumerate(np.transpose(f1_of_models), 1)
+        for at in best(scores)
+    }
+    # The second run says the opposite of the others.
+    marked |= {(1, 1, 3), (1, 2, 3), (1, 3, 1), (1, 3, 2)}
+    assert set(page.best) == marked
 
 
 def test_the_page_needs_no_network_and_knows_paper_and_dark(
