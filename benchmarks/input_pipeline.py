@@ -39,7 +39,7 @@ def main() -> None:
     one_hot = keras.utils.to_categorical(labels, class_count)
     pipeline = TrainingTiles(tiles, labels, class_count, DEFAULTS[Architecture.CNN])
     model = build_cnn(class_count)
-    fuse_normalisation(model)
+    fuse_normalisation(model, BATCH_SIZE)
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 
     def on_array(_: int) -> None:

@@ -33,7 +33,7 @@ def main() -> None:
     def trained(build: Callable[[], keras.Model], *, is_fused: bool) -> keras.Model:
         model = build()
         if is_fused:
-            fuse_normalisation(model)
+            fuse_normalisation(model, BATCH_SIZE)
         model.compile("adam", "categorical_crossentropy", jit_compile=False)
         model.train_on_batch(tiles, labels)  # Traces the training step.
         return model

@@ -25,7 +25,7 @@ from .averaging import mean_with, renew_statistics
 from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .converted_weights import STATISTICS_TILES, take_converted_weights
 from .first_weights import take_first_weights
-from .normalisation import fuse_normalisation
+from .normalisation import fuse_normalisation, set_momentum
 from .pipeline import TrainingTiles, untuned
 from .teacher import open_teacher
 
@@ -193,6 +193,7 @@ def fit(
             built_for = image_size
             steps = training.batch_count(configuration.batch_size)
             _compile(model, configuration, number, steps)
+            set_momentum(model, len(split.train) / configuration.batch_size)
             if number not in (0, configuration.head_epochs):
                 _assign(model.optimizer.variables, state.optimizer)
         started = perf_counter()
@@ -270,7 +271,7 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
         for variable in model.trainable_variables:
             if variable.name == "kernel":
                 variable.regularizer = keras.regularizers.L2(configuration.l2)
-    fuse_normalisation(model)
+    fuse_normalisation(model, configuration.batch_size)
     return model
 
 

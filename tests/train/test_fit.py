@@ -221,6 +221,17 @@ def test_no_patience_keeps_the_last_epochs_from_being_averaged(
     assert read_history(RunFolder(tmp_path).history) == history
 
 
+def test_on_few_tiles_validation_tells_what_was_learnt(
+    dataset: Dataset, split: Split, tmp_path: Path
+):
+    # Judged on the very tiles that it learns, in epochs of a full batch and a small one.
+    split = replace(split, validation=split.train)
+    asked = configuration(epochs=8, batch_size=64, augment=False, dropout=0.0)
+    *_, last = fit(asked, dataset, split, RunFolder(tmp_path))
+    assert last.accuracy > 0.5
+    assert last.validation_accuracy > last.accuracy - 0.1
+
+
 def test_among_equally_accurate_epochs_the_smaller_loss_is_best():
     epochs = [
         Epoch(number, 1.0, 0.5, loss, accuracy, 1.0)

@@ -29,7 +29,7 @@ def test_it_learns_and_answers_as_keras_does(tmp_path: Path):
     tiles = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3)).astype(np.uint8)
     plain, fused = (build_cnn(CLASSES, blocks=2, filters=4, dropout=0.0) for _ in range(2))
     fused.set_weights(plain.get_weights())
-    fuse_normalisation(fused)
+    fuse_normalisation(fused, len(tiles))
     assert [layer for layer in fused.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     for theirs, ours in zip(gradients(plain, tiles), gradients(fused, tiles), strict=True):
