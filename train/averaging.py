@@ -33,7 +33,7 @@ def renew_statistics(model: keras.Model, batches: tf.data.Dataset) -> None:
 
     Args:
         model: Its moving means and variances are changed; no weight that is trained is.
-        batches: Of uint8 tiles `[b, h, w, 3]` and their labels.
+        batches: Of uint8 tiles `[b, h, w, 3]` and their labels; too few of them are repeated.
     """
-    for tiles, _ in batches.take(STATISTICS_BATCHES):
+    for tiles, _ in batches.repeat().take(STATISTICS_BATCHES):
         model(tiles, training=True)

@@ -21,7 +21,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 
 from .architectures import build_cnn, build_mobilenet, head_layers
-from .averaging import mean_with, renew_statistics
+from .averaging import STATISTICS_BATCHES, mean_with, renew_statistics
 from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .converted_weights import STATISTICS_TILES, take_converted_weights
 from .first_weights import take_first_weights
@@ -179,6 +179,7 @@ def fit(
     for earlier in state.history:
         watch(earlier)
     built_for = configuration.image_size
+    full_batches = len(split.train) / configuration.batch_size
     for number in range(taken_up_at, configuration.epochs):
         if _is_patience_over(state.history, configuration):
             break
@@ -193,7 +194,7 @@ def fit(
             built_for = image_size
             steps = training.batch_count(configuration.batch_size)
             _compile(model, configuration, number, steps)
-            set_momentum(model, len(split.train) / configuration.batch_size)
+            set_momentum(model, full_batches)
             if number not in (0, configuration.head_epochs):
                 _assign(model.optimizer.variables, state.optimizer)
         started = perf_counter()
@@ -211,7 +212,9 @@ def fit(
             )
             _assign(model.trainable_variables, state.mean)
             untaught = training.epoch(number, configuration.batch_size, taught=False)
+            set_momentum(model, STATISTICS_BATCHES)
             renew_statistics(model, untaught)
+            set_momentum(model, full_batches)
         validated = model.evaluate(validation, verbose=0, return_dict=True)
         figures = Epoch(
             epoch=number + 1,
