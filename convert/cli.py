@@ -96,7 +96,7 @@ def convert_run(
             f"not {calibration}."
         )
     with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data), progress)
+        dataset = load_dataset(find_dataset(data or folder.recorded_data()), progress)
     split.check_matches(dataset)
 
     start_tensorflow()

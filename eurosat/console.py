@@ -33,8 +33,8 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of class folders, or a zip of one. Without it: EUROSAT_DATA, or EuroSAT "
-        "itself, downloaded once.",
+        help="Folder of class folders, or a zip of one. Without it: what the run that is named "
+        "was begun with, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
     ),
 ]
 """A data set to learn from or to judge on."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import RunFolderError
-from eurosat.existence import is_file
+from eurosat.existence import exists, is_file
 from eurosat.split import Split
 
 LOGITS_LAYER = "logits"
@@ -100,6 +100,15 @@ class RunFolder:
         if not isinstance(config, dict):
             raise RunFolderError(f"{self.config} is damaged: train again, or restore it.")
         return config
+
+    def recorded_data(self) -> Path | None:
+        """Return the data set that the run was begun with; None if it is gone or not recorded.
+
+        Raises:
+            RunFolderError: The folder is not a training run, or `config` is damaged.
+        """
+        data = self.read_config().get("data")
+        return Path(data) if data and isinstance(data, str) and exists(Path(data)) else None
 
     def check_finished(self) -> None:
         """Refuse a run that has no model yet.

@@ -1,5 +1,6 @@
 """`eurosat-train`: from a data set to a trained model with its report, in one command."""
 
+import shlex
 from dataclasses import fields, replace
 from datetime import datetime
 from importlib.util import find_spec
@@ -162,6 +163,7 @@ def train(
         begun = _begun_run(architecture, out)
         configuration = recorded_configuration(begun)
         _check_agreement(given, configuration, begun)
+        data = data or begun.recorded_data()
     elif architecture:
         configuration = replace(DEFAULTS[architecture], **given)
     else:
@@ -197,6 +199,8 @@ def train(
         markup=False,
         soft_wrap=True,
     )
+    resuming = ["eurosat-train", "--resume", "--out", str(folder.path)]
+    resuming += ["--test"] * test + ["--tensorboard"] * tensorboard
     try:
         with TrainingProgress(notes, configuration.epochs) as progress:
             watchers: list[Watcher] = [progress]
@@ -212,16 +216,12 @@ def train(
             history = fit(configuration, dataset, split, folder, watch)
         evaluations = report_run(folder, dataset, split, history, test=test or is_tested(folder))
     except KeyboardInterrupt:
-        notes.print(
-            f"\nGo on with: eurosat-train --resume --out {folder.path}",
-            markup=False,
-            soft_wrap=True,
-        )
+        notes.print(f"\nGo on with: {shlex.join(resuming)}", markup=False, soft_wrap=True)
         raise
     except OSError as error:
         raise RunFolderError(
             f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
-            f"eurosat-train --resume --out {folder.path}."
+            f"{shlex.join(resuming)}."
         ) from error
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")

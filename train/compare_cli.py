@@ -50,6 +50,8 @@ def compare(
         raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
     sources = [path if is_folder(path) else find_model(str(path)) for path in models]
     splits = _recorded_splits(sources)
+    recorded_data = (RunFolder(path).recorded_data() for path in sources if is_folder(path))
+    data = data or next(filter(None, recorded_data), None)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
     for recorded in splits:

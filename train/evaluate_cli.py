@@ -50,7 +50,7 @@ def evaluate_model(
         model = find_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if is_folder(model):
-        RunFolder(model).read_config()
+        data = data or RunFolder(model).recorded_data()
     elif model.suffix != ".keras":
         read_model_file(model)
     with progress_bar("Reading tiles") as progress:

@@ -61,6 +61,7 @@ def start_run(
         check_converted_model(configuration.from_model, dataset, split)
     record: dict[str, Any] = {
         "training": configuration.to_json(),
+        "data": str(dataset.source.absolute()),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in RECORDED_PACKAGES},

@@ -250,6 +250,28 @@ def test_a_run_goes_on_by_its_folder_alone(
     assert read_json(copied_run.metrics)["validation"] == expected
 
 
+def test_a_run_remembers_its_data(
+    copied_run: RunFolder,
+    small_archive: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert read_json(copied_run.config)["data"] == str(small_archive)
+    monkeypatch.setenv("EUROSAT_DATA", "no/such.zip")
+    done = command_here("eurosat-train", "--resume", "--out", copied_run.path)
+    assert done.returncode == 0, done.stderr
+    for program in ("eurosat-evaluate", "eurosat-convert", "eurosat-compare"):
+        done = command_here(program, copied_run.path)
+        assert "no/such.zip" not in done.stderr
+        assert done.returncode in {0, 1}, done.stderr  # 1: so small a model may lose accuracy.
+    # Without the data, or in a run that was recorded before, what counted before counts.
+    config = read_json(copied_run.config)
+    for changed in (config | {"data": "/gone.zip"}, {**config, "data": None}):
+        copied_run.config.write_text(json.dumps(changed), encoding="utf-8")
+        done = command_here("eurosat-train", "--resume", "--out", copied_run.path)
+        assert_refused(done, "no/such.zip", "EUROSAT_DATA")
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
