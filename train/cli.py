@@ -269,7 +269,8 @@ def _new_run_folder(architecture: Architecture, out: Path | None) -> RunFolder:
         RunFolderError: There is a run in the way.
     """
     folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
-    if exists(folder.config):
+    # One that failed before its first checkpoint leaves nothing to go on with.
+    if exists(folder.checkpoint) or exists(folder.model):
         raise RunFolderError(
             f"{folder.path} holds a run already: add --resume to go on with it, or name another "
             f"folder with --out."

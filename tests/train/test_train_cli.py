@@ -228,6 +228,24 @@ def test_a_folder_with_a_run_in_it_is_refused(
     assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*")} == before
 
 
+def test_a_run_that_failed_at_once_is_not_in_the_way(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    def begun(*options: object) -> CompletedProcess[str]:
+        return command_here(
+            "eurosat-train",
+            *("cnn", "--epochs", 1, "--image-size", 32, "--data", small_archive, *options),
+            *("--out", tmp_path / "run"),
+        )
+
+    assert_refused_at_last(begun("--blocks", 1, "--from-run", small_run), "of another architecture")
+    assert (tmp_path / "run" / "config.json").exists()
+    done = begun("--blocks", 2)
+    assert done.returncode == 0, done.stderr
+    assert read_json(tmp_path / "run" / "config.json")["training"]["blocks"] == 2
+    assert_refused(begun(), "holds a run already")
+
+
 def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command):
     done = command_here("eurosat-train", "cnn", "--out", tmp_path / "none", "--resume")
     assert_refused(done, str(tmp_path / "none"))
