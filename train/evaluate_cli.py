@@ -1,5 +1,7 @@
 """`eurosat-evaluate`: how good a model is, in figures and pictures."""
 
+import json
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +9,7 @@ import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.existence import is_folder
+from eurosat.existence import exists, is_folder
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part
@@ -41,7 +43,11 @@ def evaluate_model(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the report; evaluations/MODEL-SPLIT without it.")
+        Path | None,
+        typer.Option(
+            help="Folder for the report; evaluations/MODEL-SPLIT without it, with a number where "
+            "another model has its report there."
+        ),
     ] = None,
 ) -> None:
     """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
@@ -57,7 +63,7 @@ def evaluate_model(
         dataset = load_dataset(find_dataset(data), progress)
     start_tensorflow()
     from .judgement import judge, report_text, write_report
-    from .trained_model import choose_tiles, open_model
+    from .trained_model import choose_tiles, model_sha256, open_model
 
     opened = open_model(model)
     part, positions = choose_tiles(opened, dataset, split)
@@ -65,11 +71,29 @@ def evaluate_model(
         notes.print(_warning(opened, dataset), markup=False, soft_wrap=True)
     with notes.status(f"Asking {opened.name} about {len(positions):,} tiles"):
         judgement = judge(opened, dataset, part, positions)
-    out = out or EVALUATIONS / f"{opened.name}-{part}"
+    out = out or _report_folder(f"{opened.name}-{part}", model_sha256(opened))
     with notes.status("Drawing"):
         write_report(judgement, dataset, out)
     output.print(report_text(judgement), markup=False, soft_wrap=True)
     output.print(f"Pictures and figures: {out}", markup=False, soft_wrap=True)
+
+
+def _report_folder(name: str, sha256: str) -> Path:
+    """Return the folder for a report, numbered where that of another model is in the way."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(
+        folder for folder in map(EVALUATIONS.joinpath, names) if _is_free_for(folder, sha256)
+    )
+
+
+def _is_free_for(folder: Path, sha256: str) -> bool:
+    metrics = folder / "metrics.json"
+    if not exists(metrics):
+        return True
+    try:
+        return json.loads(metrics.read_text(encoding="utf-8"))["model_sha256"] == sha256
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False  # Nobody knows whose it is.
 
 
 def _warning(model: "TrainedModel", dataset: Dataset) -> str:

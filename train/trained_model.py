@@ -1,5 +1,6 @@
 """A trained model in any of its forms: a run folder, a `.keras` file, a `.tflite` file."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +83,13 @@ def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:
         split=None,
         metadata=metadata,
     )
+
+
+def model_sha256(model: TrainedModel) -> str:
+    """Return the SHA-256, as hexadecimal digits, of the file that a model was read from."""
+    path = RunFolder(model.source).model if is_folder(model.source) else model.source
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def recorded_fingerprint(model: TrainedModel) -> str | None:

@@ -269,6 +269,26 @@ def test_other_classes_are_refused_by_name(
     assert not (tmp_path / "evaluations").exists()
 
 
+def test_the_report_of_another_model_stays_as_it_is(
+    small_models: Path, other_tiles: Path, tmp_path: Path, command_here: Command
+):
+    def folder_of(model: object) -> str:
+        done = command_here("eurosat-evaluate", model, "--data", other_tiles)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.rpartition("Pictures and figures: ")[2].strip()
+
+    small = small_models / "cnn-int8.tflite"
+    assert folder_of(small) == "evaluations/cnn-int8-all"
+    first = tmp_path / "evaluations" / "cnn-int8-all" / "metrics.json"
+    before = first.read_bytes()
+    assert folder_of("cnn-int8") == "evaluations/cnn-int8-all-2"
+    assert folder_of("cnn-int8") == "evaluations/cnn-int8-all-2"
+    assert first.read_bytes() == before
+    assert folder_of(small) == "evaluations/cnn-int8-all"
+    first.write_text("{}", encoding="utf-8")  # As one that does not say whose it is.
+    assert folder_of(small) == "evaluations/cnn-int8-all-3"
+
+
 def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, command_here: Command):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.keras").write_text("no model")
