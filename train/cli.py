@@ -11,13 +11,14 @@ import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.errors import MissingPackageError, RunFolderError
+from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import (
     DEFAULTS,
+    WITHOUT_EFFECT,
     Architecture,
     Optimizer,
     TrainingConfiguration,
@@ -168,6 +169,8 @@ def train(
         configuration = replace(DEFAULTS[architecture], **given)
     else:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
+    if not resume:  # A run that is gone on with may have been begun with such an option.
+        _check_effect(given, configuration.architecture)
     if audit:
         output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
         return
@@ -312,6 +315,19 @@ def _check_agreement(
             raise RunFolderError(
                 f"The run in {folder.path} was begun with {name.replace('_', ' ')} {begun_with}, "
                 f"not {value}: leave the option out, or begin a new run."
+            )
+
+
+def _check_effect(given: dict[str, Any], architecture: Architecture) -> None:
+    """Refuse options that do nothing.
+
+    Raises:
+        EurosatError: One was given.
+    """
+    for name in WITHOUT_EFFECT[architecture]:
+        if name in given:
+            raise EurosatError(
+                f"--{name} does nothing for {architecture}: leave it out, or train the other model."
             )
 
 

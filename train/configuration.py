@@ -230,6 +230,13 @@ _HIGHEST = {
 }
 
 
+WITHOUT_EFFECT = {
+    Architecture.CNN: ("width", "weights"),
+    Architecture.MOBILENET: ("blocks", "filters"),
+}
+"""What only the other architecture heeds."""
+
+
 def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 

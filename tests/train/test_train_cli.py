@@ -131,6 +131,31 @@ def test_values_that_cannot_be_trained_with_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("architecture", "option", "value"),
+    [
+        ("cnn", "--width", 0.5),
+        ("cnn", "--weights", "imagenet"),
+        ("mobilenet", "--blocks", 4),
+        ("mobilenet", "--filters", 8),
+    ],
+)
+def test_options_that_do_nothing_are_refused(
+    architecture: str, option: str, value: object, tmp_path: Path, command_here: Command
+):
+    done = command_here("eurosat-train", architecture, option, value)
+    assert_refused(done, f"{option} does nothing for {architecture}: leave it out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_begun_with_such_an_option_goes_on(
+    small_run: Path, small_archive: Path, command_here: Command
+):
+    resume = ("--resume", "--out", small_run, "--data", small_archive)
+    done = command_here("eurosat-train", "cnn", "--width", 1, "--epochs", 5, *resume)
+    assert_refused(done, "was begun with epochs 4")
+
+
 def test_a_picture_too_small_for_the_cnn_is_refused(tmp_path: Path, command_here: Command):
     assert_refused(
         command_here("eurosat-train", "cnn", "--image-size", "32", "--growing", "0.5"),
