@@ -38,7 +38,7 @@ def draw_history(path: Path, trials: Sequence[Trial]) -> None:
             f"best: trial {best.number}, {best.accuracy:.2%}",
             fontsize=11,
         )
-    panel.set_xlabel("Trial (0 is the default configuration)")
+    panel.set_xlabel("Trial")
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
     panel.grid(alpha=0.3)

@@ -58,6 +58,9 @@ RANDOM_TRIALS = 6
 UNPRUNED_TRIALS = 4
 """So many trials are trained to their end before one is stopped early."""
 
+TRIALS_FOR_SHARES = 8
+"""From so many complete trials on, what a value explains is more than a play of chance."""
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
@@ -246,14 +249,21 @@ def importances(study: Study) -> dict[str, float]:
     By functional analysis of variance over the complete trials (Hutter et al. 2014).
 
     Returns:
-        Shares that add up to 1; nothing where too few trials are complete, or none differ.
+        Shares that add up to 1, of the values that varied; nothing where fewer than
+        `TRIALS_FOR_SHARES` trials are complete, or none differ.
     """
-    if len({trial.accuracy for trial in study.trials() if trial.state is State.COMPLETE}) < 2:
+    complete = [trial for trial in study.trials() if trial.state is State.COMPLETE]
+    if len(complete) < TRIALS_FOR_SHARES or len({trial.accuracy for trial in complete}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=study.settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return optuna.importance.get_param_importances(study.optuna, evaluator=evaluator)
+        shares = optuna.importance.get_param_importances(study.optuna, evaluator=evaluator)
+    return {
+        name: share
+        for name, share in shares.items()
+        if len({trial.values[name] for trial in complete}) > 1
+    }
 
 
 def write_results(study: Study) -> None:

@@ -82,7 +82,14 @@ def tune(
     start_tensorflow()
     from .study_progress import StudyProgress, values_text
     from .study_report import draw_history, draw_importances
-    from .tune import State, best_trial, importances, open_study, run_trials
+    from .tune import (
+        TRIALS_FOR_SHARES,
+        State,
+        best_trial,
+        importances,
+        open_study,
+        run_trials,
+    )
 
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
@@ -132,12 +139,19 @@ def tune(
         markup=False,
         soft_wrap=True,
     )
+    complete = sum(trial.state is State.COMPLETE for trial in tried)
     shares = importances(study)
     if shares:
         draw_importances(folder.importances, shares, tried)
         output.print("\nShare of the differences between complete trials that each value explains")
         for name, share in shares.items():
             output.print(f"  {name.replace('_', ' '):<15} {share:>4.0%}")
+    elif complete < TRIALS_FOR_SHARES:
+        output.print(
+            f"\nWhat made the difference is told from {TRIALS_FOR_SHARES} complete trials on; of "
+            f"{complete}, chance would decide.",
+            soft_wrap=True,
+        )
     where = ["--data", str(data)] if data else []
     output.print(
         f"\nTrain it in full:\n"

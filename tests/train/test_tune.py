@@ -207,16 +207,43 @@ def test_the_command_shows_what_came_out(
     assert f"The default configuration: trial 0, {float(rows_of(copied)[0]['accuracy']):.2%}." in (
         done.stdout
     )
+    assert "told from 8 complete trials on; of 3, chance would decide." in done.stdout
+    assert "Share of" not in done.stdout
+    assert not copied.importances.exists()
+    assert_shows_something(copied.history)
+
+
+def assert_shows_something(picture: Path) -> None:
+    with Image.open(picture) as image:
+        colours = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
+        assert image.width > 700
+        assert len(colours) > 50
+
+
+def test_what_made_the_difference_is_told_of_the_values_that_varied(
+    dataset: Dataset, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    study = opened(tmp_path / "study", dataset)
+    default = {name: DEFAULTS[Architecture.CNN].to_json()[name] for name in study.space}
+    for number in range(8):
+        values = {"dropout": number % 4 / 10, "batch_size": (32, 64)[number % 2]}
+        study.optuna.add_trial(
+            optuna.create_trial(
+                value=0.5 + number % 4 / 10,
+                params=default | values,
+                distributions=dict(study.space),
+                intermediate_values={1: 0.5, 2: 0.5 + number % 4 / 10},
+            )
+        )
+    done = command_here(
+        "eurosat-tune",
+        *("cnn", "--data", small_archive, "--out", study.folder.path, "--trials", 8),
+    )
+    assert done.returncode == 0, done.stderr
     shares = re.findall(r"^  ([a-z0-9 ]+?) +(\d+)%$", done.stdout, re.MULTILINE)
-    assert {name for name, _ in shares} == {
-        name.replace("_", " ") for name in search_space.SEARCH[Architecture.CNN]
-    }
-    assert sum(int(share) for _, share in shares) == pytest.approx(100, abs=5)
-    for picture in (copied.history, copied.importances):
-        with Image.open(picture) as image:
-            colours = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
-            assert image.width > 700
-            assert len(colours) > 50
+    assert {name for name, _ in shares} == {"dropout", "batch size"}
+    assert sum(int(share) for _, share in shares) == pytest.approx(100, abs=1)
+    assert_shows_something(study.folder.importances)
 
 
 def test_the_printed_commands_train_the_best(
