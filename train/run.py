@@ -111,7 +111,7 @@ def report_run(
     right = int((probabilities[part][sheet].argmax(axis=1) == labels[part][sheet]).sum())
     draw_tiles(
         folder.predictions,
-        f"{len(sheet)} tiles of the {part} split, {right} right",
+        f"{len(sheet)} tiles of the {part} split, {right} right\nconfidence before calibration",
         dataset.tiles[positions[part][sheet]],
         labels[part][sheet],
         probabilities[part][sheet],

@@ -407,6 +407,23 @@ def test_the_pictures_show_something(small_run: Path):
             assert len(colours) > 50
 
 
+def test_the_sheet_of_predictions_says_which_confidence_it_shows(
+    copied_run: RunFolder,
+    small_archive: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    titles: list[str] = []
+    monkeypatch.setattr("matplotlib.figure.Figure.suptitle", lambda _, title: titles.append(title))
+    done = command_here(
+        "eurosat-train", "--resume", "--out", copied_run.path, "--data", small_archive
+    )
+    assert done.returncode == 0, done.stderr
+    (title,) = titles
+    assert title.startswith("20 tiles of the test split, ")
+    assert title.endswith(" right\nconfidence before calibration")
+
+
 def test_figures_report_and_a_new_computation_agree(small_run: Path, dataset: Dataset):
     folder = RunFolder(small_run)
     metrics = read_json(folder.metrics)
