@@ -29,6 +29,28 @@ from .study_folder import StudyFolder
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
 
+
+def _with_default(name: str, text: str) -> str:
+    """Return the help of an option of the configuration, with its default or its defaults."""
+    values = {
+        architecture: _as_typed(getattr(default, name))
+        for architecture, default in DEFAULTS.items()
+        if name not in WITHOUT_EFFECT[architecture]
+    }
+    if len(set(values.values())) > 1:
+        values = {
+            architecture: f"{value} for {architecture}" for architecture, value in values.items()
+        }
+    return f"{text} Default: {', '.join(dict.fromkeys(values.values()))}."
+
+
+def _as_typed(value: object) -> str:
+    """Return a value as a person would type it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -39,68 +61,150 @@ def train(
     ] = None,
     *,
     data: DataOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training tiles.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help=_with_default("epochs", "Passes over the training tiles."))
+    ] = None,
     head_epochs: Annotated[
         int | None,
-        typer.Option(help="How many of them fit the head alone, with a frozen trunk."),
+        typer.Option(
+            help=_with_default(
+                "head_epochs", "How many of them fit the head alone, with a frozen trunk."
+            )
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Tiles in a step.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help=_with_default("batch_size", "Tiles in a step."))
+    ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="The highest rate of a cosine schedule with warm-up.")
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "learning_rate", "The highest rate of a cosine schedule with warm-up."
+            )
+        ),
     ] = None,
     optimizer: Annotated[
-        Optimizer | None, typer.Option(help="How weights follow gradients.")
+        Optimizer | None,
+        typer.Option(help=_with_default("optimizer", "How weights follow gradients.")),
     ] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="Share of features dropped before each dense layer.")
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "dropout", "Share of features dropped before each dense layer, 0 to below 1."
+            )
+        ),
     ] = None,
-    l2: Annotated[float | None, typer.Option(help="Factor of the L2 penalty on kernels.")] = None,
+    l2: Annotated[
+        float | None,
+        typer.Option(help=_with_default("l2", "Factor of the L2 penalty on kernels; 0 for none.")),
+    ] = None,
     augment: Annotated[
-        bool | None, typer.Option("--augment/--no-augment", help="Flip, turn and shift tiles.")
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment", help=_with_default("augment", "Flip, turn and shift tiles.")
+        ),
     ] = None,
-    shift: Annotated[int | None, typer.Option(help="Largest such shift, in pixels.")] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(help=_with_default("shift", "Largest such shift, in pixels; 0 for none.")),
+    ] = None,
     jitter: Annotated[
         float | None,
-        typer.Option(help="Largest relative change of an augmented tile's brightness, contrast."),
+        typer.Option(
+            help=_with_default(
+                "jitter",
+                "Largest relative change of an augmented tile's brightness, "
+                "contrast: 0 for none, to below 1, which would be all of it.",
+            )
+        ),
     ] = None,
     zoom: Annotated[
-        float | None, typer.Option(help="Largest relative change of an augmented tile's scale.")
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "zoom",
+                "Largest relative change of an augmented tile's scale: 0 for none, to below 1.",
+            )
+        ),
     ] = None,
     rotation: Annotated[
         float | None,
-        typer.Option(help="Largest turn of an augmented tile, besides quarter turns, in degrees."),
+        typer.Option(
+            help=_with_default(
+                "rotation",
+                "Largest turn of an augmented tile, besides quarter turns, in degrees, 0 to 45.",
+            )
+        ),
     ] = None,
     mixup: Annotated[
         float | None,
-        typer.Option(help="Strength of blending pairs of tiles and their labels; 0 for none."),
+        typer.Option(
+            help=_with_default(
+                "mixup",
+                "Strength of blending pairs of tiles and their labels: 0 for none, "
+                "0.2 for mostly faint blends, 1 for blends of any shares.",
+            )
+        ),
     ] = None,
     label_smoothing: Annotated[
-        float | None, typer.Option(help="Share of the target spread over all classes.")
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "label_smoothing", "Share of the target spread over all classes, 0 to below 1."
+            )
+        ),
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without a better validation.")
+        int | None,
+        typer.Option(
+            help=_with_default("patience", "Stop after so many epochs without a better validation.")
+        ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Pixels that tiles are resized to inside the model.")
+        int | None,
+        typer.Option(
+            help=_with_default("image_size", "Pixels that tiles are resized to inside the model.")
+        ),
     ] = None,
     growing: Annotated[
         float | None,
-        typer.Option(help="Share of the epochs that see half, then three quarters of the pixels."),
+        typer.Option(
+            help=_with_default(
+                "growing",
+                "Share of the epochs, 0 to below 1, that see half, then three "
+                "quarters of the pixels.",
+            )
+        ),
     ] = None,
     averaged: Annotated[
         int | None,
-        typer.Option(help="Average the weights of so many epochs, the last ones; 0 for none."),
+        typer.Option(
+            help=_with_default(
+                "averaged", "Average the weights of so many epochs, the last ones; 0 for none."
+            )
+        ),
     ] = None,
-    blocks: Annotated[int | None, typer.Option(help="Residual blocks of the CNN.")] = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(help=_with_default("blocks", "Residual blocks of the CNN, 1 to 4.")),
+    ] = None,
     filters: Annotated[
-        int | None, typer.Option(help="Filters of the CNN's first convolution.")
+        int | None,
+        typer.Option(help=_with_default("filters", "Filters of the CNN's first convolution.")),
     ] = None,
-    width: Annotated[float | None, typer.Option(help="MobileNet's width (alpha).")] = None,
+    width: Annotated[
+        float | None, typer.Option(help=_with_default("width", "MobileNet's width (alpha)."))
+    ] = None,
     units: Annotated[
-        int | None, typer.Option(help="Neurons of the dense layer; 0 leaves it out.")
+        int | None,
+        typer.Option(help=_with_default("units", "Neurons of the dense layer; 0 leaves it out.")),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="First weights of MobileNet: imagenet, none, or a file.")
+        str | None,
+        typer.Option(
+            help=_with_default("weights", "First weights of MobileNet: imagenet, none, or a file.")
+        ),
     ] = None,
     teacher: Annotated[
         str | None,
@@ -119,12 +223,23 @@ def train(
             help="Fine-tune this int8 model instead: a .tflite file, or the name of a shipped one."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help=_with_default(
+                "seed",
+                "Of the split, the first weights and the order. Same seed, same "
+                "machine: same result.",
+            )
+        ),
+    ] = None,
     validation_fraction: Annotated[
-        float | None, typer.Option(help="Share of the tiles for choices.")
+        float | None,
+        typer.Option(help=_with_default("validation_fraction", "Share of the tiles for choices.")),
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Share of the tiles for the last look.")
+        float | None,
+        typer.Option(help=_with_default("test_fraction", "Share of the tiles for the last look.")),
     ] = None,
     from_study: Annotated[
         Path | None,

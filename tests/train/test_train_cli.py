@@ -19,6 +19,7 @@ from eurosat.calibration import fit_calibration, measure_calibration
 from eurosat.dataset import Dataset
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
+from eurosat.train.configuration import DEFAULTS, Architecture
 
 from ..commands import Command, assert_refused, assert_refused_at_last, read_json
 
@@ -53,6 +54,17 @@ def test_help_answers_without_loading_anything_heavy(program: str, command: Comm
     assert {"typer", "eurosat"} <= loaded
     heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "optuna", "sqlalchemy"}
     assert not heavy & loaded
+
+
+def test_help_tells_the_defaults(command_here: Command):
+    done = command_here("eurosat-train", "--help")
+    told = re.sub(r"[\s│]+", " ", done.stdout)
+    cnn, mobilenet = (DEFAULTS[architecture] for architecture in Architecture)
+    assert f"Default: {cnn.epochs} for cnn, {mobilenet.epochs} for mobilenet." in told
+    assert f"Tiles in a step. Default: {cnn.batch_size}." in told
+    assert f"Residual blocks of the CNN, 1 to 4. Default: {cnn.blocks}." in told
+    assert "First weights of MobileNet: imagenet, none, or a file. Default: imagenet." in told
+    assert "Flip, turn and shift tiles. Default: on." in told
 
 
 def test_audit_describes_the_data_and_stops(small_archive: Path, tmp_path: Path, command: Command):
