@@ -228,8 +228,16 @@ def train(
         typer.Option(
             help=_with_default(
                 "seed",
-                "Of the split, the first weights and the order. Same seed, same "
-                "machine: same result.",
+                "Of the first weights and the order. Same seed, same machine: same result.",
+            )
+        ),
+    ] = None,
+    split_seed: Annotated[
+        int | None,
+        typer.Option(
+            help=_with_default(
+                "split_seed",
+                "Of the split alone: runs with the same one are judged on the same tiles.",
             )
         ),
     ] = None,
@@ -363,8 +371,8 @@ def _best_of_study(
         raise RunFolderError(
             "--from-study begins a run and --resume goes on with one: leave one of them out."
         )
-    # These two are in the recorded split; of all else, what is given counts.
-    for name in ("architecture", "validation_fraction", "test_fraction"):
+    # These are in the recorded split; of all else, what is given counts.
+    for name in ("architecture", "split_seed", "validation_fraction", "test_fraction"):
         if given.get(name, getattr(best, name)) != getattr(best, name):
             raise RunFolderError(
                 f"The study in {study.path} was made with {name.replace('_', ' ')} "

@@ -105,7 +105,7 @@ def _recorded_splits(sources: Sequence[Path]) -> list[Split]:
             continue
         raise RunFolderError(
             f"{folders[0].path} and {folder.path} {reason}, so no tiles are new to both: compare "
-            f"runs with the same data, --seed and fractions."
+            f"runs with the same data, --split-seed and fractions."
         )
     return splits
 

@@ -120,7 +120,7 @@ def compare_models(
             if positions is not None and not np.array_equal(positions, wanted):
                 raise RunFolderError(
                     f"{sources[0]} and {path} were split differently, so no tiles are new to both: "
-                    "compare models with the same data, --seed and fractions."
+                    "compare models with the same data, --split-seed and fractions."
                 )
             positions = wanted
             judgement = judge(model, dataset, part, wanted)

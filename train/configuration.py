@@ -46,7 +46,7 @@ class TrainingConfiguration:
         width: MobileNet's width multiplier alpha; the CNN has none.
         units: Neurons of the dense layer before the logits; 0 leaves it out.
         weights: `"imagenet"`, `"none"` or a file, for MobileNet.
-        seed: Seed of the split, the first weights, the order, the augmentation and dropout.
+        seed: Seed of the first weights, the order, the augmentation and dropout.
         validation_fraction: Share of the tiles that choices are made on.
         test_fraction: Share of the tiles that are looked at once.
         blocks: Residual blocks of the CNN, 1 to 4.
@@ -69,6 +69,7 @@ class TrainingConfiguration:
         from_run: The folder of a finished run whose model is fine-tuned; empty for none.
         from_model: A converted int8 model that is fine-tuned instead: a `.tflite` file, or the name
             of a shipped one; empty for none.
+        split_seed: Seed of the split; runs that share it are judged on the same tiles.
     """
 
     architecture: Architecture
@@ -102,6 +103,8 @@ class TrainingConfiguration:
     teacher: str = ""
     from_run: str = ""
     from_model: str = ""
+    # But this: such a run was split by its `seed`, as `from_json` knows.
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -173,6 +176,7 @@ class TrainingConfiguration:
             for field in fields(cls)
             if field.default is MISSING or field.name in values
         }
+        known.setdefault("split_seed", known["seed"])
         known["architecture"] = Architecture(known["architecture"])
         known["optimizer"] = Optimizer(known["optimizer"])
         for field in fields(cls):
@@ -203,6 +207,7 @@ _LOWEST = {
     "image_size": 32,
     "units": 0,
     "seed": 0,
+    "split_seed": 0,
     "blocks": 1,
     "filters": 1,
     "shift": 0,
@@ -224,6 +229,7 @@ _HIGHEST = {
     "image_size": 1_024,
     "width": 10,
     "seed": LARGEST_SEED,
+    "split_seed": LARGEST_SEED,
     "shift": TILE_SIZE // 2,
     "rotation": 45,
     "blocks": CNN_BLOCKS,

@@ -63,7 +63,7 @@ def check_converted_model(source: str, dataset: Dataset, split: Split) -> None:
     if not recorded_split(known, dataset, "begin with another model").has_exam_of(split):
         raise EurosatError(
             f"{path} was trained on other tiles than this run, and may know those that the model "
-            "is judged on: train with its --seed and its fractions."
+            "is judged on: train with its --split-seed and its fractions."
         )
 
 

@@ -27,7 +27,7 @@ def check_first_run(run: str, split: Split) -> None:
     if theirs.fingerprint == split.fingerprint and not theirs.has_exam_of(split):
         raise EurosatError(
             f"The model of {run} was trained on other tiles than this run, and may know those that "
-            "the model is judged on: train both with the same --seed and the same fractions."
+            "the model is judged on: train both with the same --split-seed and fractions."
         )
 
 

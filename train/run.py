@@ -48,7 +48,7 @@ def start_run(
     """
     split = split or split_dataset(
         dataset,
-        seed=configuration.seed,
+        seed=configuration.split_seed,
         validation_fraction=configuration.validation_fraction,
         test_fraction=configuration.test_fraction,
     )

@@ -53,7 +53,7 @@ class StudySettings:
     @property
     def base(self) -> TrainingConfiguration:
         """The configuration whose values are searched."""
-        return replace(DEFAULTS[self.architecture], seed=self.seed)
+        return replace(DEFAULTS[self.architecture], seed=self.seed, split_seed=self.seed)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
     if not theirs.has_exam_of(split):
         raise EurosatError(
             f"The teacher {source} was trained on other tiles than this run, and may know those "
-            f"that the model is judged on: train both with the same --seed and the same fractions."
+            f"that the model is judged on: train both with the same --split-seed and fractions."
         )
     names = teacher.class_names or dataset.class_names
     order = [names.index(name) for name in dataset.class_names]

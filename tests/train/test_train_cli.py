@@ -115,6 +115,7 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--image-size", "8"], "--image-size"),
         (["--units", "-1"], "--units"),
         (["--seed", "-1"], "--seed"),
+        (["--split-seed", "-1"], "--split-seed must be at least 0, not -1."),
         (["--seed", "4294967296"], "--seed must be at most 4294967295, not 4294967296."),
         (["--width", "0"], "--width"),
         (["--blocks", "0"], "--blocks must be at least 1, not 0."),
@@ -332,6 +333,7 @@ def test_a_run_remembers_its_data(
     [
         (["cnn", "--epochs", "5"], "was begun with epochs 4, not 5"),
         (["cnn", "--seed", "1"], "was begun with seed 0, not 1"),
+        (["cnn", "--split-seed", "1"], "was begun with split seed 0, not 1"),
         (["cnn", "--averaged", "99"], "was begun with averaged 0, not 99"),
         (["cnn", "--no-augment"], "was begun with augment True, not False"),
         (["cnn", "--learning-rate", "0.1"], "was begun with learning rate 0.002, not 0.1"),
@@ -568,6 +570,34 @@ def test_a_run_of_before_there_were_all_settings_goes_on(
     assert done.returncode == 0, done.stderr
     expected = read_json(small_run / "metrics.json")["validation"]
     assert read_json(copied_run.metrics)["validation"] == expected
+
+
+def test_a_run_of_before_there_was_a_seed_of_the_split_was_split_by_its_own(
+    copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    config = read_json(copied_run.config)
+    del config["training"]["split_seed"]
+    config["training"]["seed"] = 5
+    copied_run.config.write_text(json.dumps(config), encoding="utf-8")
+    resume = ("--resume", "--out", copied_run.path, "--data", small_archive)
+    done = command_here("eurosat-train", "--split-seed", 0, *resume)
+    assert_refused(done, "was begun with split seed 5, not 0")
+
+
+def test_the_seed_changes_the_model_and_the_seed_of_the_split_its_tiles(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    splits = {}
+    for name in ("--seed", "--split-seed"):
+        done = command_here(
+            "eurosat-train",
+            *("cnn", "--epochs", 1, "--image-size", 32, "--blocks", 1, "--data", small_archive),
+            *(name, 1, "--out", tmp_path / name),
+        )
+        assert done.returncode == 0, done.stderr
+        splits[name] = RunFolder(tmp_path / name).read_split()
+    assert splits["--seed"] == RunFolder(small_run).read_split()
+    assert not splits["--split-seed"].has_exam_of(splits["--seed"])
 
 
 def test_resume_without_a_folder_takes_the_latest_run(
