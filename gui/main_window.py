@@ -36,7 +36,7 @@ from PySide6.QtWidgets import (
 from eurosat.existence import exists
 from eurosat.images import IMAGE_SUFFIXES
 from eurosat.labels import land_cover
-from eurosat.model_file import shipped_model_path
+from eurosat.model_file import DEFAULT_MODEL, shipped_model_path
 
 from .answer_panel import AnswerPanel
 from .class_bars import Bar, ClassBars
@@ -48,7 +48,7 @@ from .help_windows import AboutWindow, ShortcutWindow
 from .icon import app_icon
 from .image_view import ImageView
 from .model_card import ModelCard
-from .model_menu import DEFAULT_MODEL, ModelMenu
+from .model_menu import ModelMenu
 from .notice import Notice
 from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable

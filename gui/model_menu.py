@@ -16,9 +16,6 @@ from eurosat.model_file import (
     shipped_model_path,
 )
 
-DEFAULT_MODEL = "mobilenet-int8"
-"""The shipped model that runs when nothing else was chosen."""
-
 
 class ModelMenu(QMenu):
     """Chooses a model.

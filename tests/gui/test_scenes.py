@@ -390,7 +390,8 @@ def test_what_was_typed_for_one_scene_is_gone_with_the_next(
     threshold.setValue(30)
     assert threshold.text() == "30 %"
     user.sees(write_rgb(tmp_path / "second.tif", texture(200, 200)))
-    assert (bands.text(), threshold.text()) == ("", "as the model asks")
+    assert bands.text() == ""
+    assert threshold.text().startswith("as the model asks")
     user.previews()
 
 
@@ -608,7 +609,7 @@ def test_the_threshold_of_the_model_is_told(user: SceneUser, spain: Path):
     user.sees(spain)
     (field,) = user.window.scene_page.panel.findChildren(QSpinBox)
     for model in ("cnn-int8", "mobilenet-int8"):
-        user.answers_with(model)
+        user.answers_with(shipped_model_path(model))
         metadata = Classifier.shipped(model).metadata
         assert metadata is not None and metadata.unsure_below is not None
         assert field.text() == f"as the model asks ({100 * metadata.unsure_below:.1f} %)"
