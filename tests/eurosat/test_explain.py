@@ -148,7 +148,7 @@ def test_with_a_shipped_model_heat_lies_on_the_half_that_shows_the_class(
     def tiles(name: str) -> list[np.ndarray]:
         with zipfile.ZipFile(small_archive) as archive:
             names = [entry for entry in archive.namelist() if f"/{name}/" in entry]
-            return [read_image(archive.read(entry)) for entry in names[:5]]
+            return [read_image(archive.read(entry)) for entry in names[:10]]
 
     right: list[bool] = []
     for forest, industrial in zip(tiles("Forest"), tiles("Industrial"), strict=True):
@@ -156,4 +156,4 @@ def test_with_a_shipped_model_heat_lies_on_the_half_that_shows_the_class(
         image = np.hstack([forest[:, :32], industrial[:, 32:]])
         heat = occlusion_map(shipped, image, index)
         right.append(heat[:, 40:].mean() > heat[:, :24].mean())
-    assert sum(right) >= 4
+    assert (len(right), sum(right) >= 7) == (10, True)
