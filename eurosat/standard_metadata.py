@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from eurosat.graph import Graph
-
 if TYPE_CHECKING:
     from flatbuffers import Builder
 
@@ -218,8 +216,10 @@ def with_standard_metadata(flatbuffer: bytes, description: Description) -> bytes
         flatbuffer: A TFLite model.
         description: What the entry says.
     """
-    # Imported here: only writing needs it.
+    # Imported here: only writing needs them, and they are slow to load.
     import flatbuffers
+
+    from eurosat.graph import Graph
 
     tables = flatbuffers.Builder()
     tables.Finish(_write_table(tables, _describe(description)), _METADATA_IDENTIFIER)
