@@ -337,6 +337,7 @@ class MainWindow(QMainWindow):
         self._cancel.clicked.connect(session.cancel)
         self._resume.clicked.connect(session.resume)
         session.scenes_found.connect(self._on_scenes_found)
+        session.scenes_left_out.connect(self._on_scenes_left_out)
         self.scenes.begun.connect(self._forget_sentences)
         self.scenes.changed.connect(self._on_scene_changed)
         self.scenes.refused.connect(self._notice.tell)
@@ -367,6 +368,15 @@ class MainWindow(QMainWindow):
             self._notice.tell(
                 self.tr("One scene is open at a time; {path} was opened.").format(path=paths[0])
             )
+
+    def _on_scenes_left_out(self, paths: list[Path]) -> None:
+        self._settings.folder = str(paths[0].parent)  # There, Open scene begins.
+        text = self.tr("{path} is a scene and was left out: choose Open scene to map it.")
+        if len(paths) > 1:
+            text = self.tr(
+                "{count:,} scenes were left out, {path} among them: choose Open scene to map one."
+            )
+        self._notice.tell(text.format(count=len(paths), path=paths[0]))
 
     def _on_scene_settings_chosen(self) -> None:
         self._notice.clear()  # It may be about the settings before.

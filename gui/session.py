@@ -1,7 +1,6 @@
 """What the window works with: the workspace, the model and the threads, joined by signals."""
 
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Final
@@ -14,7 +13,7 @@ from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, read_image
-from eurosat.scenes.scene import is_scene
+from eurosat.scenes.scene import is_scene, is_scene_among_tiles
 
 from .classification import ClassificationThread
 from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha
@@ -51,6 +50,7 @@ class Session(QObject):
         progressed: Signal: the figures of progress have changed.
         model_changed: Signal: `classifier` is another one.
         scenes_found: Signal with a list of paths that were to be opened and are scenes.
+        scenes_left_out: Signal with a list of scenes that lie in folders that were to be opened.
         explained: Signal with an image and its heat map as a picture, null if no place matters.
         refused: Signal with a sentence on what could not be done.
         failed: Signal with an exception that is a mistake of ours.
@@ -68,6 +68,7 @@ class Session(QObject):
     progressed = Signal()
     model_changed = Signal()
     scenes_found = Signal(list)
+    scenes_left_out = Signal(list)
     explained = Signal(object, QImage)
     refused = Signal(str)
     failed = Signal(object)
@@ -161,20 +162,16 @@ class Session(QObject):
         self.start(self._loading)
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open files, and folders with all the images in them; scenes are only told of."""
+        """Open files, and folders with all the tiles in them; scenes are only told of."""
 
         def search(task: Task) -> int:
             found: list[Path] = []
             count = looked_at = 0
             told = perf_counter()
-            scenes: list[Path] = []
-
-            def others() -> Iterator[Path]:
-                for path in map(Path.absolute, paths):
-                    if is_scene(path):
-                        scenes.append(path)
-                    else:
-                        yield path
+            named = dict.fromkeys(map(Path.absolute, paths))
+            # Without repeats: a scene may be named, and lie in a folder that is named.
+            scenes: dict[Path, None] = {}
+            left_out: dict[Path, None] = {}
 
             def goes_on() -> bool:
                 nonlocal looked_at
@@ -183,9 +180,13 @@ class Session(QObject):
                     sleep(_SECONDS_OF_REST)
                 return not task.is_cancelled
 
-            for path in find_images(others(), goes_on):
-                found.append(path)
-                count += 1
+            for path in find_images(named, goes_on):
+                is_named = path in named
+                if is_scene(path) if is_named else is_scene_among_tiles(path):
+                    (scenes if is_named else left_out)[path] = None
+                else:
+                    found.append(path)
+                    count += 1
                 if len(found) >= _FILES_AT_A_TIME or perf_counter() - told > _SECONDS_AT_A_TIME:
                     task.report(found)
                     found, told = [], perf_counter()
@@ -193,8 +194,10 @@ class Session(QObject):
                 return count
             task.report(found)
             if scenes:
-                self.scenes_found.emit(scenes)
-            elif not count:
+                self.scenes_found.emit(list(scenes))
+            if left_out:
+                self.scenes_left_out.emit(list(left_out))
+            if not (count or scenes or left_out):
                 names = ", ".join(str(path) for path in paths)
                 raise ImageError(f"There are no images in {names}.")
             return count

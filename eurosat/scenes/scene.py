@@ -28,6 +28,9 @@ Bands = tuple[int, int, int]
 MOST_PIXELS_OF_A_TILE: Final = 1_000_000
 """An image with more pixels is taken for a scene: at 10 m, more than 10 km by 10 km."""
 
+_LEAST_BYTES_OF_A_SCENE: Final = 8_000
+"""So many pixels of land take more than this, however they are compressed."""
+
 _JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PLACE_TAGS: Final = (33550, 33922, 34264)
@@ -173,6 +176,23 @@ def is_scene(path: Path) -> bool:
     if is_placed:
         return height > TILE_SIZE or width > TILE_SIZE
     return height * width > MOST_PIXELS_OF_A_TILE
+
+
+def is_scene_among_tiles(path: Path) -> bool:
+    """Tell whether one of the many files in a folder is a scene, as `is_scene` does.
+
+    It opens no file that is too small for a scene, which saves nearly all of the time: of other
+    files than TIFFs, only those are scenes that have many pixels.
+
+    Args:
+        path: The file.
+    """
+    try:
+        is_small = path.stat().st_size < _LEAST_BYTES_OF_A_SCENE
+    except (OSError, ValueError):
+        return False
+    is_tiff = path.suffix.lower() in {".tif", ".tiff"}
+    return (is_tiff or not is_small) and is_scene(path)
 
 
 @contextmanager

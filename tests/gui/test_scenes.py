@@ -2,6 +2,7 @@
 
 import csv
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from ..eurosat.scenes.scene_fixtures import (
     texture,
     write_rgb,
 )
-from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_one_sentence, urls_of
+from .conftest import PATIENCE_MS, Dialogs, Gate, User, assert_one_sentence, files_in, urls_of
 
 SPAIN = "spain_utm10m_eurosat_scaling.tif"
 
@@ -417,6 +418,51 @@ def test_a_scene_that_is_opened_with_a_folder_is_in_front_of_it(
     user.waits_until_done()
     assert len(user.rows()) == 24
     assert user.window.scene_page.isVisible()
+
+
+def test_scenes_in_a_folder_are_left_out_of_the_table_and_it_is_said_how_to_open_them(
+    user: SceneUser, few_tiles: Path, tmp_path: Path, dialogs: Dialogs
+):
+    folder = tmp_path / "field"
+    shutil.copytree(few_tiles / "Forest", folder)
+    scene = write_rgb(folder / "scene.tif", texture(100, 130))
+    items = user.opens(folder)
+    assert user.names() == [path.name for path in files_in(few_tiles / "Forest")]
+    assert user.window.scenes.work is None
+    assert user.refusal() == f"{scene} is a scene and was left out: choose Open scene to map it."
+    assert_one_sentence(user.refusal())
+    dialogs.paths = [scene]
+    user.chooses("Open scene")
+    assert dialogs.began_at == [str(folder)]
+    user.waits_until_seen(scene)
+    assert user.refusal() == ""
+    user.chooses("Close all")
+
+    (folder / "more").mkdir()
+    Image.fromarray(texture(1000, 1001)).save(folder / "more" / "photo.png")
+    user.window.open_paths([folder, folder / items[0].name])
+    user.waits_for(lambda: bool(user.refusal()) and not user.window.session.is_busy)
+    assert len(user.rows()) == 4
+    first = folder / "more" / "photo.png"
+    assert user.refusal() == (
+        f"2 scenes were left out, {first} among them: choose Open scene to map one."
+    )
+
+
+def test_a_folder_of_nothing_but_a_scene_is_not_called_empty(user: SceneUser, spain: Path):
+    user.window.open_paths([spain.parent])
+    user.waits_for(lambda: bool(user.refusal()))
+    assert user.refusal() == f"{spain} is a scene and was left out: choose Open scene to map it."
+    assert user.rows() == []
+    assert user.button("Open images…").isVisible()
+
+
+def test_a_scene_that_is_named_beside_its_folder_is_opened_once(user: SceneUser, spain: Path):
+    user.window.open_paths([spain.parent, spain])
+    user.waits_until_seen(spain)
+    user.waits_until_done()
+    assert user.refusal() == ""
+    assert user.rows() == []
 
 
 def test_scrolling_over_the_choices_changes_none_of_them(user: SceneUser, spain: Path):

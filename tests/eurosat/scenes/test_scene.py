@@ -10,7 +10,7 @@ from PIL import Image
 from eurosat.errors import SceneError
 from eurosat.scenes.ground import utm_code
 from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, warnings_of
-from eurosat.scenes.scene import Scene, is_scene, open_scene
+from eurosat.scenes.scene import Scene, is_scene, is_scene_among_tiles, open_scene
 
 from ..conftest import assert_one_sentence
 from .scene_fixtures import (
@@ -454,6 +454,22 @@ def test_what_cannot_be_read_is_no_scene(tmp_path: Path):
     (tmp_path / "text.tif").write_text("II is how this text begins")
     for path in (tmp_path, tmp_path / "text.tif", tmp_path / "absent.tif", Path("a\0b")):
         assert not is_scene(path)
+
+
+def test_among_tiles_nothing_is_opened_that_is_too_small_for_a_scene(tmp_path: Path):
+    for side, scene in ((64, False), (65, True)):
+        placed = write_rgb(tmp_path / f"placed{side}.tif", texture(20, side), compress="deflate")
+        assert placed.stat().st_size < 8000
+        assert is_scene_among_tiles(placed) is scene
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(texture(1000, 1001)).save(photo, quality=1)
+    assert is_scene_among_tiles(photo)
+    assert not is_scene_among_tiles(save(tmp_path / "photo.png", 1000, 1000))
+    flat = save(tmp_path / "flat.png", 1000, 1001)
+    assert is_scene(flat)
+    assert not is_scene_among_tiles(flat)
+    for path in (tmp_path, tmp_path / "absent.tif", Path("a\0b.tif")):
+        assert not is_scene_among_tiles(path)
 
 
 # Parts
