@@ -617,8 +617,12 @@ class MainWindow(QMainWindow):
         )
         if name:
             self._settings.folder = str(Path(name).parent)
-            self._settings.add_recent([Path(name)])
-            self._on_scenes_found([Path(name)])
+            self._open_scene(Path(name))
+
+    def _open_scene(self, path: Path) -> None:
+        """Open a file as a scene, whatever it looks like."""
+        self._settings.add_recent([path], are_scenes=True)
+        self._on_scenes_found([path])
 
     def _ask_for_images(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
@@ -642,10 +646,13 @@ class MainWindow(QMainWindow):
 
     def _fill_recent(self) -> None:
         self._recent.clear()
-        paths = self._settings.recent
+        paths, scenes = self._settings.recent, self._settings.recent_scenes
         for path in paths:
             name = str(path).replace("&", "&&")  # A single one marks a letter for the keyboard.
-            self._recent.addAction(name, partial(self.open_paths, [path]))
+            again = partial(self._open_scene, path)
+            if path not in scenes:
+                again = partial(self.open_paths, [path])
+            self._recent.addAction(name, again)
         self._recent.addSeparator()
         clear = self._recent.addAction(self.tr("Forget these"), self._settings.clear_recent)
         clear.setEnabled(bool(paths))

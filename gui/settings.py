@@ -99,22 +99,37 @@ class Settings:
     @property
     def recent(self) -> list[Path]:
         """What was opened last, the latest first; without what is there no more."""
-        value = self._store.value("recent")
-        # The format keeps a list of one as a text.
-        names = cast("list[object]", value) if isinstance(value, list) else [value]
-        paths = [Path(name) for name in names if isinstance(name, str) and name]
-        return [path for path in paths if exists(path)]
+        return [path for path in self._paths("recent") if exists(path)]
 
-    def add_recent(self, paths: list[Path]) -> None:
-        """Put files and folders at the head of `recent`, the last one first."""
+    @property
+    def recent_scenes(self) -> set[Path]:
+        """Those of `recent` that were opened as scenes, whatever they look like."""
+        return set(self._paths("recent_scenes"))
+
+    def add_recent(self, paths: list[Path], *, are_scenes: bool = False) -> None:
+        """Put files and folders at the head of `recent`, the last one first.
+
+        Args:
+            paths: The files and folders.
+            are_scenes: Whether they are opened as scenes, whatever they look like.
+        """
         # Of thousands that were dropped at once, no more are looked at than are kept.
         latest = [path.absolute() for path in paths[: -_MOST_RECENT - 1 : -1] if exists(path)]
-        names = dict.fromkeys(str(path) for path in [*latest, *self.recent])
-        self._store.setValue("recent", list(names)[:_MOST_RECENT])
+        kept = list(dict.fromkeys([*latest, *self.recent]))[:_MOST_RECENT]
+        scenes = self.recent_scenes.difference(latest).union(latest if are_scenes else [])
+        self._store.setValue("recent", [str(path) for path in kept])
+        self._store.setValue("recent_scenes", [str(path) for path in kept if path in scenes])
 
     def clear_recent(self) -> None:
         """Forget what was opened."""
         self._store.remove("recent")
+        self._store.remove("recent_scenes")
+
+    def _paths(self, name: str) -> list[Path]:
+        value = self._store.value(name)
+        # The format keeps a list of one as a text.
+        names = cast("list[object]", value) if isinstance(value, list) else [value]
+        return [Path(name) for name in names if isinstance(name, str) and name]
 
     def _percent(self, name: str) -> int:
         value = self._text(name)

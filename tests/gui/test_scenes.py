@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QMenu,
     QProgressBar,
     QSpinBox,
 )
@@ -78,6 +79,13 @@ class SceneUser(User):
         assert self.refusal() == ""
         assert self.work.finished is not None
         return self.work.finished.folder
+
+    def opens_again(self, path: Path) -> None:
+        """Choose a path in the menu of what was opened last."""
+        (menu,) = [one for one in self.window.findChildren(QMenu) if "recent" in one.title()]
+        menu.aboutToShow.emit()
+        (entry,) = [action for action in menu.actions() if action.text() == str(path)]
+        entry.trigger()
 
     def starts_a_long_map(self) -> None:
         """Begin to map a scene of 416 x 521 pixels in 2,655 windows, and wait until it grows.
@@ -223,6 +231,30 @@ def test_scenes_come_by_drop_by_dialog_and_by_command_line(
     user.waits_until_seen(spain)
     other = SceneUser(open_window(spain), user.qtbot)
     other.waits_until_seen(spain)
+
+
+def test_what_was_opened_as_a_scene_comes_back_as_one_whatever_it_looks_like(
+    user: SceneUser, tmp_path: Path, dialogs: Dialogs, open_window: Callable[..., MainWindow]
+):
+    small = write_rgb(tmp_path / "small.tif", texture(60, 64))
+    tile = write_rgb(tmp_path / "tile.tif", texture(60, 64))
+    dialogs.paths = [small]
+    user.chooses("Open scene")
+    user.waits_until_seen(small)
+    user.opens(tile)
+
+    later = SceneUser(open_window(), user.qtbot)
+    later.opens_again(small)
+    later.waits_until_seen(small)
+    assert later.rows() == []
+    later.opens_again(tile)
+    later.waits_for(lambda: later.names() == ["tile.tif"])
+    # Whoever opens it as an image wants an image.
+    later.opens(small)
+    later.opens_again(small)
+    later.waits_until_done()
+    assert later.names() == ["tile.tif", "small.tif"]
+    assert not later.window.scene_page.isVisible()
 
 
 def test_tiles_and_a_scene_are_open_at_the_same_time(user: SceneUser, spain: Path, few_tiles: Path):

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 
-from .conftest import User
+from .conftest import Pictures, User
 
 
 def test_choices_are_remembered(tmp_path: Path):
@@ -34,6 +34,21 @@ def test_choices_are_remembered(tmp_path: Path):
     third = Settings()
     assert (third.theme, third.fixed_order, third.model, third.recent) == ("system", False, "", [])
     assert third.folder == str(Path.home())
+
+
+def test_it_is_remembered_which_of_the_latest_files_are_scenes(pictures: Pictures):
+    paths = pictures(12)
+    Settings().add_recent(paths[:2], are_scenes=True)
+    Settings().add_recent(paths[2:4])
+    assert Settings().recent_scenes == {*paths[:2]}
+    Settings().add_recent(paths[:1])
+    assert Settings().recent_scenes == {paths[1]}
+    Settings().add_recent(paths[3:])
+    assert paths[1] not in Settings().recent
+    assert Settings().recent_scenes == set()
+    Settings().add_recent(paths[:1], are_scenes=True)
+    Settings().clear_recent()
+    assert (Settings().recent, Settings().recent_scenes) == ([], set())
 
 
 def test_the_size_of_the_window_is_remembered(open_window: Callable[..., MainWindow]):
@@ -74,6 +89,7 @@ heat_opacity=-7.5
 folder=/no/such/folder
 model=@ByteArray(\\x1\\x2)
 recent=1, 2, @Invalid()
+recent_scenes=@Variant(\\0\\0)
 [layout]
 window=text
 columns=@ByteArray(nonsense)
