@@ -50,6 +50,7 @@ class SceneReader(QThread):
         previewed: Signal with the number, the model and a `MapSoFar`.
         refused: Signal with the number and the sentence of an `EurosatError`.
         failed: Signal with the number and an exception that is a mistake of ours.
+        rested: Signal: all that was asked for is done.
     """
 
     opened = Signal(int, object)
@@ -58,6 +59,7 @@ class SceneReader(QThread):
     previewed = Signal(int, object, object)
     refused = Signal(int, str)
     failed = Signal(int, object)
+    rested = Signal()
 
     def __init__(self) -> None:
         """Prepare the thread; `start` lets it run."""
@@ -68,7 +70,14 @@ class SceneReader(QThread):
         self._is_wanted = False
         self._tiles: list[Tile] = []
         self._preview: _Preview | None = None
+        self._is_resting = False
         self._is_stopped = False
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether all that was asked for is done."""
+        with self._changed:
+            return self._is_resting and not self._has_work()
 
     def open(self, path: Path, settings: MapSettings) -> int:
         """Open a scene in place of the one before; return the number of the order."""
@@ -105,7 +114,11 @@ class SceneReader(QThread):
         with ExitStack() as stack:
             while True:
                 with self._changed:
+                    if not self._has_work():
+                        self._is_resting = True
+                        self.rested.emit()
                     self._changed.wait_for(self._has_work)
+                    self._is_resting = False
                     if self._is_stopped:
                         return
                     wanted, self._wanted = self._wanted, None

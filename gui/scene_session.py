@@ -66,9 +66,11 @@ class SceneSession(QObject):
         # The run whose news is shown, and all that have not ended yet.
         self._mapping: Task | None = None
         self._running: set[Task] = set()
+        self._timing: Task | None = None
         self._reader: SceneReader | None = None
         self._is_closed = False
         session.model_changed.connect(self._on_model_changed)
+        session.progressed.connect(self._measure)
 
     @property
     def can_map(self) -> bool:
@@ -132,6 +134,8 @@ class SceneSession(QObject):
             done = work.windows_done
             work.begin(Stage.STOPPED if is_kept else Stage.READY)
             work.windows_done = done if is_kept else 0
+            if old.stride != settings.stride:
+                work.well_timed.discard(settings.stride)
             self._measure()
             self.map_changed.emit()
             self.changed.emit()
@@ -222,6 +226,7 @@ class SceneSession(QObject):
         assert work is not None
         work.begin(Stage.OPENING)
         work.facts, work.refusal = None, ""
+        work.well_timed.clear()
         self._number = self._running_reader().open(work.path, work.settings)
         self.map_changed.emit()
         self.changed.emit()
@@ -235,13 +240,13 @@ class SceneSession(QObject):
             self._reader.previewed.connect(self._on_previewed)
             self._reader.refused.connect(self._on_refused)
             self._reader.failed.connect(self._on_failed)
+            self._reader.rested.connect(self._measure)
             self._reader.start()
         return self._reader
 
     def _on_opened(self, number: int, facts: SceneFacts) -> None:
         if number == self._number and self.work is not None:
             self.work.facts, self.work.stage = facts, Stage.READY
-            self._measure()
             self.opened.emit(facts)
             self.changed.emit()
 
@@ -292,6 +297,7 @@ class SceneSession(QObject):
         if work.stage is Stage.WRITING:
             self._mapping = None  # It ends with its files written, and nothing is shown of it.
         work.seconds_each.clear()
+        work.well_timed.clear()
         work.hidden.clear()
         work.begin(Stage.READY if work.facts else work.stage)
         self._measure()
@@ -301,22 +307,50 @@ class SceneSession(QObject):
             self.told.emit(self.tr("The map was stopped, as another model answers now."))
 
     def _measure(self) -> None:
-        """Find out how long a window takes here."""
-        classifier, work = self._session.classifier, self.work
+        """Find out how long a window takes here.
+
+        While the scene is read, it waits; if images are classified meanwhile, or an earlier run
+        ends, it is measured again when they are done.
+        """
+        session, work, reader = self._session, self.work, self._reader
+        if self._is_closed or self._timing is not None or reader is None or not reader.is_resting:
+            return
+        classifier = session.classifier
         if classifier is None or work is None or work.grid is None:
             return
-        grid = work.grid
-        if grid.stride in work.seconds_each:
+        grid, stride = work.grid, work.grid.stride
+
+        def is_quiet() -> bool:
+            return not (self._running or session.is_busy or session.is_explaining)
+
+        was_quiet = is_quiet()
+        if stride in work.well_timed or (stride in work.seconds_each and not was_quiet):
             return
 
+        def is_of_use() -> bool:
+            return work is self.work and classifier is session.classifier
+
         def take(seconds: float) -> None:
-            if work is self.work and classifier is self._session.classifier:
-                work.seconds_each[grid.stride] = seconds
+            if is_of_use():
+                work.seconds_each[stride] = seconds
+                if was_quiet and is_quiet() and reader.is_resting:
+                    work.well_timed.add(stride)
                 self.changed.emit()
 
-        task = Task(lambda _: seconds_per_window(classifier, grid), self._session)
-        task.finished.connect(take)
-        self._session.start(task)
+        def give_up() -> None:
+            if is_of_use():
+                work.well_timed.add(stride)
+
+        def end() -> None:
+            self._timing = None
+            self._measure()
+
+        self._timing = Task(lambda _: seconds_per_window(classifier, grid), session)
+        self._timing.finished.connect(take)
+        self._timing.refused.connect(give_up)
+        self._timing.failed.connect(give_up)
+        self._timing.ended.connect(end)
+        session.start(self._timing)
 
     def _on_news(self, task: Task, news: object) -> None:
         work = self.work
@@ -345,4 +379,5 @@ class SceneSession(QObject):
         if task is self._mapping and self.work is not None:
             self._mapping = None
             self.work.stage = Stage.STOPPED if self.work.windows_done else Stage.READY
+        self._measure()
         self.changed.emit()

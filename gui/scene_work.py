@@ -172,6 +172,7 @@ class SceneWork:
         facts: What is known of it, once it is open.
         refusal: Why it cannot be opened.
         seconds_each: How long a window takes here, by stride, once it has been measured.
+        well_timed: The strides for which nothing else was under way meanwhile.
         so_far: The map as far as there is one.
         finished: The finished map.
         windows_done: How many windows of a run have been classified.
@@ -186,6 +187,7 @@ class SceneWork:
     facts: SceneFacts | None = None
     refusal: str = ""
     seconds_each: dict[int, float] = field(default_factory=dict[int, float])
+    well_timed: set[int] = field(default_factory=set[int])
     so_far: MapSoFar | None = None
     finished: LandMap | None = None
     windows_done: int = 0

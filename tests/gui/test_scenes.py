@@ -3,13 +3,14 @@
 import csv
 import multiprocessing
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QEvent, QPointF, Qt, QUrl
+from PySide6.QtCore import QEvent, QPointF, Qt, QThreadPool, QUrl
 from PySide6.QtGui import QColor, QDesktopServices, QImage
 from PySide6.QtWidgets import (
     QApplication,
@@ -23,7 +24,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier
-from eurosat.gui import scene_reader
+from eurosat.errors import ModelFileError
+from eurosat.gui import scene_reader, scene_session
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.scene_work import Stage
 from eurosat.gui.settings import Settings
@@ -214,6 +216,78 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
         assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[row, column])
     assert not has_data[0, 0]
     assert look.pixelColor(0, 0).alpha() == 0
+
+
+def test_the_time_of_a_map_is_not_measured_while_its_scene_is_read(
+    user: SceneUser, spain: Path, monkeypatch: pytest.MonkeyPatch
+):
+    is_read = threading.Event()
+    picture = scene_reader._picture  # pyright: ignore[reportPrivateUsage]
+
+    def slow_picture(pixels: np.ndarray, has_data: np.ndarray) -> QImage:
+        is_read.wait()
+        return picture(pixels, has_data)
+
+    monkeypatch.setattr(scene_reader, "_picture", slow_picture)
+    try:
+        user.window.open_paths([spain])
+        user.waits_for(lambda: "192 windows" in user.panel())
+        user.chooses_in(QComboBox, "every 16 pixels")
+        QThreadPool.globalInstance().waitForDone()
+        QApplication.processEvents()
+        assert user.work.seconds_expected is None
+    finally:
+        is_read.set()
+    user.waits_until_seen(spain)
+    assert "690 windows, " in user.panel()
+
+
+def test_the_time_of_a_map_that_was_measured_beside_other_work_is_measured_again(
+    user: SceneUser, spain: Path, few_tiles: Path, gate: Gate
+):
+    user.window.open_paths([few_tiles])
+    user.waits_for(lambda: user.window.session.is_running)
+    user.sees(spain)
+    disturbed = user.work.seconds_expected
+    told: list[str] = []
+    user.window.scenes.changed.connect(lambda: told.append(user.panel()))
+    gate.open()
+    user.waits_for(lambda: user.work.seconds_expected != disturbed)
+    assert told
+    assert all("192 windows, " in panel for panel in told), "the time before stays until then"
+    user.waits_for(lambda: not user.window.session.is_busy)
+
+
+def test_the_time_of_a_map_is_measured_again_for_another_stride(user: SceneUser, spain: Path):
+    user.sees(spain)
+    user.waits_for(lambda: 32 in user.work.well_timed)
+    before = user.work.seconds_expected
+    user.chooses_in(QComboBox, "every 16 pixels")
+    user.waits_for(lambda: 16 in user.work.well_timed)
+    user.chooses_in(QComboBox, "every 32 pixels")
+    assert user.work.seconds_expected == before
+    assert "192 windows, " in user.panel()
+    user.waits_for(lambda: user.work.seconds_expected != before)
+
+
+def test_a_time_that_cannot_be_measured_is_tried_once(
+    user: SceneUser, spain: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tries: list[object] = []
+
+    def fail(*order: object) -> float:
+        tries.append(order)
+        raise ModelFileError("The model fails.")
+
+    monkeypatch.setattr(scene_session, "seconds_per_window", fail)
+    user.window.open_paths([spain])
+    user.waits_for(lambda: user.refusal() == "The model fails.")
+    for _ in range(10):
+        QThreadPool.globalInstance().waitForDone()
+        QApplication.processEvents()
+    assert len(tries) == 1
+    user.chooses_in(QComboBox, "every 16 pixels")
+    user.waits_for(lambda: len(tries) == 2)
 
 
 def test_scenes_come_by_drop_by_dialog_and_by_command_line(
