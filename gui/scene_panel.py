@@ -366,8 +366,9 @@ class ScenePanel(QScrollArea):
             text = self.tr("The map is in {path}.").format(path=work.finished.folder)
             if work.finished.was_there:
                 text = self.tr("Mapped before: {text}").format(text=text)
-        elif work.so_far is not None:
-            text = self.tr("A preview; no file was written.")
+        if work.is_preview:
+            preview = self.tr("A preview; no file was written.")
+            text = f"{preview}\n{text}" if text else preview
         self._state.setText(text)
         self._state.setVisible(bool(text))
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier
 from eurosat.scenes.land_map import seconds_per_window
-from eurosat.scenes.map_record import MapSettings, unfinished_settings
+from eurosat.scenes.map_record import MapSettings, unfinished_settings, windows_kept
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile
@@ -132,8 +132,11 @@ class SceneSession(QObject):
             # What is kept does not depend on when a window is unsure.
             is_kept = work.stage is Stage.STOPPED and old.stride == settings.stride
             done = work.windows_done
-            work.begin(Stage.STOPPED if is_kept else Stage.READY)
-            work.windows_done = done if is_kept else 0
+            work.begin(Stage.STOPPED)
+            if is_kept:
+                work.windows_done = done
+            else:
+                self._get_ready()
             if old.stride != settings.stride:
                 work.well_timed.discard(settings.stride)
             self._measure()
@@ -144,9 +147,9 @@ class SceneSession(QObject):
         """Choose the folder in which the map gets a folder."""
         work = self.work
         if work is not None:
-            if work.stage is Stage.STOPPED and folder != work.maps:
-                work.stage = Stage.READY  # What was kept lies in the other folder.
             work.maps = folder
+            if work.stage in (Stage.READY, Stage.STOPPED):
+                self._get_ready()  # What is kept lies in that folder.
             self.choose(unfinished_settings(work.path, folder) or work.settings)
             self.changed.emit()
 
@@ -231,6 +234,17 @@ class SceneSession(QObject):
         self.map_changed.emit()
         self.changed.emit()
 
+    def _get_ready(self) -> None:
+        """Wait for orders; a map that was begun earlier and stopped is told of and gone on with."""
+        work, classifier = self.work, self._session.classifier
+        assert work is not None
+        work.windows_done = 0
+        if classifier is not None and work.grid is not None:
+            work.windows_done = windows_kept(
+                work.path, work.maps, classifier, work.settings, work.grid
+            )
+        work.stage = Stage.STOPPED if work.windows_done else Stage.READY
+
     def _running_reader(self) -> SceneReader:
         if self._reader is None:
             self._reader = SceneReader()
@@ -246,7 +260,8 @@ class SceneSession(QObject):
 
     def _on_opened(self, number: int, facts: SceneFacts) -> None:
         if number == self._number and self.work is not None:
-            self.work.facts, self.work.stage = facts, Stage.READY
+            self.work.facts = facts
+            self._get_ready()
             self.opened.emit(facts)
             self.changed.emit()
 
@@ -263,7 +278,8 @@ class SceneSession(QObject):
         if number != self._number or classifier is not self._session.classifier:
             return
         if work is not None and work.stage is Stage.PREVIEWING:
-            work.so_far, work.stage = so_far, Stage.READY
+            work.so_far, work.is_preview = so_far, True
+            self._get_ready()
             self.map_changed.emit()
             self.changed.emit()
 
@@ -285,7 +301,7 @@ class SceneSession(QObject):
         if work.facts is None:
             work.stage, work.refusal = Stage.REFUSED, reason
         elif work.stage is Stage.PREVIEWING:
-            work.stage = Stage.READY
+            self._get_ready()
         return True
 
     def _on_model_changed(self) -> None:
@@ -299,7 +315,9 @@ class SceneSession(QObject):
         work.seconds_each.clear()
         work.well_timed.clear()
         work.hidden.clear()
-        work.begin(Stage.READY if work.facts else work.stage)
+        work.begin(work.stage)
+        if work.facts is not None:
+            self._get_ready()
         self._measure()
         self.map_changed.emit()
         self.changed.emit()

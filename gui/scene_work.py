@@ -174,6 +174,7 @@ class SceneWork:
         seconds_each: How long a window takes here, by stride, once it has been measured.
         well_timed: The strides for which nothing else was under way meanwhile.
         so_far: The map as far as there is one.
+        is_preview: Whether that is a preview.
         finished: The finished map.
         windows_done: How many windows of a run have been classified.
         pace: How fast they are.
@@ -189,6 +190,7 @@ class SceneWork:
     seconds_each: dict[int, float] = field(default_factory=dict[int, float])
     well_timed: set[int] = field(default_factory=set[int])
     so_far: MapSoFar | None = None
+    is_preview: bool = False
     finished: LandMap | None = None
     windows_done: int = 0
     pace: Pace | None = None
@@ -226,6 +228,7 @@ class SceneWork:
         """Begin something whose result takes the place of the map that is shown."""
         self.stage = stage
         self.so_far = None
+        self.is_preview = False
         self.finished = None
         self.windows_done = 0
         self.pace = None

@@ -14,7 +14,7 @@ from eurosat.scenes.polygons import POLYGONS_FILE
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
 from eurosat.scenes.scene import Bands
-from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
+from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES, WindowGrid, windows_done
 
 PICTURE_FILE: Final = "map.png"
 
@@ -111,6 +111,32 @@ def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
         return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), offset)
     except (KeyError, TypeError, ValueError):  # Somebody has edited it.
         return None
+
+
+def windows_kept(
+    scene: Path, maps: Path, classifier: Classifier, settings: MapSettings, grid: WindowGrid
+) -> int:
+    """Return how many windows of a map an earlier run classified that was stopped.
+
+    Args:
+        scene: The file.
+        maps: The folder in which its map gets a folder.
+        classifier: The model.
+        settings: What the user chose.
+        grid: The windows of the scene.
+
+    Returns:
+        0 if there is no such run, or it was one of another model, scene or choice, with which
+        this map cannot go on.
+    """
+    work = map_folder(scene, maps) / UNFINISHED_FOLDER
+    try:
+        plan = make_plan(scene, classifier, settings)
+        if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
+            return 0
+        return windows_done(work / ANSWERS_FILE, grid, len(classifier.class_names))
+    except OSError:  # The scene or the answers are gone.
+        return 0
 
 
 def _is_free(folder: Path, scene: Path) -> bool:

@@ -653,6 +653,46 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     assert (folder / "classes.tif").read_bytes() == (expected / "classes.tif").read_bytes()
 
 
+def test_an_unfinished_map_is_told_of_when_its_scene_is_opened_again(
+    user: SceneUser, spain: Path, open_window: Callable[..., MainWindow], dialogs: Dialogs
+):
+    user.sees(spain)
+    user.starts_a_long_map()
+    user.window.close()
+    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
+    kept = answers.stat().st_size // (45 * 10 * 4) * 45
+
+    Settings().model = str(shipped_model_path("mobilenet-int8"))
+    # With the command: the scene is there before the model is, or the other way round.
+    later = SceneUser(open_window(spain), user.qtbot)
+    later.waits_until_seen(spain)
+    told = f"Stopped after {kept:,} of 2,655 windows; they are kept."
+    assert told in later.panel()
+    (bar,) = later.window.scene_page.panel.findChildren(QProgressBar)
+    assert (bar.isVisible(), bar.value(), bar.maximum()) == (True, kept, 2655)
+    assert later.button("Go on with the map").isEnabled()
+    later.previews()
+    assert f"A preview; no file was written.\n{told}" in later.panel()
+    later.chooses_in(QComboBox, "every 16 pixels")
+    assert later.button("Map the scene").isEnabled(), "what is kept has another stride"
+    assert "kept" not in later.panel()
+    later.chooses_in(QComboBox, "every 8 pixels")
+    assert told in later.panel()
+    later.answers_with(shipped_model_path("cnn-int8"))
+    assert later.button("Map the scene").isEnabled(), "what is kept is of another model"
+    later.answers_with(shipped_model_path("mobilenet-int8"))
+    assert told in later.panel()
+    dialogs.paths = [spain.parent / "other"]
+    later.clicks("Change…")
+    assert later.button("Map the scene").isEnabled(), "what is kept is in another folder"
+    dialogs.paths = [spain.parent / "maps"]
+    later.clicks("Change…")
+    assert told in later.panel()
+    later.clicks("Go on with the map")
+    later.waits_for(lambda: later.work.windows_done > 0)
+    assert later.work.windows_done >= kept
+
+
 def test_a_map_that_is_stopped_before_its_first_window_begins_again(user: SceneUser, spain: Path):
     user.sees(spain)
     user.clicks("Map the scene")
@@ -950,7 +990,7 @@ def test_a_stopped_map_is_gone_on_with_after_another_threshold_and_from_its_own_
     user.clicks("Change…")
     assert user.work.settings.stride == 8
     user.waits_for(lambda: user.window.scenes.can_map)
-    user.clicks("Map the scene")
+    user.clicks("Go on with the map")
     user.waits_for(lambda: user.work.windows_done > 0)
     assert user.work.windows_done >= done
 
