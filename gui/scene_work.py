@@ -1,7 +1,7 @@
 """The view-model of a scene: what is known of it and of its map. It knows nothing of Qt."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.scenes.areas import Area, measure_areas
+from eurosat.scenes.areas import Area, count_per_cell, measure_areas
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
 from eurosat.scenes.land_map import MapStart
@@ -295,7 +295,17 @@ class GrowingMap:
                 self._unsure_below,
             )
             self._rows = end
-        return _measured(self._start.scene, self._cells)
+        return MapSoFar(self._cells, self._areas())
+
+    def _areas(self) -> tuple[Area, ...]:
+        """Measure as if every cell were full of data: to read where it is takes too long."""
+        grid = self._start.grid
+        heights, widths = (
+            np.minimum(grid.stride, side - grid.stride * np.arange(count))
+            for side, count in zip((grid.height, grid.width), grid.cells, strict=True)
+        )
+        with_data = np.outer(heights, widths) * (self._cells.labels != NODATA)
+        return measure_areas(self._start.scene, self._cells, with_data)[:-1]
 
 
 def preview_map(
@@ -305,7 +315,7 @@ def preview_map(
     window: tuple[int, int, int, int],
     answers: Path,
 ) -> MapSoFar:
-    """Map a small part of a scene, with the same labels as in the whole map.
+    """Map a small part of a scene, with the same labels and areas as in the whole map.
 
     Args:
         scene: The scene.
@@ -339,7 +349,17 @@ def preview_map(
         classifier.class_names,
         settings.threshold_of(classifier),
     )
-    return _measured(scene, cells)
+    _, has_data = scene.read_window(
+        (top * stride, min(bottom * stride, grid.height)),
+        (left * stride, min(right * stride, grid.width)),
+    )
+    with_data = np.zeros(grid.cells, np.int64)
+    with_data[top:bottom, left:right] = count_per_cell(has_data, stride)
+    # What has data, but too little for a window to be classified, is unsure.
+    labels = np.where(cells.labels == NODATA, cells.classes[-1].id, cells.labels)
+    labels = np.where(with_data > 0, labels, NODATA).astype(np.uint8)
+    cells = replace(cells, labels=labels)
+    return MapSoFar(cells, measure_areas(scene, cells, with_data)[:-1])
 
 
 def preview_window(
@@ -411,14 +431,3 @@ def _with_labels(
     # The model was asked nothing about what has no data.
     labels[where] = np.where(confidence[where] > 0, new.labels[down, across], NODATA)
     return CellMap(cells.grid, cells.classes, labels, confidence)
-
-
-def _measured(scene: Scene, cells: CellMap) -> MapSoFar:
-    """Return the cells with their areas, each taken as full of data."""
-    grid = cells.grid
-    heights, widths = (
-        np.minimum(grid.stride, side - grid.stride * np.arange(count))
-        for side, count in zip((grid.height, grid.width), grid.cells, strict=True)
-    )
-    with_data = np.outer(heights, widths) * (cells.labels != NODATA)
-    return MapSoFar(cells, measure_areas(scene, cells, with_data)[:-1])

@@ -66,6 +66,21 @@ def area_title(pixel_name: str) -> str:
     return f"Area, {pixel_name}" if pixel_name.endswith("assumed") else "Area"
 
 
+def count_per_cell(has_data: np.ndarray, stride: int) -> np.ndarray:
+    """Count the pixels with data in each cell.
+
+    Args:
+        has_data: bool of shape [height, width], from the upper left corner of a cell on.
+        stride: The side of a cell in pixels.
+
+    Returns:
+        int64 of shape [cells down, cells across]; the last ones may be narrower.
+    """
+    rows, columns = (np.arange(0, side, stride) for side in has_data.shape)
+    per_row = np.add.reduceat(has_data, columns, axis=1, dtype=np.int64)
+    return np.add.reduceat(per_row, rows, axis=0)
+
+
 def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[Area, ...]:
     """Count what each class covers.
 

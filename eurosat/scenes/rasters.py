@@ -12,6 +12,7 @@ import numpy as np
 from eurosat.atomic import replacing, write_text
 from eurosat.dataset import Progress
 from eurosat.errors import SceneError, printable
+from eurosat.scenes.areas import count_per_cell
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import WindowGrid
@@ -54,7 +55,6 @@ def write_rasters(
     """
     grid = cells.grid
     with_data = np.zeros(grid.cells, np.int64)
-    cell_columns = np.arange(0, grid.width, grid.stride)
     percent = np.round(cells.confidence * 100).astype(np.uint8)
     names = {f"CLASS_{entry.id}": entry.name for entry in cells.classes}
     colours = {entry.id: _rgba(entry.colour) for entry in cells.classes}
@@ -74,10 +74,9 @@ def write_rasters(
             for file, values in ((classes_file, cells.labels), (percent_file, percent)):
                 pixels = np.where(has_data, cells.rows_of(values, start, stop), NODATA)
                 file.write(pixels.astype(np.uint8), 1, window=window)
-            per_row = np.add.reduceat(has_data, cell_columns, axis=1, dtype=np.int64)
-            starts = np.arange(0, stop - start, grid.stride)
+            counts = count_per_cell(has_data, grid.stride)
             first = start // grid.stride
-            with_data[first : first + len(starts)] = np.add.reduceat(per_row, starts, axis=0)
+            with_data[first : first + len(counts)] = counts
             progress(stop, grid.height)
     write_text(folder / f"{CLASSES_FILE}.aux.xml", _category_names(cells))
     return with_data

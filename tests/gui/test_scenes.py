@@ -751,6 +751,24 @@ def test_a_preview_has_the_labels_of_the_map_and_writes_nothing(
     np.testing.assert_array_equal(preview[is_there], user.labels()[is_there])
 
 
+def test_a_preview_counts_the_land_that_the_map_counts_and_nothing_of_an_empty_rim(
+    user: SceneUser, tmp_path: Path
+):
+    pixels = texture(300, 330, seed=7)
+    island = pixels[200:210, 3:9].copy()
+    pixels[:, :40] = pixels[:9] = 0
+    pixels[200:210, 3:9] = island
+    user.sees(write_rgb(tmp_path / "scene.tif", pixels))
+    user.chooses_in(QComboBox, "every 16 pixels")
+    user.previews()
+    labels, legend = user.labels(), user.legend()
+    assert (labels[:12, :2] == NODATA).all(), "these cells have no data"
+    assert labels[12, 0] == user.cells().classes[-1].id, "too small an island to be sure of"
+    user.maps()
+    np.testing.assert_array_equal(labels, user.labels())
+    assert legend == {title: row for title, row in user.legend().items() if title != "No data"}
+
+
 def test_a_preview_of_a_large_scene_is_its_middle(user: SceneUser, tmp_path: Path):
     path = write_rgb(tmp_path / "scene.tif", texture(1400, 1000, seed=5))
     user.sees(path)
