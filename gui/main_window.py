@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSlider,
     QSplitter,
     QStackedWidget,
@@ -54,6 +55,7 @@ from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable
 from .scene_page import ScenePage
 from .scene_session import SceneSession
+from .scene_work import SceneWork, Stage
 from .session import Session
 from .settings import Settings
 from .theme import THEMES, apply_theme
@@ -158,6 +160,8 @@ class MainWindow(QMainWindow):
 
         self._counts = QLabel(self)
         self._counts.setTextFormat(Qt.TextFormat.PlainText)
+        # What is told does not widen the window.
+        self._counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._progress = QProgressBar(self)
         self._progress.setMaximumWidth(220)
         self._progress.setAccessibleName(self.tr("Progress"))
@@ -539,7 +543,7 @@ class MainWindow(QMainWindow):
         if total > 1:
             facts.append(self.tr("{count:,} images").format(count=total))
         if self.scenes.work is not None:
-            facts.append(self.tr("1 scene"))
+            facts.append(self._scene_in_words(self.scenes.work))
         if total != self._shown.rowCount():
             facts.append(self.tr("{count:,} shown").format(count=self._shown.rowCount()))
         if workspace.unreadable:
@@ -569,6 +573,22 @@ class MainWindow(QMainWindow):
         self._update_enabled()
         self.answer.set_filtered_out(is_all_hidden=bool(total) and not self._shown.rowCount())
         self._show_summary()
+
+    def _scene_in_words(self, work: SceneWork) -> str:
+        """Say that there is a scene; where it is not seen, how far its map has come, too."""
+        if self._shows_scene:
+            return self.tr("1 scene")
+        share = work.windows_done / work.grid.window_count if work.grid else 0
+        texts = {
+            Stage.MAPPING: self.tr("1 scene, {share:.0%} mapped"),
+            Stage.STOPPED: self.tr("1 scene, map stopped at {share:.0%}"),
+            Stage.WRITING: self.tr("1 scene, map being written"),
+            Stage.FINISHED: self.tr("1 scene, mapped"),
+        }
+        text = texts.get(work.stage, self.tr("1 scene")).format(share=share)
+        if work.stage is Stage.MAPPING and work.seconds_left is not None:
+            text += f", {time_left(work.seconds_left)}"
+        return text
 
     def _show_summary(self) -> None:
         classifier, workspace = self.session.classifier, self.session.workspace

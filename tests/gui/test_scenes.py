@@ -2,6 +2,7 @@
 
 import csv
 import multiprocessing
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -651,6 +652,34 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     expected = map_scene(spain, tmp_path / "expected", mobilenet, MapSettings(stride=8)).folder
     folder = spain.parent / "maps" / spain.stem
     assert (folder / "classes.tif").read_bytes() == (expected / "classes.tif").read_bytes()
+
+
+def test_beside_the_images_it_is_said_how_far_the_map_has_come(
+    user: SceneUser, spain: Path, few_tiles: Path
+):
+    def of_the_scene() -> str:
+        (text,) = [fact for fact in user.facts() if fact.startswith("1 scene")]
+        return text
+
+    user.opens(few_tiles)
+    user.sees(spain)
+    user.starts_a_long_map()
+    assert of_the_scene() == "1 scene", "more stands beside it"
+    width = user.window.statusBar().minimumSizeHint().width()
+    user.chooses("Show the scene")
+    user.waits_for(lambda: user.work.seconds_left is not None)
+    share = user.work.windows_done / 2655
+    assert re.fullmatch(rf"1 scene, {share:.0%} mapped, \d+ (s|min) left", of_the_scene())
+    user.waits_for(lambda: user.work.windows_done / 2655 > share + 0.02)
+    assert f"{user.work.windows_done / 2655:.0%} mapped" in of_the_scene()
+    assert user.window.statusBar().minimumSizeHint().width() == width
+    user.window.scenes.stop()
+    share = user.work.windows_done / 2655
+    assert of_the_scene() == f"1 scene, map stopped at {share:.0%}"
+    user.waits_for(lambda: user.window.scenes.can_map)
+    user.chooses("Map the scene")
+    user.waits_for(lambda: user.work.stage is Stage.FINISHED)
+    assert of_the_scene() == "1 scene, mapped"
 
 
 def test_an_unfinished_map_is_told_of_when_its_scene_is_opened_again(
