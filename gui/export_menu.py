@@ -118,10 +118,11 @@ class ExportMenu(QMenu):
     def _copy_sorted(self) -> None:
         items = [item for item in self._shown_items() if item.cover is not None]
         name = QFileDialog.getExistingDirectory(
-            self, self.tr("Copy into class folders in"), self._settings.folder
+            self, self.tr("Copy into class folders in"), self._settings.export_folder
         )
         if not name:
             return
+        self._settings.export_folder = name
         folder = Path(name)
 
         def work(task: Task) -> None:
@@ -166,11 +167,12 @@ class ExportMenu(QMenu):
     def _ask_for_file(self, title: str, name: str, kind: str) -> Path | None:
         """Ask for a file to write to; a name typed without an ending gets the right one."""
         chosen, _ = QFileDialog.getSaveFileName(
-            self, title, str(Path(self._settings.folder) / name), kind
+            self, title, str(Path(self._settings.export_folder) / name), kind
         )
         if not chosen:
             return None
         path = Path(chosen)
+        self._settings.export_folder = str(path.parent)
         if path.suffix:
             return path
         # The dialog asks before a file is replaced, but it knew another name.

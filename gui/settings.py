@@ -61,13 +61,21 @@ class Settings:
 
     @property
     def folder(self) -> str:
-        """Where the file dialogs begin."""
-        value = self._text("folder")
-        return value if value and is_folder(Path(value)) else str(Path.home())
+        """Where dialogs begin that open something."""
+        return self._folder("folder") or str(Path.home())
 
     @folder.setter
     def folder(self, path: str) -> None:
         self._store.setValue("folder", path)
+
+    @property
+    def export_folder(self) -> str:
+        """Where dialogs begin that write something: where the latest did, or else `folder`."""
+        return self._folder("export_folder") or self.folder
+
+    @export_folder.setter
+    def export_folder(self, path: str) -> None:
+        self._store.setValue("export_folder", path)
 
     @property
     def fixed_order(self) -> bool:
@@ -130,6 +138,10 @@ class Settings:
         # The format keeps a list of one as a text.
         names = cast("list[object]", value) if isinstance(value, list) else [value]
         return [Path(name) for name in names if isinstance(name, str) and name]
+
+    def _folder(self, name: str) -> str:
+        value = self._text(name)
+        return value if value and is_folder(Path(value)) else ""
 
     def _percent(self, name: str) -> int:
         value = self._text(name)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QMessageBox
 from eurosat.classifier import Classifier, Prediction
 from eurosat.gui import picture as picture_module
 from eurosat.gui.export_menu import save_png
+from eurosat.gui.settings import Settings
 from eurosat.gui.workspace import Status
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
@@ -93,6 +95,35 @@ def test_an_export_holds_what_the_table_shows_in_its_order(
     landscape.window.filter_bar.text.setText(shown[0])
     exports(landscape, dialogs, "Table as CSV", tmp_path / "one.csv")
     assert landscape.message() == f"1 row is in {tmp_path / 'one.csv'}."
+
+
+def test_an_export_begins_where_the_one_before_ended(
+    landscape: User, dialogs: Dialogs, tmp_path: Path, few_tiles: Path
+):
+    landscape.waits_for_picture(landscape.window.session.workspace.items[0])
+    home, tables, pictures, copies = (tmp_path / name for name in ("home", "a", "b", "c"))
+    for folder in (home, tables, pictures, copies):
+        folder.mkdir()
+    Settings().folder = str(home)
+    exports(landscape, dialogs, "Table as CSV", tables / "table.csv")
+    exports(landscape, dialogs, "Table as JSON", tables / "table.json")
+    exports(landscape, dialogs, "Picture of this image", pictures / "forest.png")
+    exports(landscape, dialogs, "Copies sorted into class folders", copies)
+    dialogs.paths = []
+    landscape.chooses("Table as CSV")
+    landscape.chooses("Copies sorted into class folders")
+    assert [Path(start).parent for start in dialogs.began_at[:3]] == [home, tables, tables]
+    assert dialogs.began_at[3] == str(pictures)
+    assert dialogs.began_at[4:] == [str(copies / "results.csv"), str(copies)]
+    # What is opened comes from elsewhere, and a folder may be gone by then.
+    dialogs.paths = [few_tiles / "Forest"]
+    landscape.chooses("Open folder")
+    assert dialogs.began_at[-1] == str(home)
+    landscape.waits_until_done()
+    shutil.rmtree(copies)
+    dialogs.paths = []
+    landscape.chooses("Table as CSV")
+    assert Path(dialogs.began_at[-1]).parent == few_tiles / "Forest"
 
 
 @pytest.mark.parametrize(

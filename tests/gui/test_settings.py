@@ -21,6 +21,8 @@ def test_choices_are_remembered(tmp_path: Path):
     first.fixed_order = True
     first.heat_opacity = 35
     first.folder = str(tmp_path)
+    assert first.export_folder == str(tmp_path)
+    first.export_folder = str(tmp_path.parent)
     first.model = "/a/model.tflite"
     first.add_recent([tmp_path])
     second = Settings()
@@ -30,6 +32,7 @@ def test_choices_are_remembered(tmp_path: Path):
         "/a/model.tflite",
         [tmp_path],
     )
+    assert second.export_folder == str(tmp_path.parent)
     second.clear()
     third = Settings()
     assert (third.theme, third.fixed_order, third.model, third.recent) == ("system", False, "", [])
