@@ -3,10 +3,9 @@
 Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
 square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
 harder and straighter than on the ground, but windows meet them as they do there, now here and now
-there: tiles are cut to 60 pixels, so that no stride keeps step with them. For each cell, what maps
-do, the mean of all windows that cover it with more weight for near and for sure ones, is compared
-with the plain mean. A second table tells how many pixels maps call sure of their class, at the
-model's own threshold, and how many of these are right.
+there: tiles are cut to 60 pixels, so that no stride keeps step with them. Maps with close-ups are
+compared with those of windows alone. A second table tells how many pixels maps call sure of their
+class, at the model's own threshold, and how many of these are right.
 """
 
 import sys
@@ -17,10 +16,11 @@ from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
+from eurosat.scenes.land_map import dense_classifier
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.windows import (
+    CLOSE_UP,
     STRIDES,
-    WINDOW,
     Rows,
     WindowGrid,
     average_over_cells,
@@ -48,29 +48,41 @@ def main() -> None:
         for field, (pixels, truth) in scenes.items():
             for stride in STRIDES:
                 grid = WindowGrid(*truth.shape, stride)
-                answers = classify(pixels, classifier, grid)
-                weighted, plain = (
-                    are_right(means.argmax(axis=2), stride, truth).mean()
-                    for means in (average_over_cells(answers, grid), plain_means(answers, grid))
-                )
-                right[field].append(f"{weighted:.1%}, {plain:.1%}")
-                threshold = MapSettings().threshold_of(classifier)
-                labels = label_cells(answers, grid, classifier.class_names, threshold).labels
-                is_sure = spread(labels != len(classifier.class_names), stride, truth.shape)
-                of_sure = are_right(labels, stride, truth)[is_sure].mean()
-                sure[field].append(f"{is_sure.mean():.1%}, {of_sure:.1%}")
+                windows = classify(pixels, classifier, grid)
+                ways: list[np.ndarray | None] = [None]
+                if stride <= CLOSE_UP:
+                    ways.insert(0, classify(pixels, classifier, grid.close_ups))
+                judged = [judge(windows, way, grid, classifier, truth) for way in ways]
+                right[field].append(", ".join(f"{share:.1%}" for share, _, _ in judged))
+                sure[field].append(", ".join(f"{part:.1%} {of:.1%}" for _, part, of in judged))
+        print_table(f"{model}, pixels with the right class: with close-ups, without", right)
         print_table(
-            f"{model}, pixels with the right class, and with the plain mean of windows", right
+            f"{model}, pixels that are sure, and how many of these are right: with, without", sure
         )
-        print_table(f"{model}, pixels that are sure, and how many of these are right", sure)
+
+
+def judge(
+    windows: np.ndarray,
+    close_ups: np.ndarray | None,
+    grid: WindowGrid,
+    classifier: Classifier,
+    truth: np.ndarray,
+) -> tuple[float, float, float]:
+    """Return the shares of pixels that are right, that are sure, and of these that are right."""
+    labels = average_over_cells(windows, grid, close_ups).argmax(axis=2)
+    is_right = spread(labels, grid.stride, truth.shape) == truth
+    threshold = MapSettings().threshold_of(classifier)
+    cells = label_cells(windows, grid, classifier.class_names, threshold, close_ups)
+    is_sure = spread(cells.labels, grid.stride, truth.shape) != len(classifier.class_names)
+    return float(is_right.mean()), float(is_sure.mean()), float(is_right[is_sure].mean())
 
 
 def print_table(title: str, rows: dict[int, list[str]]) -> None:
     """Print a row for each size of a field, and a column for each stride."""
     print(title)
-    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>18}" for stride in STRIDES))
+    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>28}" for stride in STRIDES))
     for field, cells in rows.items():
-        print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>18}" for cell in cells))
+        print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>28}" for cell in cells))
 
 
 def make_scene(
@@ -93,27 +105,12 @@ def make_scene(
 
 
 def classify(pixels: np.ndarray, classifier: Classifier, grid: WindowGrid) -> np.ndarray:
-    """Return probabilities of all windows, `[windows down, windows across, classes]`."""
+    """Ask as maps do; return probabilities, `[windows down, windows across, classes]`."""
     has_data = np.ones(pixels.shape[:2], bool)
     rows = Rows(lambda start, stop: (pixels[start:stop], has_data[start:stop]), *has_data.shape)
-    answer = one_by_one(rows, classifier, grid)
-    return np.concatenate(list(answer(grid.strips(1))))
-
-
-def plain_means(answers: np.ndarray, grid: WindowGrid) -> np.ndarray:
-    """Return the plain mean of the windows that cover each cell, `[cells, cells, classes]`."""
-    down, across, classes = answers.shape
-    sums, counts = np.zeros((*grid.cells, classes)), np.zeros((*grid.cells, 1))
-    for row in range(WINDOW // grid.stride):
-        for column in range(WINDOW // grid.stride):
-            sums[row : row + down, column : column + across] += answers
-            counts[row : row + down, column : column + across] += 1
-    return sums / counts
-
-
-def are_right(labels: np.ndarray, stride: int, truth: np.ndarray) -> np.ndarray:
-    """Tell of every pixel whether its cell has its class."""
-    return spread(labels, stride, truth.shape) == truth
+    if dense := dense_classifier(classifier, grid):
+        return np.concatenate(list(dense.answer_strips(rows, grid.strips(dense.rows_at_once))))
+    return np.concatenate(list(one_by_one(rows, classifier, grid)(grid.strips(1))))
 
 
 def spread(cells: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -578,7 +578,7 @@ class MainWindow(QMainWindow):
         """Say that there is a scene; where it is not seen, how far its map has come, too."""
         if self._shows_scene:
             return self.tr("1 scene")
-        share = work.windows_done / work.grid.window_count if work.grid else 0
+        share = work.windows_done / work.window_count if work.window_count else 0
         texts = {
             Stage.MAPPING: self.tr("1 scene, {share:.0%} mapped"),
             Stage.STOPPED: self.tr("1 scene, map stopped at {share:.0%}"),

@@ -5,6 +5,7 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
@@ -24,7 +25,7 @@ from PySide6.QtWidgets import (
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import Bands
-from eurosat.scenes.windows import STRIDES
+from eurosat.scenes.windows import CLOSE_UP, STRIDES, WINDOW
 
 from .class_texts import plain_tip
 from .legend import Legend
@@ -138,6 +139,7 @@ class ScenePanel(QScrollArea):
             self._choose_folder,
         ):
             choice.setEnabled(is_settled)
+        self._close_ups.setEnabled(is_settled and work.settings.stride <= CLOSE_UP)
         self._folder.setText(str(work.maps))
         self._folder.setToolTip(plain_tip(str(work.maps)))
         self._preview.setEnabled(can_map)
@@ -188,6 +190,14 @@ class ScenePanel(QScrollArea):
             self.tr("The model sees 64 × 64 pixels; closer labels take longer and draw finer edges")
         )
         self._stride.activated.connect(self._choose)
+        self._close_ups = QCheckBox(self.tr("Look closer, too"), parent)
+        self._close_ups.setToolTip(
+            self.tr(
+                "Ask about squares of {side} × {side} pixels, too: more often right, but takes"
+                " about twice as long; not for labels every {wide} pixels"
+            ).format(side=CLOSE_UP, wide=WINDOW)
+        )
+        self._close_ups.clicked.connect(self._choose)
         self._folder = QLineEdit(parent)
         self._folder.setReadOnly(True)
         self._folder.setAccessibleName(self.tr("Maps in"))
@@ -215,6 +225,7 @@ class ScenePanel(QScrollArea):
         form.addRow(self.tr("Values"), self._kind)
         form.addRow(self.tr("Bands"), self._bands)
         form.addRow(self.tr("Labels"), self._stride)
+        form.addRow("", self._close_ups)
         form.addRow("", self._plan)
         form.addRow(self.tr("Unsure below"), self._unsure)
         form.addRow(self.tr("Maps in"), folder)
@@ -292,6 +303,7 @@ class ScenePanel(QScrollArea):
             self._settings,
             kind=InputKind(self._kind.currentData()),  # Qt keeps a plain text.
             stride=self._stride.currentData(),
+            close_ups=self._close_ups.isChecked(),
             bands=bands,
             unsure_below=None if unsure == _AS_THE_MODEL_ASKS else unsure / 100,
         )
@@ -302,6 +314,7 @@ class ScenePanel(QScrollArea):
         self._settings = settings
         self._kind.setCurrentIndex(self._kind.findData(settings.kind))
         self._stride.setCurrentIndex(self._stride.findData(settings.stride))
+        self._close_ups.setChecked(settings.close_ups)
         # What is being typed, or makes no sense yet, stays.
         if not self._unsure.hasFocus():
             self._show_threshold(settings)
@@ -322,13 +335,14 @@ class ScenePanel(QScrollArea):
             self._unsure.setSpecialValueText(text)
 
     def _show_plan(self, work: SceneWork) -> None:
-        grid, seconds = work.grid, work.seconds_expected
+        count, seconds = work.window_count, work.seconds_expected
         text = ""
-        if grid is not None:
-            count = grid.window_count
-            text = self.tr("{count:,} windows").format(count=count) if count > 1 else ""
-            text = text or self.tr("1 window")
-        if grid is not None and seconds is not None:
+        if count:
+            text = self.tr("{count:,} windows") if count > 1 else self.tr("1 window")
+            if len(work.grids) > 1:
+                text = self.tr("{count:,} windows and close-ups")
+            text = text.format(count=count)
+        if count and seconds is not None:
             text += ", " + self.tr("{time} to classify").format(time=duration(seconds))
         self._plan.setText(text)
 
@@ -342,21 +356,21 @@ class ScenePanel(QScrollArea):
         return f"{text}, {facts.crs_name}" if facts.crs_name else text
 
     def _show_progress(self, work: SceneWork) -> None:
-        stage, grid = work.stage, work.grid
-        is_counted = stage in (Stage.MAPPING, Stage.STOPPED) and grid is not None
+        stage, count = work.stage, work.window_count
+        is_counted = bool(stage in (Stage.MAPPING, Stage.STOPPED) and count)
         self._progress.setVisible(work.is_busy or is_counted)
         # A bar without an end moves to and fro.
         has_end = is_counted and (stage is Stage.STOPPED or work.windows_done > 0)
-        self._progress.setMaximum(grid.window_count if has_end and grid is not None else 0)
+        self._progress.setMaximum(count if has_end else 0)
         self._progress.setValue(work.windows_done)
         text = ""
         if stage is Stage.PREVIEWING:
             text = self.tr("Mapping a part of what is on screen.")
         elif stage is Stage.WRITING:
             text = self.tr("Writing the files of the map.")
-        elif is_counted and grid is not None and work.windows_done:
+        elif is_counted and work.windows_done:
             text = self.tr("{done:,} of {count:,} windows").format(
-                done=work.windows_done, count=grid.window_count
+                done=work.windows_done, count=count
             )
             if stage is Stage.STOPPED:
                 text = self.tr("Stopped after {text}; they are kept.").format(text=text)

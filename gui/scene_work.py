@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,11 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.areas import Area, count_per_cell, measure_areas
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
-from eurosat.scenes.land_map import MapStart
+from eurosat.scenes.land_map import MapStart, classify_grids
 from eurosat.scenes.map_record import LandMap, MapSettings
 from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.scene import Scene
-from eurosat.scenes.windows import WINDOW, WindowGrid, classify_windows
+from eurosat.scenes.windows import BYTES, WINDOW, WindowGrid
 
 from .workspace import Pace
 
@@ -202,27 +203,35 @@ class SceneWork:
         return self.stage in BUSY
 
     @property
+    def grids(self) -> dict[str, WindowGrid]:
+        """The windows, and the close-ups if they are asked, once the scene is open."""
+        return self.settings.grids(self.facts.height, self.facts.width) if self.facts else {}
+
+    @property
     def grid(self) -> WindowGrid | None:
         """How windows and cells lie, once the scene is open."""
-        if self.facts is None:
-            return None
-        return WindowGrid(self.facts.height, self.facts.width, self.settings.stride)
+        return next(iter(self.grids.values()), None)
+
+    @property
+    def window_count(self) -> int:
+        """Number of all windows and close-ups, once the scene is open."""
+        return sum(grid.window_count for grid in self.grids.values())
 
     @property
     def seconds_expected(self) -> float | None:
         """About how long all windows take, or None as long as nobody knows."""
         each = self.seconds_each.get(self.settings.stride)
-        if self.grid is None or each is None:
+        if self.facts is None or each is None:
             return None
-        return self.grid.window_count * each
+        return self.window_count * each
 
     @property
     def seconds_left(self) -> float | None:
         """About how long a run still takes, or None as long as nobody knows."""
         each = self.pace.seconds_each if self.pace else None
-        if self.grid is None or each is None:
+        if self.facts is None or each is None:
             return None
-        return each * (self.grid.window_count - self.windows_done)
+        return each * (self.window_count - self.windows_done)
 
     def begin(self, stage: Stage) -> None:
         """Begin something whose result takes the place of the map that is shown."""
@@ -269,33 +278,45 @@ class GrowingMap:
         self._start = start
         self._names = classifier.class_names
         self._unsure_below = settings.threshold_of(classifier)
-        self._rows = 0
+        # Rows of cells that are labelled: by windows, and with close-ups.
+        self._rows = [0] * len(start.grids)
         self._cells = _empty_cells(start.grid, self._names)
 
     def take(self, windows_done: int) -> MapSoFar:
         """Label the cells that are covered by finished windows only.
 
         A row of windows finishes the row of cells at its upper edge; the last one finishes all.
+        When all windows are done, the close-ups go over the cells again from the top.
         """
-        grid, answers = self._start.grid, self._start.answers
-        down, across = grid.windows
-        rows = windows_done // across
-        end = grid.cells[0] if rows == down else rows
-        if end > self._rows:
-            first = max(0, self._rows - WINDOW // grid.stride + 1)
-            classes = len(self._names)
-            count, row_bytes = (rows - first) * across * classes, across * classes * 4
-            found = np.fromfile(answers, np.float32, count, offset=first * row_bytes)
-            self._cells = _with_labels(
-                self._cells,
-                found.reshape(rows - first, across, classes),
-                (first, 0),
-                (slice(self._rows, end), slice(0, grid.cells[1])),
-                self._names,
-                self._unsure_below,
-            )
-            self._rows = end
+        for number, grid in enumerate(self._start.grids.values()):
+            down, across = grid.windows
+            rows = min(max(0, windows_done // across), down)
+            self._label(number, grid.cells[0] if rows == down else rows)
+            windows_done -= grid.window_count
         return MapSoFar(self._cells, self._areas())
+
+    def _label(self, number: int, end: int) -> None:
+        """Label the rows of cells up to `end` with the first of the files, or with both."""
+        start, grid = self._rows[number], self._start.grid
+        if end <= start:
+            return
+        first = max(0, start - WINDOW // grid.stride + 1)
+        found: list[np.ndarray] = []
+        for name, its_grid in list(self._start.grids.items())[: number + 1]:
+            down, across = its_grid.windows
+            shape = (min(end, down) - first, across, len(self._names))
+            skipped = first * across * len(self._names) * BYTES
+            values = np.fromfile(self._start.work / name, np.float32, prod(shape), offset=skipped)
+            found.append(values.reshape(shape))
+        self._cells = _with_labels(
+            self._cells,
+            found,
+            (first, 0),
+            (slice(start, end), slice(0, grid.cells[1])),
+            self._names,
+            self._unsure_below,
+        )
+        self._rows[number] = end
 
     def _areas(self) -> tuple[Area, ...]:
         """Measure as if every cell were full of data: to read where it is takes too long."""
@@ -313,7 +334,7 @@ def preview_map(
     classifier: Classifier,
     settings: MapSettings,
     window: tuple[int, int, int, int],
-    answers: Path,
+    work: Path,
 ) -> MapSoFar:
     """Map a small part of a scene, with the same labels and areas as in the whole map.
 
@@ -322,7 +343,7 @@ def preview_map(
         classifier: The model.
         settings: What the user chose.
         window: The part: its first row of cells, the one after the last, and likewise columns.
-        answers: A file for what the model says, not yet there.
+        work: An empty folder for what the model says.
 
     Raises:
         SceneError: The file is damaged.
@@ -339,8 +360,7 @@ def preview_map(
         for start, end, side in zip(first, (bottom, right), (grid.height, grid.width), strict=True)
     )
     part = scene.part(rows, columns)
-    part_grid = WindowGrid(part.ground.height, part.ground.width, stride)
-    found = classify_windows(part, classifier, part_grid, answers)
+    found = classify_grids(part, classifier, settings, work)
     cells = _with_labels(
         _empty_cells(grid, classifier.class_names),
         found,
@@ -406,7 +426,7 @@ def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:
 
 def _with_labels(
     cells: CellMap,
-    probabilities: np.ndarray,
+    found: list[np.ndarray],
     first: tuple[int, int],
     where: tuple[slice, slice],
     class_names: tuple[str, ...],
@@ -416,7 +436,8 @@ def _with_labels(
 
     Args:
         cells: The cells so far.
-        probabilities: What the model says of the windows that cover the new cells.
+        found: What the model says of the windows that cover the new cells, and of the close-ups if
+            they are asked.
         first: The row and column of the first of these windows.
         where: The new cells.
         class_names: The names of the classes.
@@ -425,7 +446,7 @@ def _with_labels(
     stride = cells.grid.stride
     (down, across) = (slice(w.start - f, w.stop - f) for w, f in zip(where, first, strict=True))
     part = WindowGrid(down.stop * stride, across.stop * stride, stride)
-    new = label_cells(probabilities, part, class_names, unsure_below)
+    new = label_cells(found[0], part, class_names, unsure_below, *found[1:])
     labels, confidence = cells.labels.copy(), cells.confidence.copy()
     confidence[where] = new.confidence[down, across]
     # The model was asked nothing about what has no data.

@@ -18,7 +18,7 @@ UNSURE: Final = "unsure"
 UNSURE_COLOUR: Final = "#D4D4D4"
 
 LEAST_SURE: Final = 0.5
-"""A cell of whose windows a smaller share, weighted, is sure of its class is unsure."""
+"""A cell is unsure if a smaller share of its windows, and of its close-ups, is sure of it."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,14 @@ def label_cells(
     grid: WindowGrid,
     class_names: tuple[str, ...],
     unsure_below: float | None,
+    close_ups: np.ndarray | None = None,
 ) -> CellMap:
     """Give each cell the class that is most probable on average, or "unsure".
 
     A threshold is fitted to answers about single tiles, and the mean of several answers that are
     all sure of their tile may lie below it. So it is the windows that are asked whether they are
     sure, and a cell is if at least half of those that cover it, weighted as for the mean, are sure
-    of its class.
+    of its class, or at least half of the close-ups that do.
 
     Args:
         probabilities: float32 of shape [windows down, windows across, classes], as
@@ -110,8 +111,9 @@ def label_cells(
         grid: How windows and cells lie.
         class_names: The names of the classes, at most 254.
         unsure_below: The confidence below which a window is unsure, or None.
+        close_ups: Those of `grid.close_ups`, likewise, or None.
     """
-    averages = average_over_cells(probabilities, grid)
+    averages = average_over_cells(probabilities, grid, close_ups)
     confidence, labels = averages.max(axis=2), averages.argmax(axis=2)
     is_unsure = confidence == 0
     if unsure_below:
@@ -121,9 +123,14 @@ def label_cells(
             is_top = answers == answers.max(axis=-1, keepdims=True)
             return is_top & (answers >= unsure_below)
 
-        shares = average_over_cells(probabilities, grid, surely)
-        share = np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
-        is_unsure |= share < LEAST_SURE
+        def share(answers: np.ndarray, its_grid: WindowGrid) -> np.ndarray:
+            shares = average_over_cells(answers, its_grid, of=surely)
+            return np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
+
+        is_sure = share(probabilities, grid) >= LEAST_SURE
+        if close_ups is not None:
+            is_sure |= share(close_ups, grid.close_ups) >= LEAST_SURE
+        is_unsure |= ~is_sure
     classes = map_classes(class_names)
     labels = np.where(is_unsure, classes[-1].id, labels).astype(np.uint8)
     return CellMap(grid, classes, labels, confidence)

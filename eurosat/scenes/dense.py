@@ -32,7 +32,8 @@ More would cost memory, fewer time.
 class DenseClassifier:
     """A model and its scene twin, ready for the windows of one grid.
 
-    Windows with empty pixels are left to the model itself.
+    Windows with empty pixels are left to the model itself. Where the model by itself sees mirrored
+    pixels of a close-up, the twin sees mirrored features.
 
     Attributes:
         twin: The scene twin.
@@ -58,10 +59,12 @@ class DenseClassifier:
         self.rows_at_once = min(down, STRIP // grid.stride)
         self._columns_at_once = min(across, _COLUMNS // grid.stride, _WINDOWS // self.rows_at_once)
         height, width = (
-            (count - 1) * grid.stride + WINDOW
+            (count - 1) * grid.stride + grid.side
             for count in (self.rows_at_once, self._columns_at_once)
         )
-        self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
+        self.twin: SceneTwin = make_twin(
+            classifier.model_file, height, width, grid.stride, side=grid.side
+        )
         self._models = ModelPool(self.twin.flatbuffer, name, size=classifier.threads, is_scene=True)
         with self._models.lent() as model:
             takes_pixels = (model.input.dtype, model.output.dtype) == (np.uint8, np.float32)
@@ -93,11 +96,11 @@ class DenseClassifier:
         across = grid.windows[1]
         at_once = self._columns_at_once
         blocks = range(0, across, at_once)
-        width = (len(blocks) * at_once - 1) * stride + WINDOW
+        width = blocks[-1] * stride + self.twin.width
         columns = mirrored(0, width, grid.width)
         pixels, has_data = rows.take(mirrored(start * stride, self.twin.height, grid.height))
         pixels, has_data = pixels.take(columns, axis=1), has_data.take(columns, axis=1)
-        is_whole = _are_whole(has_data, WINDOW, stride)[: stop - start, :across]
+        is_whole = _are_whole(has_data, grid.side, stride)[: stop - start, :across]
 
         def answer(first: int) -> np.ndarray | None:
             if not is_whole[:, first : first + at_once].any():
@@ -124,13 +127,14 @@ class DenseClassifier:
         self, answers: np.ndarray, chosen: np.ndarray, pixels: np.ndarray, has_data: np.ndarray
     ) -> None:
         """Fill in what the model itself says of the chosen windows."""
+        side, stride = self._grid.side, self._grid.stride
         for row, columns in enumerate(map(np.flatnonzero, chosen)):
             if not len(columns):
                 continue
-            corners = columns * self._grid.stride
-            top = row * self._grid.stride
-            tiles = np.stack([pixels[top : top + WINDOW, x : x + WINDOW] for x in corners])
-            known = np.stack([has_data[top : top + WINDOW, x : x + WINDOW] for x in corners])
+            corners = columns * stride
+            top = row * stride
+            tiles = np.stack([pixels[top : top + side, x : x + side] for x in corners])
+            known = np.stack([has_data[top : top + side, x : x + side] for x in corners])
             answers[row, columns] = classify_tiles(tiles, known, self._classifier)
 
 

@@ -14,7 +14,13 @@ from eurosat.scenes.polygons import POLYGONS_FILE
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
 from eurosat.scenes.scene import Bands
-from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES, WindowGrid, windows_done
+from eurosat.scenes.windows import (
+    CLOSE_UP,
+    DEFAULT_STRIDE,
+    STRIDES,
+    WindowGrid,
+    windows_done,
+)
 
 PICTURE_FILE: Final = "map.png"
 
@@ -25,6 +31,7 @@ UNFINISHED_FOLDER: Final = "unfinished"
 """What a run that was stopped leaves for the next one."""
 
 ANSWERS_FILE: Final = "probabilities.float32"
+CLOSE_UPS_FILE: Final = "close-ups.float32"
 PLAN_FILE: Final = "plan.json"
 
 
@@ -39,6 +46,7 @@ class MapSettings:
         offset: What is added to values of 16 bits, or None to find it out.
         unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
             that the model file states.
+        close_ups: Whether close-ups are asked too, if the stride is not too wide for them.
     """
 
     stride: int = DEFAULT_STRIDE
@@ -46,6 +54,28 @@ class MapSettings:
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
     unsure_below: float | None = None
+    close_ups: bool = True
+
+    @property
+    def has_close_ups(self) -> bool:
+        """Whether close-ups are asked."""
+        return self.close_ups and self.stride <= CLOSE_UP
+
+    def grids(self, height: int, width: int) -> dict[str, WindowGrid]:
+        """Return what is asked: the windows, and the close-ups if they are asked.
+
+        Args:
+            height: Rows of the scene.
+            width: Columns of the scene.
+
+        Returns:
+            For each the name of the file of its answers; the windows come first.
+        """
+        windows = WindowGrid(height, width, self.stride)
+        grids = {ANSWERS_FILE: windows}
+        if self.has_close_ups:
+            grids[CLOSE_UPS_FILE] = windows.close_ups
+        return grids
 
     def threshold_of(self, classifier: Classifier) -> float | None:
         """Return the confidence below which a window is unsure; None if no one states one."""
@@ -108,13 +138,23 @@ def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
         if red_green_blue is not None and len(red_green_blue) != 3:
             return None
         offset = None if plan["offset"] is None else int(plan["offset"])
-        return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), offset)
+        return MapSettings(
+            plan["stride"],
+            red_green_blue,
+            InputKind(plan["input"]),
+            offset,
+            close_ups=bool(plan["close_ups"]),
+        )
     except (KeyError, TypeError, ValueError):  # Somebody has edited it.
         return None
 
 
 def windows_kept(
-    scene: Path, maps: Path, classifier: Classifier, settings: MapSettings, grid: WindowGrid
+    scene: Path,
+    maps: Path,
+    classifier: Classifier,
+    settings: MapSettings,
+    grids: dict[str, WindowGrid],
 ) -> int:
     """Return how many windows of a map an earlier run classified that was stopped.
 
@@ -123,7 +163,7 @@ def windows_kept(
         maps: The folder in which its map gets a folder.
         classifier: The model.
         settings: What the user chose.
-        grid: The windows of the scene.
+        grids: What `MapSettings.grids` returns for the scene.
 
     Returns:
         0 if there is no such run, or it was one of another model, scene or choice, with which
@@ -134,9 +174,15 @@ def windows_kept(
         plan = make_plan(scene, classifier, settings)
         if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
             return 0
-        return windows_done(work / ANSWERS_FILE, grid, len(classifier.class_names))
+        return answers_in(work, grids, classifier)
     except OSError:  # The scene or the answers are gone.
         return 0
+
+
+def answers_in(work: Path, grids: dict[str, WindowGrid], classifier: Classifier) -> int:
+    """Return how many windows, close-ups included, have an answer in a folder of an earlier run."""
+    classes = len(classifier.class_names)
+    return sum(windows_done(work / name, grid, classes) for name, grid in grids.items())
 
 
 def _is_free(folder: Path, scene: Path) -> bool:
@@ -162,6 +208,7 @@ def make_plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict
         "model": metadata.name if metadata else classifier.model_file.path.name,
         "model_sha256": classifier.model_file.sha256,
         "stride": settings.stride,
+        "close_ups": settings.has_close_ups,
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,

@@ -2,13 +2,25 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from eurosat.classifier import Classifier
 from eurosat.gui.scene_panel import parsed_bands
-from eurosat.gui.scene_work import MOST_PREVIEWED, preview_window, usual_maps_folder
-from eurosat.scenes.map_record import map_folder
+from eurosat.gui.scene_work import (
+    MOST_PREVIEWED,
+    GrowingMap,
+    preview_window,
+    usual_maps_folder,
+)
+from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.land_map import MapStart, map_scene
+from eurosat.scenes.map_record import MapSettings, map_folder
+from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.windows import WindowGrid
 
 from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb
@@ -21,6 +33,46 @@ def test_it_needs_no_qt_and_its_import_no_gdal():
     ).stdout.split()
     assert "eurosat.gui.scene_work" in loaded
     assert not [name for name in loaded if name.startswith(("PySide6", "rasterio"))]
+
+
+@pytest.mark.parametrize("stride", [64, 32, 8])
+def test_a_map_grows_window_by_window_and_then_close_up_by_close_up(tmp_path: Path, stride: int):
+    scene = write_rgb(tmp_path / "scene.tif", texture(400, 330))
+    classifier, settings = Classifier.shipped("mobilenet-int8"), MapSettings(stride)
+    growing: list[GrowingMap] = []
+    grown: dict[int, CellMap] = {}
+
+    def started(start: MapStart) -> None:
+        growing.append(GrowingMap(start, classifier, settings))
+
+    def progress(done: int, total: int) -> None:
+        grown[done] = growing[0].take(done).cells
+
+    def mapped(name: str, settings: MapSettings, **watchers: Any) -> tuple[np.ndarray, np.ndarray]:
+        made = map_scene(scene, tmp_path / name, classifier, settings, **watchers)
+        _, labels, confidence = read_cells(made.folder, stride)
+        return labels, confidence
+
+    last = mapped("both", settings, started=started, progress=progress)
+    windows = mapped("windows", replace(settings, close_ups=False))
+    grid, *others = settings.grids(400, 330).values()
+
+    def are_seen(cells: CellMap, rows: slice, expected: tuple[np.ndarray, np.ndarray]) -> bool:
+        are_equal = np.array_equal(cells.labels[rows], expected[0][rows])
+        return are_equal and np.allclose(cells.confidence[rows], expected[1][rows], atol=0.01)
+
+    for done, cells in grown.items():
+        if done <= grid.window_count:
+            row = done // grid.windows[1] if done < grid.window_count else None
+            assert are_seen(cells, slice(0, row), windows)
+            assert row is None or (cells.labels[row:] == NODATA).all()
+        else:
+            row = (done - grid.window_count) // others[0].windows[1]
+            row = row if row < others[0].windows[0] else None
+            assert are_seen(cells, slice(0, row), last)
+            assert row is None or are_seen(cells, slice(row, None), windows)
+    assert len(grown) > 5
+    assert (stride == 64) == np.array_equal(last[1], windows[1])
 
 
 @pytest.mark.parametrize("stride", [64, 32, 16, 8])

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from eurosat.dataset import Dataset
 from eurosat.errors import ModelFileError
 from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
@@ -393,7 +394,8 @@ def test_windows_and_time_are_said_before_and_the_table_after(
     path = write_rgb(tmp_path / "scene.tif", pixels)
     done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32, *SMALL)
     assert done.returncode == 0, done.stderr
-    assert "130 × 201 pixels of 10 m, 24 windows at stride 32, " in done.stderr
+    told = "130 × 201 pixels of 10 m, 24 windows and 35 close-ups at stride 32, "
+    assert told in done.stderr
     assert "Taken for 8-bit colours scaled like EuroSAT" in done.stderr
     *table, last = done.stdout.splitlines()
     assert last.startswith(f"scene.tif mapped: {pixels.any(axis=2).sum() / 100:.1f} ha with data")
@@ -591,11 +593,53 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_map(
     assert 0 < rows < 41, "killed before the end"
     done = command(*line, "--out", "maps")
     assert done.returncode == 0, done.stderr
-    assert f"Goes on after {29 * rows:,} windows." in done.stderr
+    assert f"Goes on after {29 * rows:,} of them." in done.stderr
     assert not answers.parent.exists()
     whole = make_map(path, tmp_path / "whole", stride=16)
     for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_run_killed_among_its_close_ups_goes_on_there(
+    tmp_path: Path, command: Command, start_command: Start
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
+    line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
+    folder = tmp_path / "maps" / "scene"
+    close_ups = folder / "unfinished" / "close-ups.float32"
+    stop_midway(start_command(*line, "--out", "maps"), close_ups, signal.SIGKILL)
+    rows = close_ups.stat().st_size // (31 * 10 * 4)
+    assert 0 < rows < 43, "killed before the end"
+    done = command(*line, "--out", "maps")
+    assert f"Goes on after {29 * 41 + 31 * rows:,} of them." in done.stderr
+    whole = make_map(path, tmp_path / "whole", stride=16)
+    for name in sorted(MAP_FILES - {"map.json"}):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_close_ups_make_maps_of_small_fields_more_often_right(
+    tmp_path: Path, real_dataset: Dataset
+):
+    dice = np.random.default_rng(0)
+    chosen = dice.choice(len(real_dataset.tiles), (8, 8))
+    # Of 60 pixels, so that windows meet edges at all places.
+    fields = [[real_dataset.tiles[number][:60, :60] for number in row] for row in chosen]
+    pixels = np.concatenate([np.concatenate(row, axis=1) for row in fields])
+    truth = real_dataset.labels[chosen].repeat(60, axis=0).repeat(60, axis=1)
+    path = write_rgb(tmp_path / "scene.tif", pixels)
+    windows, both = (
+        (values_in(make_map(path, tmp_path / name, **settings) / "classes.tif") == truth).mean()
+        for name, settings in (("windows", {"close_ups": False}), ("both", {}))
+    )
+    assert both > windows + 0.03
+
+
+def test_stride_64_has_no_close_ups(tmp_path: Path, command_here: Command):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    done = command_here("eurosat-map", path, "--out", "maps", "--stride", 64, *SMALL)
+    assert "4 windows at stride 64" in done.stderr
+    again = ("--stride", 64, "--no-close-ups", *SMALL)
+    assert "was mapped before" in command_here("eurosat-map", path, "--out", "maps", *again).stdout
 
 
 def test_a_stopped_run_goes_on_with_another_threshold_but_not_at_another_stride(
