@@ -4,6 +4,7 @@ Maps are made on grids whose pixels are squares of about 10 m: the scene's own, 
 one in UTM that the scene is resampled to.
 """
 
+import re
 from dataclasses import dataclass
 from math import cos, hypot, radians, sin
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,11 @@ _ROUNDING: Final = 1e-6
 # WGS 84.
 _EQUATOR_RADIUS_M: Final = 6_378_137.0
 _ECCENTRICITY_SQUARED: Final = 0.00669437999014
+
+_PRIME_MERIDIAN: Final = re.compile(
+    r'PRIMEM\["[^"]*",(?P<longitude>[^],]+)(?:,AUTHORITY\[[^]]*\])?\]'
+)
+"""In the text (WKT) of a coordinate system."""
 
 LONGITUDE_LATITUDE: Final = "EPSG:4326"
 
@@ -95,8 +101,7 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
     from affine import Affine
 
     control_points, control_crs = dataset.gcps
-    crs = dataset.crs or (control_crs if control_points else None)
-    if crs is None:
+    if dataset.crs is None and not (control_points and control_crs):
         return Ground(
             dataset.height,
             dataset.width,
@@ -110,11 +115,15 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
         if dataset.crs is not None:
             reason = _reason_to_resample(dataset)
             if reason is None:
-                note = f"Mapped on its own grid in {crs.to_string()}."
-                return Ground(dataset.height, dataset.width, crs, dataset.transform, False, note)
+                note = f"Mapped on its own grid in {dataset.crs.to_string()}."
+                return Ground(
+                    dataset.height, dataset.width, dataset.crs, dataset.transform, False, note
+                )
         else:
             reason = "it is placed by control points"
-        ground = _utm_ground(dataset, crs, reason)
+            if (distance := _beside_the_grid(dataset)) > GROUND_RESOLUTION_M:
+                reason += f", which lie up to {distance:,.0f} m beside a straight grid"
+        ground = _utm_ground(dataset, reason)
     except Exception as error:  # GDAL's own errors, for which rasterio has no public type.
         raise no_place(name) from error
     finer = (ground.height * ground.width / (dataset.height * dataset.width)) ** 0.5
@@ -124,6 +133,38 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
             " nothing of what the models know: name a scene of about 10 m."
         )
     return ground
+
+
+def crs_and_grid(dataset: "DatasetReader") -> "tuple[CRS, Affine]":
+    """Return the coordinate system of a scene, and from column and row to its coordinates.
+
+    Control points become the grid that fits them best. Longitudes of a scene that reaches beyond
+    180° east or west count from its middle, so that each of its places has one name only.
+
+    Args:
+        dataset: The scene, which has a coordinate system or control points.
+    """
+    from affine import Affine
+    from rasterio.crs import CRS
+    from rasterio.transform import from_gcps
+
+    control_points, control_crs = dataset.gcps
+    if dataset.crs is None:
+        crs, grid = control_crs, from_gcps(control_points)
+    else:
+        crs, grid = dataset.crs, dataset.transform
+    if not crs.is_geographic:
+        return crs, grid
+    xs, _ = grid @ _border(dataset.height, dataset.width)
+    if xs.min() >= -180 and xs.max() <= 180:
+        return crs, grid
+    middle = (xs.min() + xs.max()) / 2
+
+    def moved(meridian: re.Match[str]) -> str:
+        longitude = (float(meridian["longitude"]) + middle + 180) % 360 - 180
+        return f'PRIMEM["middle of the scene",{longitude}]'
+
+    return CRS.from_wkt(_PRIME_MERIDIAN.sub(moved, crs.wkt)), Affine.translation(-middle, 0) @ grid
 
 
 def no_place(name: str) -> SceneError:
@@ -175,14 +216,25 @@ def _ground_steps(dataset: "DatasetReader") -> tuple[float, float]:
     return length(lon_down, lat_down), length(lon_right, lat_right)
 
 
-def _utm_ground(dataset: "DatasetReader", crs: "CRS", reason: str) -> Ground:
+def _beside_the_grid(dataset: "DatasetReader") -> float:
+    """Return how far control points lie beside the grid that fits them best, in metres."""
+    crs, grid = crs_and_grid(dataset)
+    points, point_crs = dataset.gcps
+    columns, rows, given_xs, given_ys = np.array([(p.col, p.row, p.x, p.y) for p in points]).T
+    longitudes, latitudes = longitudes_latitudes(crs, *(grid @ np.stack([columns, rows])))
+    given_longitudes, given_latitudes = longitudes_latitudes(point_crs, given_xs, given_ys)
+    east = (given_longitudes - longitudes + 180) % 360 - 180
+    degrees = np.hypot(east * np.cos(np.radians(latitudes)), given_latitudes - latitudes)
+    return float(np.radians(degrees.max()) * _EQUATOR_RADIUS_M)
+
+
+def _utm_ground(dataset: "DatasetReader", reason: str) -> Ground:
     """Return a grid of 10 m in UTM that covers a scene; its lines are multiples of 10 m."""
     from affine import Affine
     from rasterio.crs import CRS
-    from rasterio.transform import from_gcps
     from rasterio.warp import transform
 
-    grid = dataset.transform if dataset.crs is not None else from_gcps(dataset.gcps[0])
+    crs, grid = crs_and_grid(dataset)
     middle = grid @ (dataset.width / 2, dataset.height / 2)
     (longitude,), (latitude,) = longitudes_latitudes(crs, *np.reshape(middle, (2, 1)))
     utm = CRS.from_epsg(utm_code(longitude, latitude))

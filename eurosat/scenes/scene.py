@@ -16,7 +16,7 @@ from PIL import Image
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
-from eurosat.scenes.ground import Ground, find_ground, no_place
+from eurosat.scenes.ground import Ground, crs_and_grid, find_ground, no_place
 from eurosat.scenes.input_kind import InputKind, Scaling, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
@@ -354,9 +354,12 @@ def _warped(dataset: "DatasetReader", ground: Ground, name: str) -> Any:
         # Without such a value, empty pixels would be mixed into those beside them.
         options = dict.fromkeys(("nodata", "src_nodata"), dataset.nodata or 0)
     try:
+        crs, grid = crs_and_grid(dataset)
         return WarpedVRT(
             dataset,
-            src_crs=dataset.crs or dataset.gcps[1],
+            src_crs=crs,
+            # Without it, what is placed by control points would be empty on this grid.
+            src_transform=grid,
             crs=ground.crs,
             transform=ground.transform,
             height=ground.height,

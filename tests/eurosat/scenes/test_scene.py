@@ -1,6 +1,8 @@
 """Scenes: which bands, which values, which ground, and what is refused."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -317,6 +319,58 @@ def test_other_grids_are_resampled_to_utm(
         determinant = abs(transform.determinant)  # type: ignore[attr-defined]
         if crs == "EPSG:32630":
             assert has_data.sum() * 100 == pytest.approx(160 * 200 * determinant, rel=0.03)
+
+
+def placed_by_points(path: Path, transform: Any, shift: float = 0) -> Path:
+    """Write a grey scene with a white square that four control points place, the last one off."""
+    square_scene(path, "EPSG:4326", transform, (160, 200))
+    with rasterio.open(path) as file:
+        pixels = file.read()
+    corners = [(0, 0), (0, 200), (160, 0), (160, 200)]
+    points = [
+        rasterio.control.GroundControlPoint(row, column, *(transform @ (column, row)))
+        for row, column in corners
+    ]
+    points[-1].x += shift
+    with rasterio.open(
+        path, "w", driver="GTiff", count=3, height=160, width=200, dtype="uint8"
+    ) as file:
+        file.write(pixels)
+        file.gcps = (points, rasterio.CRS.from_epsg(4326))
+    return path
+
+
+def test_a_scene_placed_by_control_points_lies_where_they_say(tmp_path: Path):
+    pyproj = pytest.importorskip("pyproj")
+    grid = rasterio.Affine(1.1e-4, 1e-5, -0.79, 1e-5, -9e-5, 38.13)
+    with open_scene(placed_by_points(tmp_path / "s.tif", grid)) as scene:
+        assert "placed by control points." in said(scene)
+        pixels, has_data = read_all(scene)
+        rows, columns = np.nonzero(pixels[..., 0] > 170)
+        x, y = scene.ground.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
+        to_utm = pyproj.Transformer.from_crs(4326, 32630, always_xy=True).transform
+        expected = to_utm(*(grid @ (200 // 2 + 10, 160 // 4 + 10)))
+        assert np.hypot(x - expected[0], y - expected[1]) < 10
+        assert has_data.mean() > 0.7
+    with open_scene(placed_by_points(tmp_path / "off.tif", grid, shift=0.004)) as scene:
+        # A quarter of what the last point is off, which is 351 m, stays at each of the four.
+        assert re.search(r"lie up to 8\d m beside a straight grid", said(scene))
+
+
+@pytest.mark.parametrize("left", [179.99, -180.01, 359.2, 362.5])
+def test_a_scene_beyond_180_degrees_is_not_cut_off(tmp_path: Path, left: float):
+    pyproj = pytest.importorskip("pyproj")
+    transform = rasterio.Affine(1e-4, 0, left, 0, -1e-4, -17)
+    longitude, latitude = square_scene(tmp_path / "s.tif", "EPSG:4326", transform, (160, 200))
+    with open_scene(tmp_path / "s.tif") as scene:
+        pixels, has_data = read_all(scene)
+        rows, columns = np.nonzero(pixels[..., 0] > 170)
+        assert len(rows) > 400, "all of the square"
+        x, y = scene.ground.transform @ (columns.mean() + 0.5, rows.mean() + 0.5)
+        to_utm = pyproj.Transformer.from_crs(4326, scene.ground.crs_name, always_xy=True)
+        expected = to_utm.transform((longitude + 180) % 360 - 180, latitude)
+        assert np.hypot(x - expected[0], y - expected[1]) < 10
+        assert has_data.mean() > 0.9
 
 
 def test_utm_reaches_to_84_north_and_80_south():
