@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from eurosat.atomic import replacing
 from eurosat.scenes.cells import NODATA, CellMap
-from eurosat.scenes.ground import longitudes_latitudes
+from eurosat.scenes.ground import LONGITUDE_LATITUDE, longitudes_latitudes
 from eurosat.scenes.scene import Scene
 
 POLYGONS_FILE: Final = "classes.geojson"
@@ -22,9 +23,29 @@ _DECIMALS: Final = 7
 """Of degrees: a centimetre. RFC 7946, section 11.2, warns of more."""
 
 
+_NEAREST_TO_A_POLE: Final = 84
+"""Degrees: as far as UTM reaches."""
+
+_POINTS_OF_THE_MERIDIAN: Final = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """What lies on one side of the 180th meridian.
+
+    Attributes:
+        pixels: bool of shape [height, width].
+        meridian: What it is called on this side: 180 or -180.
+    """
+
+    pixels: np.ndarray
+    meridian: int
+
+
 def write_polygons(path: Path, scene: Scene, cells: CellMap, classes_file: Path) -> None:
     """Write the polygons after RFC 7946: WGS 84, longitude first, outer rings counter-clockwise.
 
+    What lies on both sides of the 180th meridian is cut there (section 3.1.9).
     Areas are counted on the map's own grid, so that those of a class add up to its area.
     `confidence` is the mean over the cells that are connected with the polygon.
 
@@ -54,7 +75,13 @@ def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict
     stride = cells.grid.stride
     to_pixels = ~scene.ground.transform
     with rasterio.open(classes_file) as file:
-        for polygon, value in shapes(rasterio.band(file, 1), connectivity=4):
+        band = rasterio.band(file, 1)
+        found = (
+            (side, *shape)
+            for side in _sides(scene)
+            for shape in shapes(band, side and side.pixels, connectivity=4)
+        )
+        for side, polygon, value in found:
             if value == NODATA:
                 continue
             # As columns and rows; whole numbers, apart from rounding.
@@ -79,7 +106,8 @@ def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict
                 "geometry": {
                     "type": "Polygon",
                     "coordinates": [
-                        _on_earth(scene, ring, is_outer=n == 0) for n, ring in enumerate(rings)
+                        _on_earth(scene, ring, side, is_outer=n == 0)
+                        for n, ring in enumerate(rings)
                     ],
                 },
             }
@@ -110,11 +138,36 @@ def _area(ring: np.ndarray) -> float:
     return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
 
 
-def _on_earth(scene: Scene, ring: np.ndarray, *, is_outer: bool) -> list[list[float]]:
+def _sides(scene: Scene) -> list[_Side | None]:
+    """Return both sides of the 180th meridian if a scene lies on both, else None for all of it."""
+    from rasterio.warp import transform
+
+    ground = scene.ground
+    rows = np.array([0, ground.height])
+    xs, ys = ground.transform @ np.stack([np.repeat([0, ground.width], 2), np.tile(rows, 2)])
+    longitudes, latitudes = longitudes_latitudes(ground.crs, xs, ys)
+    # Around a pole, where nothing is mapped that models know, there are no two sides.
+    if np.ptp(longitudes) <= 180 or np.abs(latitudes).max() > _NEAREST_TO_A_POLE:
+        return [None]
+    latitudes = np.linspace(latitudes.max() + 1, latitudes.min() - 1, _POINTS_OF_THE_MERIDIAN)
+    meridian = transform(
+        LONGITUDE_LATITUDE, ground.crs, np.full_like(latitudes, 180).tolist(), latitudes.tolist()
+    )
+    columns, rows = ~ground.transform @ np.array(meridian)
+    border = np.interp(np.arange(ground.height) + 0.5, rows, columns)
+    is_west = np.arange(ground.width) + 0.5 < border[:, np.newaxis]
+    return [_Side(is_west, 180), _Side(~is_west, -180)]
+
+
+def _on_earth(
+    scene: Scene, ring: np.ndarray, side: _Side | None, *, is_outer: bool
+) -> list[list[float]]:
     """Return a ring of columns and rows as one of longitudes and latitudes."""
     corners = _with_points_between(ring)
     xs, ys = scene.ground.transform @ corners.T
     places = longitudes_latitudes(scene.ground.crs, xs, ys)
+    if side is not None:  # The border runs along pixels, of which the meridian cuts some.
+        places[0] = np.where(places[0] * side.meridian > 0, places[0], side.meridian)
     if (_area(places.T) > 0) != is_outer:
         places = places[:, ::-1]
     return np.round(places.T, _DECIMALS).tolist()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -264,6 +265,35 @@ def test_a_polygon_tells_the_confidence_of_its_cells(tmp_path: Path):
         inside = geometry_mask([shape], percent.shape, grid_at(), invert=True)
         expected = percent[inside].mean() / 100
         assert feature["properties"]["confidence"] == pytest.approx(expected, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:4326", rasterio.Affine(1e-4, 0, 179.99, 0, -1e-4, -17)),
+        ("EPSG:32760", grid_at(818_800, 8_118_000)),
+    ],
+)
+def test_polygons_are_cut_at_the_180th_meridian(tmp_path: Path, crs: str, transform: object):
+    pyproj = pytest.importorskip("pyproj")
+    path = write_rgb(tmp_path / "s.tif", texture(200, 220), crs=crs, transform=transform)
+    folder = make_map(path, tmp_path / "map")
+    sides = set()
+    on_earth = 0.0
+    sums: Counter[str] = Counter()
+    for feature in features_in(folder):
+        for number, ring in enumerate(feature["geometry"]["coordinates"]):
+            longitudes, latitudes = np.transpose(ring)
+            sides.add(tuple(np.unique(np.sign(longitudes))))
+            assert np.abs(longitudes).min() > 179.9, "and nothing spans the globe"
+            area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(longitudes, latitudes)
+            assert (area > 0) == (number == 0), "outer rings run counter-clockwise"
+            on_earth += area
+        sums[feature["properties"]["class"]] += feature["properties"]["area_m2"]
+    assert sides == {(1,), (-1,)}, "each polygon lies on one side"
+    assert on_earth == pytest.approx(sums.total(), rel=0.005)
+    for name, row in areas_in(folder).items():
+        assert name == "nodata" or sums[name] == float(row["area_m2"])
 
 
 def test_long_edges_follow_the_ground(tmp_path: Path):
