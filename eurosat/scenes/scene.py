@@ -46,9 +46,9 @@ _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
 
 _COLOUR_NAMES: Final = (
-    re.compile(r"(?<![a-z0-9])(b0?4|red)(?![a-z0-9]|.?edge)"),
-    re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])"),
-    re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])"),
+    re.compile(r"(?<![a-z0-9])(b0?4|(?<!infra.)red)(?![a-z0-9]|.?edge)|^r$"),
+    re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])|^g$"),
+    re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])|^b$"),
 )
 
 
@@ -319,6 +319,13 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         if len(found) == 3:
             chosen = (found[0], found[1], found[2])
             return chosen, f"Bands {_listed(chosen)}, by the {kind} that the file gives them."
+        if found and kind == "names" and not _are_numbers(names):
+            # A picture in false colours, say: without a word, it would be mapped as a true one.
+            told = ", ".join(printable(text) for text in names if text)
+            raise SceneError(
+                f"{name} names its bands {told}, which are not red, green and blue: choose the"
+                " bands that are, such as 3,2,1, or another file."
+            )
     if count == 3:
         return (1, 2, 3), "Bands 1, 2 and 3."
     if count in _SENTINEL_BANDS:
@@ -328,6 +335,11 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         f"{name} has {count} bands and does not say which are red, green and blue: choose the"
         " bands, such as 3,2,1."
     )
+
+
+def _are_numbers(names: list[str]) -> bool:
+    """Tell whether names only say where each band stands, such as "B1", "B2" and "B3"."""
+    return all(text.lower() == f"b{number}" for number, text in enumerate(names, 1))
 
 
 def _listed(bands: Bands) -> str:

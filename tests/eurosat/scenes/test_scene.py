@@ -50,6 +50,8 @@ def said(scene: Scene) -> str:
         (("B02 (490 nm)", "B03 (560 nm)", "B04 (665 nm)", "B8A"), (3, 2, 1)),
         (("Red edge 1", "blue", "green", "B4 - Red"), (4, 3, 2)),
         (("Blue", "Green", "Red", "NIR"), (3, 2, 1)),
+        (("Near infra-red", "Red, 665nm", "Green, 560nm", "Blue, 490nm"), (2, 3, 4)),
+        (("B", "G", "R", "N"), (3, 2, 1)),
     ],
 )
 def test_bands_are_found_by_their_names(
@@ -61,6 +63,24 @@ def test_bands_are_found_by_their_names(
         assert scene.bands == expected
         assert "names" in said(scene)
         assert np.array_equal(read_all(scene)[0], np.moveaxis(values[np.array(expected) - 1], 0, 2))
+
+
+@pytest.mark.parametrize(
+    "names", [("B8", "B4", "B3"), ("NIR", "Red", "Green"), ("B12", "B11", "B04")]
+)
+def test_false_colours_are_not_taken_for_true_ones(tmp_path: Path, names: tuple[str, ...]):
+    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=names)
+    with pytest.raises(SceneError, match=rf"names its bands {', '.join(names)}, which") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
+    with open_scene(path, bands=(1, 2, 3)) as scene:
+        assert scene.bands == (1, 2, 3)
+
+
+def test_names_that_only_count_the_bands_say_nothing_of_colours(tmp_path: Path):
+    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=("B1", "B2", "B3"))
+    with open_scene(path) as scene:
+        assert scene.bands == (1, 2, 3)
 
 
 def test_all_bands_of_sentinel_2_have_a_known_order(tmp_path: Path):
