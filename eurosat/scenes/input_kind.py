@@ -54,6 +54,9 @@ class InputKind(StrEnum):
     L2A_TCI = "l2a-tci"
 
 
+StatedScale = tuple[float, float]
+"""What a file says that makes reflectance of its values: a factor, and what is added then."""
+
 TITLES: Final = {
     InputKind.EUROSAT: "8-bit colours scaled like EuroSAT",
     InputKind.L1C: "L1C reflectance",
@@ -103,14 +106,14 @@ class Scaling:
 
     Attributes:
         kind: What the values are; not `AUTO`.
-        offset: What is added to digital numbers first, such as -1000; 0 for 8-bit kinds.
-        factor: What makes digital numbers of the values: 10 000 for reflectance from 0 to 1, else
-            1.
+        offset: What is added to digital numbers, such as -1000; 0 for 8-bit kinds.
+        factor: What makes digital numbers of the values first: 10 000 for reflectance from 0 to 1,
+            else 1, times the scale that the file states.
     """
 
     kind: InputKind
     offset: int = 0
-    factor: int = 1
+    factor: float = 1
 
     def to_pixels(self, values: np.ndarray) -> np.ndarray:
         """Scale values as EuroSAT's tiles were scaled.
@@ -155,6 +158,7 @@ def choose_scaling(
     name: str,
     names: str,
     band_names: Sequence[str],
+    stated: StatedScale = (1, 0),
 ) -> tuple[Scaling, str]:
     """Find out what the values are, as far as the user did not say it.
 
@@ -166,6 +170,7 @@ def choose_scaling(
         names: The path and all tags of the file as one text: products carry their level and
             baseline in their names.
         band_names: The names of the bands that the file has, such as "B10".
+        stated: The scale and the offset that the file states, for other than 8-bit values.
 
     Returns:
         The scaling, and a sentence that says what was decided and why.
@@ -174,16 +179,22 @@ def choose_scaling(
         SceneError: The values fit no kind.
     """
     is_8_bit = sample.dtype == np.uint8
-    factor = 1
-    if sample.dtype.kind == "f" and np.percentile(sample, 99) <= 2:
-        factor = 10_000  # Reflectance itself.
+    if sample.dtype.kind == "c":
+        raise SceneError(
+            f"{name} holds complex numbers, as radar pictures do: name a picture in colours."
+        )
+    scale, added = (1, 0) if is_8_bit else stated
+    factor: float = scale
+    if (sample.dtype.kind == "f" or scale != 1) and np.percentile(sample * scale, 99) <= 2:
+        factor = scale * 10_000  # Reflectance itself.
+    stated_offset = round(added * factor / scale)
     numbers = sample.astype(np.float64) * factor
     reason = "as requested"
     if kind is InputKind.AUTO:
         if is_8_bit:
             kind, reason = _kind_of_8_bit(sample, names)
         else:
-            offset_guess = _offset(numbers, names)[0] if offset is None else offset
+            offset_guess = _offset(numbers, names, stated_offset)[0] if offset is None else offset
             kind, reason = _kind_of_reflectance(numbers + offset_guess, names, band_names)
     if kind in _TCI_BRIGHTEST or kind is InputKind.EUROSAT:
         if not is_8_bit:
@@ -199,10 +210,12 @@ def choose_scaling(
             " l2a-tci."
         )
     if offset is None:
-        offset, why = _offset(numbers, names)
+        offset, why = _offset(numbers, names, stated_offset)
         told = f"{offset} is added to its values, {why}" if offset else f"no offset, {why}"
     else:
         told = f"{offset} is added to its values, as requested"
+    if scale != 1:
+        told = f"its values are multiplied by {scale:g}, because it says so; {told}"
     return Scaling(kind, offset, factor), f"Taken for {TITLES[kind]}, {reason}; {told}{_sky(kind)}."
 
 
@@ -271,8 +284,10 @@ def _level(names: str) -> str | None:
     return f"L{found[0]}" if len(set(found)) == 1 else None
 
 
-def _offset(numbers: np.ndarray, names: str) -> tuple[int, str]:
+def _offset(numbers: np.ndarray, names: str, stated: int) -> tuple[int, str]:
     """Return what is to be added to digital numbers, and why."""
+    if stated:
+        return stated, "because it says so"
     baseline = re.search(r"_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})", names)
     if baseline:
         told = ".".join(filter(None, baseline.groups()))

@@ -17,7 +17,7 @@ from eurosat.dataset import TILE_SIZE
 from eurosat.errors import MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
 from eurosat.scenes.ground import Ground, crs_and_grid, find_ground, no_place
-from eurosat.scenes.input_kind import InputKind, Scaling, choose_scaling, warnings_of
+from eurosat.scenes.input_kind import InputKind, Scaling, StatedScale, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -261,6 +261,7 @@ def open_scene(
             name=name,
             names=" ".join([str(path.absolute()), str(dataset.tags())]),
             band_names=_names(dataset),
+            stated=_stated_scale(dataset, chosen),
         )
         means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
         yield Scene(
@@ -289,6 +290,13 @@ def _check_file(path: Path, name: str) -> None:
 
 def _names(dataset: "DatasetReader") -> list[str]:
     return [description or "" for description in dataset.descriptions]
+
+
+def _stated_scale(dataset: "DatasetReader", bands: Bands) -> StatedScale:
+    """Return what the file says of its values, if it is the same for all three bands."""
+    stated = {(dataset.scales[band - 1], dataset.offsets[band - 1]) for band in bands}
+    scale, added = stated.pop()
+    return (1, 0) if stated or not scale else (scale, added)
 
 
 def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> tuple[Bands, str]:

@@ -166,6 +166,32 @@ def test_reflectance_from_0_to_1_is_known_as_such(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("scale", "added", "size"),
+    [
+        (0.0001, -0.1, 10),  # Sentinel-2 L2A in the catalogue Earth Search.
+        (0.0000275, -0.2, 10),  # Landsat Collection 2.
+        (0.0000275, -0.2, 20),  # Resampled.
+        (0.5, 0, 10),  # Of no reflectance, but of digital numbers.
+    ],
+)
+def test_the_scale_that_the_file_states_is_used(
+    tmp_path: Path, scale: float, added: float, size: float
+):
+    numbers = np.repeat(reflectance(low=700)[:, :7, :8], 10, axis=1).repeat(10, axis=2)
+    wanted = numbers if scale == 0.5 else numbers / 10_000
+    stored = np.round((wanted - added) / scale).astype(np.uint16)
+    plain = write_scene(tmp_path / "plain.tif", numbers, transform=grid_at(size=size))
+    path = write_scene(tmp_path / "s.tif", stored, transform=grid_at(size=size))
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (scale,) * 3, (added,) * 3
+    expected = pixels_of(plain, kind=InputKind.L1C, offset=0).astype(int)
+    found = pixels_of(path, kind=InputKind.L1C)
+    assert np.abs(found - expected).max() <= 1
+    with open_scene(path) as scene:
+        assert ("because it says so" in said(scene)) == (scale != 1)
+
+
+@pytest.mark.parametrize(
     ("name", "offset"),
     [
         ("S2B_MSIL1C_20230111T121649_N0509_R066_T27PTS.tif", -1000),
@@ -216,6 +242,13 @@ def test_what_cannot_be_is_refused(tmp_path: Path):
         with pytest.raises(SceneError, match="choose") as refused:
             pixels_of(path, kind=kind)
         assert_one_sentence(refused.value)
+
+
+def test_radar_is_refused(tmp_path: Path):
+    path = write_scene(tmp_path / "radar.tif", reflectance().astype(np.complex64))
+    with pytest.raises(SceneError, match="complex numbers") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
 
 
 def test_colours_far_from_eurosat_are_warned_of(tmp_path: Path):
