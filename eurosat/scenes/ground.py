@@ -6,13 +6,13 @@ one in UTM that the scene is resampled to.
 
 import re
 from dataclasses import dataclass
-from math import cos, hypot, radians, sin
+from math import cos, hypot, prod, radians, sin, sqrt
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from eurosat.dataset import GROUND_RESOLUTION_M
-from eurosat.errors import SceneError
+from eurosat.dataset import GROUND_RESOLUTION_M, TILE_SIZE
+from eurosat.errors import SceneError, printable
 
 if TYPE_CHECKING:
     from affine import Affine
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _MOST_TIMES_FINER: Final = 100
 """A scene whose pixels are a kilometre wide becomes ten thousand times as many, and shows no land
 cover that a tile would."""
+
+_COARSE: Final = 25.0
+"""Pixels of more metres are warned of. The 20 m of some of Sentinel-2's bands are not."""
 
 _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 """The pixel sizes, in metres, at which a scene is not resampled."""
@@ -78,7 +81,7 @@ class Ground:
     @property
     def crs_name(self) -> str | None:
         """Such as "EPSG:32630"; None without a coordinate system."""
-        return None if self.crs is None else self.crs.to_string()
+        return None if self.crs is None else _crs_name(self.crs)
 
     @property
     def pixel_name(self) -> str:
@@ -115,7 +118,7 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
         if dataset.crs is not None:
             reason = _reason_to_resample(dataset)
             if reason is None:
-                note = f"Mapped on its own grid in {dataset.crs.to_string()}."
+                note = f"Mapped on its own grid in {_crs_name(dataset.crs)}."
                 return Ground(
                     dataset.height, dataset.width, dataset.crs, dataset.transform, False, note
                 )
@@ -133,6 +136,42 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
             " nothing of what the models know: name a scene of about 10 m."
         )
     return ground
+
+
+def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
+    """Warn of pixels, or of a scene, of a size at which models cannot know what they see.
+
+    Args:
+        dataset: The scene.
+        ground: What `find_ground` returned for it.
+
+    Returns:
+        Sentences.
+    """
+    found = []
+    side = sqrt(prod(_ground_steps(dataset))) if ground.is_resampled else 0
+    if side > _COARSE:
+        found.append(
+            f"Its pixels measure about {side:,.0f} m, and those of the training"
+            f" {GROUND_RESOLUTION_M:g} m, so that answers are less reliable than the model's"
+            " figures say."
+        )
+    shown = min(ground.height, TILE_SIZE) * min(ground.width, TILE_SIZE)
+    if shown < TILE_SIZE**2 / 2:
+        found.append(
+            f"It shows less than half of a tile of {TILE_SIZE} × {TILE_SIZE} pixels, and the"
+            " models see its mirror image in the rest, so that answers are guesses."
+        )
+    return found
+
+
+def _crs_name(crs: "CRS") -> str:
+    """Return the code of a coordinate system, such as "EPSG:32630", or else its own name."""
+    text = crs.to_string()
+    named = re.match(r'[A-Z_]+\["([^"]*)"', text)
+    if named is None:
+        return text
+    return "a system without a name" if named[1] in {"", "unknown"} else printable(named[1])
 
 
 def crs_and_grid(dataset: "DatasetReader") -> "tuple[CRS, Affine]":
@@ -199,19 +238,19 @@ def _reason_to_resample(dataset: "DatasetReader") -> str | None:
 
 def _ground_steps(dataset: "DatasetReader") -> tuple[float, float]:
     """Return the lengths on the ground, in metres, of a step down and one to the right."""
+    crs, grid = crs_and_grid(dataset)
     column, row = dataset.width / 2, dataset.height / 2
-    points = [dataset.transform @ p for p in ((column, row), (column, row + 1), (column + 1, row))]
+    points = [grid @ p for p in ((column, row), (column, row + 1), (column + 1, row))]
     xs, ys = np.array(points).T
-    (lon, lon_down, lon_right), (lat, lat_down, lat_right) = longitudes_latitudes(
-        dataset.crs, xs, ys
-    )
+    (lon, lon_down, lon_right), (lat, lat_down, lat_right) = longitudes_latitudes(crs, xs, ys)
     # The radii of the ellipsoid along the meridian and across it.
     bend = 1 - _ECCENTRICITY_SQUARED * sin(radians(lat)) ** 2
     along = _EQUATOR_RADIUS_M * (1 - _ECCENTRICITY_SQUARED) / bend**1.5
     across = _EQUATOR_RADIUS_M / bend**0.5 * cos(radians(lat))
 
     def length(to_lon: float, to_lat: float) -> float:
-        return hypot(across * radians(to_lon - lon), along * radians(to_lat - lat))
+        east = (to_lon - lon + 180) % 360 - 180
+        return hypot(across * radians(east), along * radians(to_lat - lat))
 
     return length(lon_down, lat_down), length(lon_right, lat_right)
 

@@ -16,7 +16,13 @@ from PIL import Image
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
-from eurosat.scenes.ground import Ground, crs_and_grid, find_ground, no_place
+from eurosat.scenes.ground import (
+    Ground,
+    crs_and_grid,
+    find_ground,
+    no_place,
+    warnings_of_ground,
+)
 from eurosat.scenes.input_kind import InputKind, Scaling, StatedScale, choose_scaling, warnings_of
 
 if TYPE_CHECKING:
@@ -264,16 +270,23 @@ def open_scene(
             stated=_stated_scale(dataset, chosen),
         )
         means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
-        yield Scene(
+        warnings_found = (*warnings_of_ground(dataset, ground), *warnings_of(scaling.kind, means))
+        scene = Scene(
             path,
             ground,
             chosen,
             scaling,
             (band_note, input_note, ground.note),
-            tuple(warnings_of(scaling.kind, means)),
+            warnings_found,
             stack.enter_context(_warped(dataset, ground, name)) if ground.is_resampled else dataset,
             nodata,
         )
+        if ground.height * ground.width == 1 and not scene.read_rows(0, 1)[1].any():
+            raise SceneError(
+                f"{name} is smaller than one pixel of 10 m: check its coordinate system and the"
+                " size of its pixels."
+            )
+        yield scene
 
 
 def _check_file(path: Path, name: str) -> None:
@@ -306,6 +319,11 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         SceneError: Nobody can tell, or there are no such bands.
     """
     count = dataset.count
+    if not count and dataset.subdatasets:
+        raise SceneError(
+            f"{name} holds several rasters and no picture of its own, as whole products do: name a"
+            " file with red, green and blue, such as the true-colour image (TCI) in it."
+        )
     if bands is not None:
         if not all(1 <= band <= count for band in bands):
             raise SceneError(

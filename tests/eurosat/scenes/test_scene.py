@@ -253,7 +253,7 @@ def test_radar_is_refused(tmp_path: Path):
 
 def test_colours_far_from_eurosat_are_warned_of(tmp_path: Path):
     usual, odd = np.array([88, 97, 104]), np.array([66, 75, 49])  # Those of L2A true colour.
-    noise = np.random.default_rng(0).integers(-30, 31, (40, 40, 3))
+    noise = np.random.default_rng(0).integers(-30, 31, (60, 60, 3))
     for mean, count in ((usual, 0), (odd, 1)):
         path = write_rgb(tmp_path / f"{count}.tif", (mean + noise).astype(np.uint8))
         with open_scene(path) as scene:
@@ -519,6 +519,56 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path):
 def save(path: Path, height: int, width: int) -> Path:
     Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
     return path
+
+
+def test_a_product_of_many_rasters_is_refused(tmp_path: Path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "product.h5", "w") as file:
+        for name in ("red", "green", "blue"):
+            file[name] = np.ones((70, 80), np.uint16)
+    with pytest.raises(SceneError, match="several rasters") as refused:
+        open_scene(tmp_path / "product.h5").__enter__()
+    assert_one_sentence(refused.value)
+
+
+def test_a_scene_smaller_than_a_pixel_is_refused(tmp_path: Path):
+    path = write_rgb(tmp_path / "s.tif", texture(50, 60), transform=grid_at(size=0.01))
+    with pytest.raises(SceneError, match="smaller than one pixel of 10 m") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "warning"),
+    [
+        (80, 20, None),
+        (80, 30, "measure about 30 m"),
+        (80, 500, "measure about 500 m"),
+        (44, 10, "less than half of a tile"),
+        (46, 10, None),
+        (600, 0.5, "less than half of a tile"),
+    ],
+)
+def test_pixels_and_scenes_of_odd_sizes_are_warned_of(
+    tmp_path: Path, side: int, size: float, warning: str | None
+):
+    grey = np.random.default_rng(0).integers(80, 110, (side, side, 3)).astype(np.uint8)
+    path = write_rgb(tmp_path / "s.tif", grey, transform=grid_at(size=size))
+    with open_scene(path) as scene:
+        assert len(scene.warnings) == (warning is not None)
+        assert warning is None or warning in scene.warnings[0]
+
+
+def test_a_projection_without_a_code_is_told_by_its_name(tmp_path: Path):
+    named = rasterio.CRS.from_user_input("EPSG:32630+5773")
+    unnamed = rasterio.CRS.from_user_input("+proj=laea +lat_0=38 +lon_0=-1 +datum=WGS84")
+    for crs, name in ((named, "WGS 84 / UTM zone 30N + EGM96 height"), (unnamed, "without a name")):
+        place = grid_at() if crs is named else grid_at(0, 0)
+        path = write_rgb(tmp_path / "s.tif", texture(70, 80), crs=crs, transform=place)
+        with open_scene(path) as scene:
+            assert name in said(scene)
+            assert name in (scene.ground.crs_name or "")
+            assert "[" not in said(scene)
 
 
 @pytest.mark.parametrize(
