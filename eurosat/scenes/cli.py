@@ -117,6 +117,7 @@ def map_scenes(
         raise EurosatError(f"The stride is {stride}: choose 64, 32, 16 or 8.")
     if sum(choice is not None for choice in (threads, processes, scheduler)) > 1:
         raise EurosatError("Choose one of --threads, --processes and --scheduler.")
+    scenes = _each_once(scenes)
     settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below, close_ups)
     classifier = Classifier(find_model(model), threads=threads)
     with _workers(processes, scheduler) as workers:
@@ -124,6 +125,14 @@ def map_scenes(
     if failures:
         all_failed = failures == len(scenes)
         raise typer.Exit(EXIT_ALL_FAILED if all_failed else EXIT_SOME_FAILED)
+
+
+def _each_once(scenes: list[Path]) -> list[Path]:
+    """Leave out scenes that are named again, which would be mapped into a second folder."""
+    found: dict[Path, Path] = {}
+    for scene in scenes:
+        found.setdefault(scene.absolute(), scene)
+    return list(found.values())
 
 
 def _workers(

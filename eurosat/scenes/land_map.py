@@ -110,6 +110,13 @@ def map_scene(
         EurosatError: A file cannot be written, or another run maps into the folder.
     """
     map_classes(classifier.class_names)  # Too many are refused before the work begins.
+    try:
+        str(folder).encode()
+    except UnicodeError as error:
+        raise EurosatError(
+            f"{printable(folder)} has a name that is not UTF-8, which GDAL does not take: choose"
+            " another folder."
+        ) from error
     with open_scene(
         path, bands=settings.bands, kind=settings.kind, offset=settings.offset
     ) as scene:

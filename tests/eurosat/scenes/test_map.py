@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import os
 import re
 import shutil
 import signal
@@ -466,7 +467,9 @@ def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_he
     done = command_here("eurosat-map", again, "--out", "maps", *SMALL)
     assert "was mapped before" in done.stdout
     assert "good-2" in done.stdout, "a map of another scene is not written over"
-    done = command_here("eurosat-map", bad, bad, "--out", "maps", *SMALL)
+    worse = tmp_path / "worse.tif"
+    worse.write_text("no scene either")
+    done = command_here("eurosat-map", bad, worse, "--out", "maps", *SMALL)
     assert done.returncode == 2
 
 
@@ -487,6 +490,25 @@ def test_wrong_options_are_refused(
     assert re.fullmatch(r"Error: .+\.\n", done.stderr)
     assert part in done.stderr
     assert not (tmp_path / "maps").exists()
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path, command_here: Command):
+    path = write_rgb(tmp_path / "s.tif", texture(64, 64))
+    done = command_here("eurosat-map", *SMALL, "--out", os.fsdecode(b"maps\xff"), path)
+    assert_refused_at_last(done, "not UTF-8", "choose another folder")
+
+
+def test_a_scene_that_is_named_twice_is_mapped_once(
+    tmp_path: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        write_rgb(tmp_path / f"{name}.tif", texture(64, 64))
+    names = ("b.tif", "a.tif", tmp_path / "a.tif", "./b.tif")
+    done = command_here("eurosat-map", *SMALL, "--out", "maps", *names)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(.)\.tif mapped", done.stdout) == ["b", "a"]
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == {"a", "b"}
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, command_here: Command):
