@@ -9,10 +9,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from eurosat.scenes.areas import Area, area_title
 from eurosat.scenes.cells import NODATA, CellMap
+from eurosat.scenes.ground import Ground
 from eurosat.scenes.scene import Scene
 
 # All in pixels of the picture.
 _PANEL: Final = 720
+_THINNEST_PANEL: Final = 60
+_LONGEST_PANEL: Final = 2000
+_NARROWEST_COLUMN: Final = 200
 _SMALLEST_WIDTH: Final = 1000
 _MARGIN: Final = 36
 _ROW: Final = 30
@@ -56,20 +60,25 @@ def draw_map(
     Raises:
         SceneError: The scene is damaged.
     """
-    pixels, has_data = scene.preview(_PANEL)
+    ground = scene.ground
+    sides = (ground.height, ground.width)
+    # A long, thin scene gets more room, so that there is something to see across.
+    longest = min(max(_PANEL, _THINNEST_PANEL * max(sides) / min(sides)), _LONGEST_PANEL)
+    pixels, has_data = scene.preview(round(longest))
     pixels = np.where(has_data[..., np.newaxis], pixels, 255).astype(np.uint8)
     panels = [
-        _enlarged(pixels, Image.Resampling.BICUBIC),
-        _enlarged(_coloured(cells, has_data), Image.Resampling.NEAREST),
+        _enlarged(pixels, longest, Image.Resampling.BICUBIC),
+        _enlarged(_coloured(cells, has_data), longest, Image.Resampling.NEAREST),
     ]
     width, height = panels[0].size
     is_wide = width > _WIDE * height
-    across = width if is_wide else 2 * width + _MARGIN
+    column = max(width, _NARROWEST_COLUMN)
+    across = column if is_wide else 2 * column + _MARGIN
     sheet_width = max(_SMALLEST_WIDTH, across + 2 * _MARGIN)
     lines = [line for text in footer for line in _wrapped(text, sheet_width - 2 * _MARGIN)]
 
     top = _MARGIN + _TITLE + _ROW
-    step = (0, height + 2 * _ROW) if is_wide else (width + _MARGIN, 0)
+    step = (0, height + 2 * _ROW) if is_wide else (column + _MARGIN, 0)
     legend_top = top + height + step[1] + 3 * _ROW
     footer_top = legend_top + (len(areas) + 2) * _ROW
     sheet = Image.new(
@@ -85,8 +94,8 @@ def draw_map(
         sheet.paste(panel, (x, y))
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline=_LINE)
     under = (_MARGIN + step[0], top + _ROW + step[1] + height)
-    _draw_scale(draw, scene, under, width)
-    heading = area_title(scene.ground.pixel_name)
+    _draw_scale(draw, ground, under, column, ground.width * ground.pixel_size[1] / width)
+    heading = area_title(ground.pixel_name)
     _draw_legend(draw, areas, heading, (_MARGIN, legend_top), sheet_width - _MARGIN)
     for index, line in enumerate(lines):
         place = (_MARGIN, footer_top + index * (_SMALL + 7))
@@ -107,27 +116,30 @@ def _coloured(cells: CellMap, has_data: np.ndarray) -> np.ndarray:
     return palette[np.where(has_data, labels, NODATA)]
 
 
-def _enlarged(pixels: np.ndarray, resampling: Image.Resampling) -> Image.Image:
+def _enlarged(pixels: np.ndarray, longest: float, resampling: Image.Resampling) -> Image.Image:
     """Enlarge the picture of a small scene to the size of a panel."""
     height, width = pixels.shape[:2]
-    times = _PANEL / max(height, width)
+    times = longest / max(height, width)
     size = (max(1, round(width * times)), max(1, round(height * times)))
     return Image.fromarray(pixels).resize(size, resampling)
 
 
 def _draw_scale(
-    draw: ImageDraw.ImageDraw, scene: Scene, place: tuple[int, int], width: int
+    draw: ImageDraw.ImageDraw,
+    ground: Ground,
+    place: tuple[int, int],
+    width: int,
+    metres_per_pixel: float,
 ) -> None:
     """Draw a scale bar of a round length and an arrow to the north."""
-    metres = scene.ground.width * scene.ground.pixel_size[1]
-    length = _round_length(metres / 3)
+    length = _round_length(width * metres_per_pixel / 3)
     x, y = place[0], place[1] + 12
-    end = x + round(width * length / metres)
+    end = x + round(length / metres_per_pixel)
     draw.rectangle((x, y, end, y + 6), fill=_INK)
     if end - x > 2:
         draw.rectangle(((x + end) // 2, y + 1, end - 1, y + 5), fill="white")
     name = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    if scene.ground.crs is None:
+    if ground.crs is None:
         draw.text((x, y + 12), f"{name}, if a pixel is 10 m", fill=_INK, font=_font(_SMALL))
         return
     draw.text((x, y + 12), name, fill=_INK, font=_font(_SMALL))

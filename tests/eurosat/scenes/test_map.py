@@ -2,6 +2,7 @@
 
 import csv
 import html
+import itertools
 import json
 import os
 import re
@@ -350,6 +351,36 @@ def test_the_scale_bar_has_a_round_length_on_the_ground(
         make_map(path, tmp_path / name, stride=64)
         assert [text for text in drawn if re.match(r"[\d.]+ k?m\b", text)] == [name]
         drawn.clear()
+
+
+def test_a_long_thin_scene_is_drawn_large_enough_and_nothing_overlaps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    boxes: dict[str, tuple[float, float, float, float]] = {}
+    draw = ImageDraw.ImageDraw.text
+
+    def watched(self: ImageDraw.ImageDraw, place: Any, text: str, **options: Any) -> None:
+        shape = {name: options[name] for name in options if name != "fill"}
+        boxes[text] = self.textbbox(place, text, **shape)
+        draw(self, place, text, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", watched)
+    for number, (height, width) in enumerate([(40, 1600), (1600, 40)]):
+        boxes.clear()
+        path = write_rgb(tmp_path / f"{number}.tif", texture(height, width))
+        folder = make_map(path, tmp_path / f"{number}", stride=64)
+        with Image.open(folder / "map.png") as picture:
+            assert max(picture.size) > 2000
+        (scale,) = (text for text in boxes if re.fullmatch(r"[\d.]+ k?m", text))
+        for one, other in itertools.combinations(("Scene", "Land cover", scale, "N"), 2):
+            left, top, right, bottom = boxes[one]
+            others_left, others_top, others_right, others_bottom = boxes[other]
+            assert (
+                right + 10 < others_left
+                or others_right + 10 < left
+                or bottom < others_top
+                or others_bottom < top
+            ), (one, other)
 
 
 class Links(HTMLParser):
