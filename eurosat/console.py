@@ -66,7 +66,9 @@ def run(app: typer.Typer) -> NoReturn:
         SystemExit: Always, with the exit status.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    # The second is that of the locale "C", which knows English letters only.
+    loses_all = {"strict", "surrogateescape"}
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in loses_all:
         # A letter that the terminal does not know is no reason to lose the rest.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

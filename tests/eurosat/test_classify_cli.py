@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -437,6 +438,20 @@ def test_a_console_that_knows_few_letters_gets_other_bars(
     done = command("eurosat-classify", files_of(tiles / "Forest")[0], "--model", model)
     assert done.returncode == 0, done.stderr
     assert "####" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locale")
+def test_a_letter_that_the_locale_does_not_know_is_written_in_numbers(
+    model: Path, tiles: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in (("LC_ALL", "C"), ("PYTHONCOERCECLOCALE", "0"), ("PYTHONUTF8", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    image = shutil.copy(files_of(tiles)[0], tmp_path / "wald_grün.jpg")
+    done = command("eurosat-classify", image, "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert "wald_gr" in done.stdout
+    assert done.stderr == ""
 
 
 def test_without_standard_output_nothing_breaks(model: Path, tiles: Path, tmp_path: Path):
