@@ -19,8 +19,9 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 .swatch { display: inline-block; width: 1em; height: 1em; margin-right: .5em; outline: 1px solid
-  #6b6b6b; vertical-align: -.1em; }
+  #6b6b6b; vertical-align: -.1em; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .warning { border-left: .4rem solid #db8300; padding-left: .75rem; }
+@media print { body { margin: 0; max-width: none; } tr, img { break-inside: avoid; } }
 dt { color: #6b6b6b; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 """
 
@@ -54,7 +55,7 @@ def write_report(
     """
     image = base64.b64encode(picture).decode()
     heading = area_title(pixel_name)
-    header = "".join(f"<th>{name.format(area=heading)}</th>" for name in _HEADERS)
+    header = "".join(f'<th scope="col">{name.format(area=heading)}</th>' for name in _HEADERS)
     rows = "\n".join(map(_row, areas))
     alarms = "".join(f'<p class="warning">{escape(text)}</p>\n' for text in warnings)
     remarks = "".join(f"<li>{escape(text)}</li>\n" for text in notes)

@@ -400,6 +400,8 @@ def test_the_report_needs_no_other_file(gaps: tuple[Path, np.ndarray]):
     links.feed(page)
     assert [link[:22] for link in links.found] == ["data:image/png;base64,"]
     assert "url(" not in page
+    assert re.search(r"\.swatch \{[^}]*[^-]print-color-adjust: exact", page), "colours are printed"
+    assert page.count('<th scope="col">') == page.count("<th") == 6, "read aloud with each number"
     assert "640 m" in page
     assert "a cell of 320 m by 320 m" in page
     rows = re.findall("<tr><td>.+</tr>", page)
