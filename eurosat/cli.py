@@ -11,6 +11,7 @@ from eurosat.atomic import replacing
 from eurosat.classifier import Classifier, Prediction
 from eurosat.console import (
     MOST_THREADS,
+    ModelOption,
     output,
     plain_table,
     progress_bar,
@@ -47,9 +48,7 @@ def classify(
         ),
     ],
     *,
-    model: Annotated[
-        str, typer.Option(help="A .tflite file, or the name of a shipped model.")
-    ] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
     csv_file: Annotated[

@@ -29,6 +29,11 @@ EXIT_REFUSED = 2
 PIPE_WIDTH = 10_000
 """In a pipe or a file there is no margin: a long path stays on one line."""
 
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A .tflite file, or the name of a shipped model.")
+]
+"""What answers, as `eurosat.model_file.find_model` takes it."""
+
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -10,6 +10,7 @@ from rich.markup import escape
 from eurosat.classifier import Classifier
 from eurosat.console import (
     MOST_THREADS,
+    ModelOption,
     notes,
     output,
     plain_table,
@@ -48,9 +49,7 @@ def map_scenes(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Gets a folder with the map of each scene.")
     ],
-    model: Annotated[
-        str, typer.Option(help="A .tflite file, or the name of a shipped model.")
-    ] = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MODEL,
     stride: Annotated[
         int,
         typer.Option(
