@@ -13,6 +13,9 @@ from eurosat.scenes.scene import Scene
 
 AREAS_FILE: Final = "areas.csv"
 
+NO_DATA: Final = "nodata"
+"""The name of the area where the scene shows nothing."""
+
 COLUMNS: Final = (
     "class",
     "title",
@@ -32,7 +35,7 @@ class Area:
     """What one class covers.
 
     Attributes:
-        name: The label of the class, "unsure" or "nodata".
+        name: The label of the class, `UNSURE` or `NO_DATA`.
         title: The name for people.
         colour: As `#RRGGBB`.
         cells: Number of cells of the class that have data; for "nodata", of those that have none.
@@ -118,7 +121,7 @@ def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[
     nothing = int((weights == 0).sum())
     return (
         *areas,
-        Area("nodata", "No data", "#FFFFFF", nothing, empty, empty * pixel_area, None, None),
+        Area(NO_DATA, "No data", "#FFFFFF", nothing, empty, empty * pixel_area, None, None),
     )
 
 

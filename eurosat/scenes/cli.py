@@ -21,7 +21,7 @@ from eurosat.console import (
 )
 from eurosat.errors import EurosatError, printable
 from eurosat.model_file import DEFAULT_MODEL, find_model
-from eurosat.scenes.areas import area_title
+from eurosat.scenes.areas import NO_DATA, area_title
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
@@ -240,7 +240,7 @@ def _print_map(scene: Path, made: LandMap) -> None:
             "" if area.confidence is None else f"{area.confidence:.1%}",
         )
     output.print(table)
-    total = sum(area.hectares for area in made.areas if area.name != "nodata")
+    total = sum(area.hectares for area in made.areas if area.name != NO_DATA)
     state = "was mapped before" if made.was_there else "mapped"
     output.print(
         f"{escape(printable(scene.name))} {state}: {total:,.1f} ha with data,"
