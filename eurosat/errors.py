@@ -35,6 +35,10 @@ class MissingPackageError(EurosatError, ImportError):
     """A missing package of an extra; the message names the command that installs it."""
 
 
+DAMAGED = "is damaged or cut short: save or download it again."
+"""How the refusal of an image or a scene ends that breaks off while it is read."""
+
+
 def cannot_be_written(path: Path, error: OSError) -> EurosatError:
     """Return the refusal of a file that was to be written."""
     return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")

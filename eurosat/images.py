@@ -13,7 +13,7 @@ from typing import IO, Final
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from eurosat.errors import ImageError, printable
+from eurosat.errors import DAMAGED, ImageError, printable
 from eurosat.existence import is_folder
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
@@ -197,7 +197,7 @@ def _decode(stream: IO[bytes], label: str) -> np.ndarray:
             problem = "is not a readable JPEG, PNG, TIFF, WebP or BMP image: choose another one."
         raise _refusal(label, problem) from error
     except Exception as error:
-        raise _refusal(label, "is damaged or cut short: save or download it again.") from error
+        raise _refusal(label, DAMAGED) from error
 
 
 def _to_rgb(image: Image.Image, label: str) -> Image.Image:

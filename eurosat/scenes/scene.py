@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from eurosat.dataset import TILE_SIZE
-from eurosat.errors import MissingPackageError, SceneError, printable
+from eurosat.errors import DAMAGED, MissingPackageError, SceneError, printable
 from eurosat.images import FORMATS
 from eurosat.scenes.ground import (
     Ground,
@@ -438,9 +438,7 @@ def _read(
         if MaskFlags.per_dataset in dataset.mask_flag_enums[bands[0] - 1]:
             has_data &= dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
     except RasterioError as error:
-        raise SceneError(
-            f"{printable(path)} is damaged or cut short: save or download it again."
-        ) from error
+        raise SceneError(f"{printable(path)} {DAMAGED}") from error
     return values, has_data
 
 
