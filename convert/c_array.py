@@ -11,7 +11,7 @@ from eurosat.calibration import softmax
 from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError, cannot_be_written
 from eurosat.graph import Graph
-from eurosat.probe import open_model
+from eurosat.runtime import open_model
 
 BYTES_IN_A_LINE = 16
 

@@ -21,7 +21,8 @@ from eurosat.model_file import (
     shipped_model_path,
 )
 from eurosat.model_pool import ModelPool
-from eurosat.probe import OpenModel, Tensor, probe
+from eurosat.probe import probe
+from eurosat.runtime import OpenModel, Tensor
 from eurosat.standard_metadata import Normalization
 from eurosat.views import with_one_view
 

@@ -7,7 +7,7 @@ every TFLite runtime ignores: `labels.txt`, one class name a line, and `eurosat.
 standard form of TFLite metadata (https://ai.google.dev/edge/litert/models/metadata), so Android
 Studio, MediaPipe and Netron read the labels too.
 
-Nothing here runs a model or needs a runtime for reading one: see `eurosat.probe` for that.
+Nothing here runs a model or needs a runtime for reading one: see `eurosat.runtime` for that.
 """
 
 import hashlib

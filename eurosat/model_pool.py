@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from queue import LifoQueue
 
-from eurosat.probe import OpenModel, open_model
+from eurosat.runtime import OpenModel, open_model
 
 
 class ModelPool:

@@ -20,7 +20,7 @@ import numpy as np
 from eurosat.errors import ModelFileError, printable
 from eurosat.graph import Graph, indices
 from eurosat.model_file import ModelFile
-from eurosat.probe import SCENE_SIGNATURE
+from eurosat.runtime import SCENE_SIGNATURE
 from eurosat.scenes.windows import mirrored
 
 _ELEMENTWISE: Final = frozenset(

@@ -13,7 +13,7 @@ from eurosat.convert.c_array import integer_part, write_c_array
 from eurosat.errors import ModelFileError
 from eurosat.graph import Graph
 from eurosat.model_file import read_model_file
-from eurosat.probe import open_model
+from eurosat.runtime import open_model
 
 PROGRAM = """
 #include <stdint.h>

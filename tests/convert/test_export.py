@@ -17,8 +17,8 @@ from eurosat.convert.rounding import round_kernels
 from eurosat.dataset import Dataset, load_dataset
 from eurosat.errors import ModelFileError
 from eurosat.model_file import read_model_file
-from eurosat.probe import open_model
 from eurosat.run_folder import RunFolder
+from eurosat.runtime import open_model
 from eurosat.train.architectures import build_cnn, build_mobilenet
 
 OPERATOR_NAMES = {

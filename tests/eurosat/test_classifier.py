@@ -21,7 +21,8 @@ from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import resize_image
 from eurosat.model_file import read_model_file
-from eurosat.probe import OpenModel, open_model, probe, runtime_version
+from eurosat.probe import probe
+from eurosat.runtime import OpenModel, open_model, runtime_version
 
 from .model_fixtures import (
     COLOURS,

@@ -12,7 +12,7 @@ from eurosat.errors import ModelFileError
 from eurosat.graph import Graph
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, read_model_file, shipped_model_path, write_model_file
-from eurosat.probe import open_model
+from eurosat.runtime import open_model
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.land_map import map_scene
 from eurosat.scenes.map_record import MapSettings
