@@ -18,6 +18,7 @@ from eurosat.console import (
     run,
     share_bar,
     tell_error,
+    tell_warning,
 )
 from eurosat.errors import EurosatError, ImageError, cannot_be_written, printable
 from eurosat.existence import exists
@@ -99,12 +100,28 @@ def classify(
         typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
+    _warn_of_scenes(images)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
     for error in errors:
         tell_error(error)
     if errors:
         all_failed = len(errors) == len(answers)
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
+
+
+def _warn_of_scenes(images: list[Path]) -> None:
+    """Tell which images show too much land for one answer."""
+    from eurosat.scenes.scene import is_scene_among_tiles
+
+    scenes = list(filter(is_scene_among_tiles, images))
+    if not scenes:
+        return
+    name = printable(scenes[0])
+    if len(scenes) == 1:
+        told = f"{name} is a whole scene and was looked at as one tile"
+    else:
+        told = f"{len(scenes):,} whole scenes, {name} among them, were looked at as one tile each"
+    tell_warning(f"{told}: `eurosat-map` makes a map.")
 
 
 def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:

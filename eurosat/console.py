@@ -103,6 +103,11 @@ def tell_error(error: EurosatError) -> None:
     notes.print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
 
 
+def tell_warning(warning: str) -> None:
+    """Print a sentence on what may make an answer wrong."""
+    notes.print(f"[yellow]Warning:[/] {_plain(warning)}", soft_wrap=True)
+
+
 def plain_table() -> "Table":
     """Return a table without lines, to which columns are added."""
     from rich.table import Table

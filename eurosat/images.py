@@ -19,6 +19,9 @@ from eurosat.existence import is_folder
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 """The file name endings, in lower case and with the dot, that `find_images` looks for."""
 
+_FILES_OF_A_MAP: Final = frozenset({"map.json", "classes.tif"})
+"""By these, a folder is known that `eurosat-map` wrote; the pictures in it are no tiles."""
+
 MAX_PIXELS: Final = 150_000_000
 """The largest width times height that is decoded.
 
@@ -118,9 +121,10 @@ def find_images(
     """List the image files that a user means by some paths.
 
     A file is yielded whatever its suffix. A folder is searched with its subfolders for names that
-    end in one of `IMAGE_SUFFIXES`, in sorted order, without hidden ones; a folder reached twice
-    through links is searched once. A pattern such as `tiles/*.jpg`, which not every command shell
-    expands, is expanded here. What does not exist is yielded as it is, for `read_image` to refuse.
+    end in one of `IMAGE_SUFFIXES`, in sorted order, without hidden ones and without the folders
+    that `eurosat-map` wrote; a folder reached twice through links is searched once. A pattern such
+    as `tiles/*.jpg`, which not every command shell expands, is expanded here. What does not exist
+    is yielded as it is, for `read_image` to refuse.
 
     Args:
         paths: Files, folders and patterns.
@@ -294,7 +298,8 @@ def _search(folder: Path, goes_on: Callable[[], bool]) -> Iterator[Path]:
                     str(path), f"cannot be searched ({error.strerror}): check its permissions."
                 ) from error
             identity = (status.st_dev, status.st_ino)
-            if identity not in searched:
+            is_map = {entry.name for entry in entries} >= _FILES_OF_A_MAP
+            if identity not in searched and not is_map:
                 searched.add(identity)
                 waiting.extend(entry for entry in entries if not entry.name.startswith("."))
         elif path.suffix.lower() in IMAGE_SUFFIXES:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from eurosat.labels import LandCover, land_cover
-from eurosat.scenes.areas import Area
+from eurosat.scenes.areas import NO_DATA, Area
 from eurosat.scenes.cells import UNSURE
 
 from .class_bars import swatch
@@ -23,7 +23,6 @@ from .class_texts import description_of, plain_tip, title_of
 _ROW_HEIGHT: Final = 26
 _SWATCH_SIDE: Final = 12
 _CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
-_NODATA: Final = "nodata"
 _MANY_HECTARES: Final = 100_000
 
 
@@ -94,7 +93,7 @@ class Legend(QTableWidget):
                 texts = (f"{area.hectares:,.{digits}f}", share, confidence)
             for column, text in enumerate(texts, _HECTARES):
                 self.model().setData(self.model().index(row, column), text)
-            if area.name != _NODATA:
+            if area.name != NO_DATA:
                 shown = Qt.CheckState.Unchecked if row in hidden else Qt.CheckState.Checked
                 title = self.model().index(row, _CLASS)
                 self.model().setData(title, shown.value, Qt.ItemDataRole.CheckStateRole)
@@ -104,12 +103,12 @@ class Legend(QTableWidget):
     def _make_row(self, row: int, area: Area) -> None:
         cover = _cover_of(area, row)
         title = QTableWidgetItem(title_of(cover))
-        if area.name != _NODATA:
+        if area.name != NO_DATA:
             title.setIcon(swatch(cover))
         title.setData(Qt.ItemDataRole.UserRole, area.name)
         title.setToolTip(description_of(cover) or plain_tip(title_of(cover)))
         flags = Qt.ItemFlag.ItemIsEnabled
-        if area.name != _NODATA:
+        if area.name != NO_DATA:
             flags |= Qt.ItemFlag.ItemIsUserCheckable
         title.setFlags(flags)
         self.setItem(row, _CLASS, title)
@@ -130,6 +129,6 @@ class Legend(QTableWidget):
 
 
 def _cover_of(area: Area, position: int) -> LandCover:
-    if area.name in (UNSURE, _NODATA):
+    if area.name in (UNSURE, NO_DATA):
         return LandCover(area.name, area.title, "", area.colour)
     return land_cover(area.name, position)

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.map_record import MapSettings
-from eurosat.scenes.scene import Bands
+from eurosat.scenes.scene import parse_bands
 from eurosat.scenes.windows import CLOSE_UP, STRIDES, WINDOW
 
 from .class_texts import plain_tip
@@ -291,10 +291,10 @@ class ScenePanel(QScrollArea):
     @property
     def _are_bands_understood(self) -> bool:
         text = self._bands.text()
-        return not text.strip() or parsed_bands(text) is not None
+        return not text.strip() or parse_bands(text) is not None
 
     def _choose(self) -> None:
-        bands = parsed_bands(self._bands.text())
+        bands = parse_bands(self._bands.text())
         if not self._are_bands_understood:
             self.refused.emit(self.tr("The bands must be three numbers, such as 4,3,2."))
             bands = self._settings.bands
@@ -385,15 +385,6 @@ class ScenePanel(QScrollArea):
             text = f"{preview}\n{text}" if text else preview
         self._state.setText(text)
         self._state.setVisible(bool(text))
-
-
-def parsed_bands(text: str) -> Bands | None:
-    """Return the three numbers of "4,3,2", or None if they are no such numbers."""
-    parts = text.replace(" ", "").split(",")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        return None
-    red, green, blue = map(int, parts)
-    return red, green, blue
 
 
 def _breakable(name: str) -> str:

@@ -25,7 +25,7 @@ from eurosat.scenes.areas import NO_DATA, area_title
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
-from eurosat.scenes.scene import Bands
+from eurosat.scenes.scene import Bands, parse_bands
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool
 
@@ -178,13 +178,12 @@ def _map_all(
 def _parsed(bands: str | None) -> Bands | None:
     if bands is None:
         return None
-    try:
-        red, green, blue = (int(band) for band in bands.split(","))
-    except ValueError:
+    parsed = parse_bands(bands)
+    if parsed is None:
         raise EurosatError(
             f"The bands are {bands!r}: give three numbers, red, green and blue, such as 4,3,2."
-        ) from None
-    return red, green, blue
+        )
+    return parsed
 
 
 def _folders(scenes: list[Path], out: Path) -> list[Path]:

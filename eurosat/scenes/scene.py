@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import DAMAGED, MissingPackageError, SceneError, printable
@@ -39,6 +40,8 @@ _LEAST_BYTES_OF_A_SCENE: Final = 8_000
 
 _JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG: Final = b"+"
+_SIZE_TAGS: Final = (256, 257)
 _PLACE_TAGS: Final = (33550, 33922, 34264)
 """Of a GeoTIFF: the size of its pixels, the places of some of them, and its transform."""
 
@@ -156,7 +159,8 @@ def is_scene(path: Path) -> bool:
 
     A scene is a JPEG 2000 file; a TIFF that is placed on the ground and larger than a tile, or
     whose bands are not those of a picture; and any image of more than `MOST_PIXELS_OF_A_TILE`.
-    A TIFF that Pillow cannot read counts as one; what else it cannot read does not.
+    A TIFF whose bands Pillow cannot read counts as one if it is larger than a tile; what else it
+    cannot read does not.
 
     Args:
         path: The file; anything else is no scene.
@@ -178,10 +182,24 @@ def is_scene(path: Path) -> bool:
     except Image.DecompressionBombError:
         return True
     except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
-        return is_tiff
+        return is_tiff and _longest_side(path) > TILE_SIZE
     if is_placed:
         return height > TILE_SIZE or width > TILE_SIZE
     return height * width > MOST_PIXELS_OF_A_TILE
+
+
+def _longest_side(tiff: Path) -> int:
+    """Return the larger of height and width of a TIFF; 0 if it does not say them."""
+    try:
+        with tiff.open("rb") as file:
+            head = file.read(8)
+            is_big = head[2:3] in _BIG or head[3:4] in _BIG
+            tags = ImageFileDirectory_v2(head + file.read(8) if is_big else head)
+            file.seek(tags.next)
+            tags.load(file)
+        return max(int(tags[tag]) for tag in _SIZE_TAGS)
+    except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
+        return 0
 
 
 def is_scene_among_tiles(path: Path) -> bool:
@@ -199,6 +217,15 @@ def is_scene_among_tiles(path: Path) -> bool:
         return False
     is_tiff = path.suffix.lower() in {".tif", ".tiff"}
     return (is_tiff or not is_small) and is_scene(path)
+
+
+def parse_bands(text: str) -> Bands | None:
+    """Return the three numbers of "4,3,2", or None if they are no such numbers."""
+    parts = text.replace(" ", "").split(",")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        return None
+    red, green, blue = map(int, parts)
+    return red, green, blue
 
 
 @contextmanager

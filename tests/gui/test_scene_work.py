@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from eurosat.classifier import Classifier
-from eurosat.gui.scene_panel import parsed_bands
 from eurosat.gui.scene_work import (
     MOST_PREVIEWED,
     GrowingMap,
@@ -21,6 +20,7 @@ from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import MapSettings, map_folder
 from eurosat.scenes.rasters import read_cells
+from eurosat.scenes.scene import parse_bands
 from eurosat.scenes.windows import WindowGrid
 
 from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb
@@ -131,6 +131,6 @@ def test_maps_go_beside_the_scene_unless_nobody_may_write_there(tmp_path: Path):
 
 
 def test_bands_are_three_numbers():
-    assert parsed_bands(" 4, 3,2") == (4, 3, 2)
+    assert parse_bands(" 4, 3,2") == (4, 3, 2)
     for text in ("", "4,3", "4,3,2,1", "a,b,c", "4;3;2", "-1,2,3"):
-        assert parsed_bands(text) is None
+        assert parse_bands(text) is None

@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 
 from eurosat.dataset import Dataset
 from eurosat.errors import ModelFileError
-from eurosat.images import read_image
+from eurosat.images import find_images, read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
 from eurosat.scenes.map_lock import only_run_in
@@ -717,6 +717,21 @@ def test_close_ups_make_maps_of_small_fields_more_often_right(
         for name, settings in (("windows", {"close_ups": False}), ("both", {}))
     )
     assert both > windows + 0.03
+
+
+def test_the_files_of_a_map_are_no_tiles(tmp_path: Path, command_here: Command):
+    scene = write_rgb(tmp_path / "scene.tif", texture(130, 130))
+    make_map(scene, tmp_path / "maps" / "scene")
+    assert list(find_images([tmp_path])) == [scene]
+    done = command_here("eurosat-classify", ".", *SMALL)
+    assert done.returncode == 0
+    told = "scene.tif is a whole scene and was looked at as one tile: `eurosat-map` makes a map."
+    assert done.stderr.endswith(f"Warning: {told}\n")
+    shutil.copy(scene, tmp_path / "again.tif")
+    told = "2 whole scenes, again.tif among them, were looked at as one tile each: "
+    assert told in command_here("eurosat-classify", ".", *SMALL).stderr
+    tile = write_rgb(tmp_path / "tile.tif", texture(64, 64))
+    assert "Warning" not in command_here("eurosat-classify", tile, *SMALL).stderr
 
 
 def test_stride_64_has_no_close_ups(tmp_path: Path, command_here: Command):

@@ -629,6 +629,16 @@ def test_among_tiles_nothing_is_opened_that_is_too_small_for_a_scene(tmp_path: P
         assert not is_scene_among_tiles(path)
 
 
+@pytest.mark.parametrize("kind", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}])
+def test_a_tile_of_many_bands_is_no_scene(tmp_path: Path, kind: dict[str, Any]):
+    for side in (64, 65):
+        stack = np.ones((13, 20, side), np.uint16)
+        path = write_scene(tmp_path / f"{side}.tif", stack, **kind)
+        assert is_scene(path) is is_scene_among_tiles(path) is (side == 65)
+        path.write_bytes(path.read_bytes()[:12])
+        assert not is_scene(path), "damaged"
+
+
 # Parts
 
 
