@@ -219,7 +219,8 @@ class ScenePanel(QScrollArea):
         for choice in (self._kind, self._stride, self._unsure):
             choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             choice.installEventFilter(self)
-        self._plan = QLabel(parent)
+        self._plan = _label(parent)
+        self._plan.setWordWrap(False)
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Values"), self._kind)
@@ -343,7 +344,7 @@ class ScenePanel(QScrollArea):
                 text = self.tr("{count:,} windows and close-ups")
             text = text.format(count=count)
         if count and seconds is not None:
-            text += ", " + self.tr("{time} to classify").format(time=duration(seconds))
+            text += f", {duration(seconds)}"
         self._plan.setText(text)
 
     def _size_of(self, work: SceneWork) -> str:
