@@ -7,9 +7,8 @@ from eurosat.classifier import Prediction
 
 from .class_bars import Bar, ClassBars
 from .class_texts import description_of, title_of
+from .headline import Headline
 from .workspace import Item, Status, class_of
-
-_HEADLINE_SCALE = 1.9
 
 
 class AnswerPanel(QWidget):
@@ -25,12 +24,10 @@ class AnswerPanel(QWidget):
         super().__init__(parent)
         self._item: Item | None = None
         self._is_all_hidden = False
-        self._title = QLabel(self)
-        self._confidence = QLabel(self)
+        self._title = Headline("", self)
+        self._confidence = Headline("", self)
         for label in (self._title, self._confidence):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             font = label.font()
-            font.setPointSizeF(font.pointSizeF() * _HEADLINE_SCALE)
             font.setBold(True)
             label.setFont(font)
         self._title.setWordWrap(True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -15,9 +16,19 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPalette, QPen, QPixmap
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QIcon,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QPixmap,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QApplication,
     QFrame,
     QHeaderView,
     QStyledItemDelegate,
@@ -34,9 +45,11 @@ from .pixels import to_icon
 Index = QModelIndex | QPersistentModelIndex
 
 _ROOT: Final = QModelIndex()
-_ROW_HEIGHT: Final = 26
-_BAR_HEIGHT: Final = 12
-_SWATCH_SIDE: Final = 12
+_SMALLEST_SWATCH: Final = 12
+
+ROW_HEIGHT: Final = 26
+"""Height of a row with a swatch, in pixels of the layout; Qt takes more for larger letters."""
+
 _NARROWEST_BAR: Final = 2
 
 
@@ -110,8 +123,9 @@ class _BarDelegate(QStyledItemDelegate):
         bar = model.bars[index.row()]
         space: QRect = option.rect.adjusted(4, 0, -4, 0)
         width = max(_NARROWEST_BAR, round(space.width() * bar.share))
-        filled = QRect(space.left(), 0, width, _BAR_HEIGHT)
-        filled.moveTop(space.center().y() - _BAR_HEIGHT // 2)
+        height = swatch_side()
+        filled = QRect(space.left(), 0, width, height)
+        filled.moveTop(space.center().y() - height // 2)
         palette: QPalette = option.palette
         draw_bar(painter, filled, bar.cover, palette.color(QPalette.ColorRole.Mid))
 
@@ -125,13 +139,19 @@ def draw_bar(painter: QPainter, place: QRect, cover: LandCover, outline: QColor)
     painter.restore()
 
 
+def swatch_side() -> int:
+    """Return height and width of a swatch: about those of a capital letter beside it."""
+    return max(_SMALLEST_SWATCH, QFontMetrics(QApplication.font()).capHeight())
+
+
 def swatch(cover: LandCover) -> QIcon:
     """Return a small square in the colour of a class."""
-    pixmap = QPixmap(_SWATCH_SIDE, _SWATCH_SIDE)
+    side = swatch_side()
+    pixmap = QPixmap(side, side)
     painter = QPainter(pixmap)
     pixmap.fill(QColor(cover.colour))
     painter.setPen(QColor("#808080"))
-    painter.drawRect(0, 0, _SWATCH_SIDE - 1, _SWATCH_SIDE - 1)
+    painter.drawRect(0, 0, side - 1, side - 1)
     painter.end()
     return to_icon(pixmap)
 
@@ -162,18 +182,16 @@ class ClassBars(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
-        self.setIconSize(QSize(_SWATCH_SIDE, _SWATCH_SIDE))
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         header = self.horizontalHeader()
         header.hide()
         header.setMinimumSectionSize(40)
         header.setSectionResizeMode(_Column.BAR, QHeaderView.ResizeMode.Stretch)
-        self.setColumnWidth(_Column.TEXT, self.fontMetrics().horizontalAdvance("100.0%") + 16)
         # The background of the panel, not that of a list.
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
         self.activated.connect(self._report_choice)
+        self._fit_to_font()
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
         """Show these bars from top to bottom."""
@@ -191,6 +209,18 @@ class ClassBars(QTableView):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint with Python's lock held throughout, as the table of results does. Called by Qt."""
         super().paintEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Make room for letters of another size. Called by Qt."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        self.setIconSize(QSize(swatch_side(), swatch_side()))
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.setColumnWidth(_Column.TEXT, self.fontMetrics().horizontalAdvance("100.0%") + 16)
+        self.resizeColumnToContents(_Column.TITLE)
 
     def _report_choice(self, index: QModelIndex) -> None:
         self.chosen.emit(self._model.bars[index.row()].cover)

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-_HEADLINE_SCALE = 1.9
+from .headline import Headline
 
 
 class EmptyPage(QWidget):
@@ -22,10 +22,7 @@ class EmptyPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         """Lay out the page."""
         super().__init__(parent)
-        title = QLabel(self.tr("Drop images, folders or a scene here"), self)
-        font = title.font()
-        font.setPointSizeF(font.pointSizeF() * _HEADLINE_SCALE)
-        title.setFont(font)
+        title = Headline(self.tr("Drop images, folders or a scene here"), self)
         text = QLabel(
             self.tr(
                 "or open, paste or name them on the command line, and see what covers the land.\n"

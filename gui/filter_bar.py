@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from eurosat.labels import LandCover
 
-from .class_bars import swatch
+from .class_bars import swatch, swatch_side
 from .class_texts import title_of
 from .workspace import Filter, Status
 
@@ -40,6 +40,7 @@ class FilterBar(QWidget):
         self.text.setAcceptDrops(False)  # Files are dropped on the window.
         self._class = QComboBox(self)
         self._class.setAccessibleName(self.tr("Show class"))
+        self._class.setIconSize(QSize(swatch_side(), swatch_side()))
         self._lowest = _percent_box(self.tr("Lowest confidence"), 0, self)
         self._highest = _percent_box(self.tr("Highest confidence"), 100, self)
         self.set_classes(())

@@ -42,7 +42,7 @@ class ShortcutWindow(TextWindow):
             f"<tr><td><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>" for keys, text in rows
         )
         html = f"<table cellpadding='4' cellspacing='0'>{table}</table>"
-        super().__init__(_tr("Keyboard shortcuts"), html, 420, 520, parent)
+        super().__init__(_tr("Keyboard shortcuts"), html, 70, 36, parent)
 
 
 class AboutWindow(TextWindow):
@@ -65,7 +65,7 @@ class AboutWindow(TextWindow):
             ).format(home=_HOME),
         ]
         html = "<h2>EuroSAT Edge</h2>" + "".join(f"<p>{part}</p>" for part in parts)
-        super().__init__(_tr("About EuroSAT Edge"), html, 460, 460, parent)
+        super().__init__(_tr("About EuroSAT Edge"), html, 75, 32, parent)
         picture = QLabel(self)
         picture.setPixmap(app_icon().pixmap(64, 64))
         self.column.insertWidget(0, picture, 0, Qt.AlignmentFlag.AlignHCenter)

@@ -17,11 +17,9 @@ from eurosat.labels import LandCover, land_cover
 from eurosat.scenes.areas import NO_DATA, Area
 from eurosat.scenes.cells import UNSURE
 
-from .class_bars import swatch
+from .class_bars import ROW_HEIGHT, swatch, swatch_side
 from .class_texts import description_of, plain_tip, title_of
 
-_ROW_HEIGHT: Final = 26
-_SWATCH_SIDE: Final = 12
 _CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
 _MANY_HECTARES: Final = 100_000
 
@@ -44,14 +42,14 @@ class Legend(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
-        self.setIconSize(QSize(_SWATCH_SIDE, _SWATCH_SIDE))
+        self.setIconSize(QSize(swatch_side(), swatch_side()))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
         rows = self.verticalHeader()
         rows.hide()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setDefaultSectionSize(_ROW_HEIGHT)
+        rows.setDefaultSectionSize(ROW_HEIGHT)
         header = self.horizontalHeader()
         header.setSectionResizeMode(_CLASS, QHeaderView.ResizeMode.Stretch)
         header.setSectionsClickable(False)
@@ -81,7 +79,7 @@ class Legend(QTableWidget):
             self.setRowCount(len(areas))
             for row, area in enumerate(areas):
                 self._make_row(row, area)
-            height = self.horizontalHeader().sizeHint().height() + _ROW_HEIGHT * len(areas)
+            height = self.horizontalHeader().sizeHint().height() + self.verticalHeader().length()
             self.setFixedHeight(height + 2)
         for row, area in enumerate(areas):
             texts = ("", "", "")

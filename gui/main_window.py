@@ -36,11 +36,12 @@ from PySide6.QtWidgets import (
 
 from eurosat.existence import exists
 from eurosat.images import IMAGE_SUFFIXES
-from eurosat.labels import land_cover
+from eurosat.labels import EUROSAT_CLASSES, land_cover
 from eurosat.model_file import DEFAULT_MODEL, shipped_model_path
 
 from .answer_panel import AnswerPanel
 from .class_bars import Bar, ClassBars
+from .class_texts import title_of
 from .empty_page import EmptyPage
 from .error_window import show_error
 from .export_menu import ExportMenu
@@ -51,6 +52,7 @@ from .image_view import ImageView
 from .model_card import ModelCard
 from .model_menu import ModelMenu
 from .notice import Notice
+from .one_line import OneLine
 from .pixels import from_qimage
 from .results import ResultsFilter, ResultsModel, ResultsTable
 from .scene_page import ScenePage
@@ -65,6 +67,10 @@ from .zoom_view import ZoomView
 
 _TITLE = "EuroSAT Edge"
 _WIDTH, _HEIGHT = 1280, 800
+_LARGEST_SHARE_OF_TABLE = 0.4
+_SHARE_OF_ANSWER = 0.27
+_MARGIN = 6
+_SHORTEST_BAR = 120
 _MOST_LINES_PASTED = 10_000
 _SCENE_PATTERNS = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg"
 
@@ -138,15 +144,16 @@ class MainWindow(QMainWindow):
         self._right = QSplitter(Qt.Orientation.Vertical, self)
         self._right.addWidget(self.answer)
         self._right.addWidget(below)
-        # A long class name, some of its bar, and the number.
-        self._right.setMinimumWidth(56 * self.fontMetrics().averageCharWidth())
+        # The longest class name, some of its bar, and the number.
+        texts = (max((title_of(cover) for cover in EUROSAT_CLASSES), key=len), "100.0%")
+        letters = sum(map(self.fontMetrics().horizontalAdvance, texts))
+        self._right.setMinimumWidth(letters + _SHORTEST_BAR)
         self._columns = QSplitter(self)
         for widget in (left, self.image, self._right):
             self._columns.addWidget(widget)
         # The image takes most of what a larger window gives.
         for position, share in enumerate((1, 3, 1)):
             self._columns.setStretchFactor(position, share)
-        self._columns.setSizes([470, 460, 350])
         self._columns.setChildrenCollapsible(False)
 
         self._empty = EmptyPage(self)
@@ -158,10 +165,7 @@ class MainWindow(QMainWindow):
         self._notice = Notice(self)
         self.setCentralWidget(_column(self._notice, self._pages, margin=0))
 
-        self._counts = QLabel(self)
-        self._counts.setTextFormat(Qt.TextFormat.PlainText)
-        # What is told does not widen the window.
-        self._counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._counts = OneLine(self)
         self._progress = QProgressBar(self)
         self._progress.setMaximumWidth(220)
         self._progress.setAccessibleName(self.tr("Progress"))
@@ -253,7 +257,7 @@ class MainWindow(QMainWindow):
         self._heat = QSlider(Qt.Orientation.Horizontal, self)
         self._heat.setRange(0, 100)
         self._heat.setValue(self._settings.heat_opacity)
-        self._heat.setMaximumWidth(110)
+        self._heat.setFixedWidth(110)
         self._heat.setAccessibleName(self.tr("Strength of the heat map"))
         self._heat.setToolTip(self.tr("Strength of the heat map"))
         self.image.set_heat_opacity(self._heat.value() / 100)
@@ -779,6 +783,7 @@ class MainWindow(QMainWindow):
         self._settings.set_layout("scene", self.scene_page.columns.saveState())
         self._settings.set_layout("right", self._right.saveState())
         self._settings.set_layout("table", self.table.horizontalHeader().saveState())
+        self._settings.text_height = self.fontMetrics().height()
         for dialog in self.findChildren(QDialog):
             dialog.close()
         self.hide()  # Ending the threads may take a moment.
@@ -790,13 +795,21 @@ class MainWindow(QMainWindow):
     def _restore_layout(self) -> None:
         self.resize(QSize(_WIDTH, _HEIGHT).boundedTo(self.screen().availableSize()))
         self.restoreGeometry(self._settings.layout("window"))
+        # As long as nobody has moved them, the image takes what table and answer leave.
+        width = self.width()
+        left = self.table.width_of_answers + 2 * _MARGIN
+        left = min(left, round(width * _LARGEST_SHARE_OF_TABLE))
+        right = max(self._right.minimumWidth(), round(width * _SHARE_OF_ANSWER))
+        self._columns.setSizes([left, width - left - right, right])
         self._columns.restoreState(self._settings.layout("columns"))
         self.scene_page.columns.restoreState(self._settings.layout("scene"))
         self._right.restoreState(self._settings.layout("right"))
-        self.table.horizontalHeader().restoreState(self._settings.layout("table"))
+        # Columns that are wide enough for one font are not for another.
+        if self._settings.text_height == self.fontMetrics().height():
+            self.table.horizontalHeader().restoreState(self._settings.layout("table"))
 
 
-def _column(*widgets: QWidget, margin: int = 6) -> QWidget:
+def _column(*widgets: QWidget, margin: int = _MARGIN) -> QWidget:
     """Return widgets one below the other; the last one takes the space."""
     column = QWidget()
     layout = QVBoxLayout(column)

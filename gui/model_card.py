@@ -19,7 +19,7 @@ class ModelCard(TextWindow):
 
     def __init__(self, classifier: Classifier, parent: QWidget) -> None:
         """Show the card of a model that is loaded."""
-        super().__init__(_tr("Model card"), card_html(classifier), 560, 640, parent)
+        super().__init__(_tr("Model card"), card_html(classifier), 90, 45, parent)
 
 
 def card_html(classifier: Classifier) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -19,7 +20,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from eurosat.labels import LandCover
 
-from .class_bars import swatch
+from .class_bars import swatch, swatch_side
 from .class_texts import plain_tip, title_of
 from .pixels import THUMBNAIL_SIDE, ThumbnailCache, to_icon
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
@@ -30,6 +31,16 @@ _ROOT: Final = QModelIndex()
 # Qt asks for it tens of thousands of times, and counting an enum is slow.
 _COLUMNS: Final = len(Column)
 _NUMBERS: Final = frozenset({Column.CONFIDENCE, Column.SIZE})
+# How many letters of usual width a column has room for at first, if its title needs no more.
+_LETTERS: Final = {
+    Column.IMAGE: 18,
+    Column.CLASS: 23,
+    Column.CONFIDENCE: 7,
+    Column.RUNNER_UP: 30,
+    Column.SIZE: 13,
+    Column.STATUS: 26,
+}
+_SPACE_AROUND: Final = 6
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -270,17 +281,22 @@ class ResultsTable(QTableView):
         rows.hide()
         # One fixed height: measuring every row would take seconds.
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setDefaultSectionSize(THUMBNAIL_SIDE + 6)
         columns = self.horizontalHeader()
         columns.setHighlightSections(False)
         columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         columns.setSortIndicatorClearable(True)
-        for column, width in zip(Column, (188, 164, 84, 200, 84, 160), strict=True):
-            self.setColumnWidth(column, width)
         columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         columns.sortIndicatorChanged.connect(self._show_current)  # After the rows are sorted.
         self.selectionModel().currentRowChanged.connect(self._report_current)
+        self._fit_to_font()
+
+    @property
+    def width_of_answers(self) -> int:
+        """The width at which the columns up to the confidence are seen, in pixels."""
+        columns = (Column.IMAGE, Column.CLASS, Column.CONFIDENCE)
+        bar = self.verticalScrollBar().sizeHint().width()
+        return sum(map(self.columnWidth, columns)) + bar + 2 * self.frameWidth()
 
     def current_item(self) -> Item | None:
         """Return the image that the keyboard is at."""
@@ -314,6 +330,12 @@ class ResultsTable(QTableView):
         header = self.horizontalHeader()
         self._proxy.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Make room for letters of another size. Called by Qt."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint with Python's lock held throughout. Called by Qt.
 
@@ -329,6 +351,17 @@ class ResultsTable(QTableView):
         if action in {self.CursorAction.MoveHome, self.CursorAction.MoveEnd}:
             modifiers |= Qt.KeyboardModifier.ControlModifier
         return super().moveCursor(action, modifiers)
+
+    def _fit_to_font(self) -> None:
+        letters, titles = self.fontMetrics(), self.horizontalHeader()
+        # Qt takes more where a line of text is higher.
+        self.verticalHeader().setDefaultSectionSize(THUMBNAIL_SIDE + _SPACE_AROUND)
+        pictures = {Column.IMAGE: THUMBNAIL_SIDE, Column.CLASS: swatch_side()}
+        for column, count in _LETTERS.items():
+            picture = pictures.get(column, 0)
+            space = 2 * _SPACE_AROUND + (picture + _SPACE_AROUND if picture else 0)
+            width = count * letters.averageCharWidth() + space
+            self.setColumnWidth(column, max(width, titles.sectionSizeHint(column)))
 
     def _show_current(self) -> None:
         self.scrollTo(self.currentIndex())

@@ -13,6 +13,8 @@ ORGANISATION: Final = "EuroSAT Edge"
 APPLICATION: Final = "eurosat-edge"
 
 _MOST_RECENT: Final = 9
+# No number of more digits is one that this app wrote.
+_MOST_DIGITS: Final = 3
 
 
 class Settings:
@@ -39,6 +41,16 @@ class Settings:
     def set_layout(self, name: str, state: QByteArray) -> None:
         """Remember the state of a window or splitter."""
         self._store.setValue(f"layout/{name}", state)
+
+    @property
+    def text_height(self) -> int:
+        """How high a line of text was in the remembered layout, in pixels; 0 if none is."""
+        value = self._text("layout/text_height")
+        return int(value) if value.isdecimal() and len(value) <= _MOST_DIGITS else 0
+
+    @text_height.setter
+    def text_height(self, pixels: int) -> None:
+        self._store.setValue("layout/text_height", str(pixels))
 
     @property
     def theme(self) -> str:
@@ -145,8 +157,7 @@ class Settings:
 
     def _percent(self, name: str) -> int:
         value = self._text(name)
-        # No number of so many digits is one that this app wrote.
-        return min(int(value), 100) if value.isdecimal() and len(value) <= 3 else 60
+        return min(int(value), 100) if value.isdecimal() and len(value) <= _MOST_DIGITS else 60
 
     def _text(self, name: str) -> str:
         value = self._store.value(name)

@@ -1,6 +1,6 @@
 """A window with a text to read, and nothing to do in it."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 
@@ -13,8 +13,8 @@ class TextWindow(QDialog):
         Args:
             title: Of the window.
             html: The text.
-            width: Of the window, in pixels of the layout.
-            height: Likewise.
+            width: Of the window, in letters of usual width.
+            height: Of the window, in lines.
             parent: The window that it belongs to.
         """
         super().__init__(parent)
@@ -28,4 +28,6 @@ class TextWindow(QDialog):
         self.column = QVBoxLayout(self)
         self.column.addWidget(text)
         self.column.addWidget(buttons)
-        self.resize(width, height)
+        letters = self.fontMetrics()
+        size = QSize(width * letters.averageCharWidth(), height * letters.lineSpacing())
+        self.resize(size.boundedTo(self.screen().availableSize()))

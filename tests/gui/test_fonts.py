@@ -1,0 +1,163 @@
+"""Letters of another size, which the user chose in the system: everything makes room for them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QTableView, QTextBrowser
+from pytestqt.qtbot import QtBot
+
+from eurosat.gui.legend import Legend
+from eurosat.gui.main_window import MainWindow
+from eurosat.gui.workspace import Column
+from eurosat.labels import EUROSAT_CLASSES
+from eurosat.scenes.areas import Area
+
+from .conftest import PATIENCE_MS, User
+
+SIZES = (8, 13, 20)
+WIDTH_OF_A_SMALL_SCREEN = 1280
+
+ChooseSize = Callable[[int], None]
+
+
+@pytest.fixture
+def choose_size(qapp: QApplication) -> Iterator[ChooseSize]:
+    """Choose how large letters are, in points."""
+    usual = qapp.font()
+
+    def choose(points: int) -> None:
+        font = QFont(usual)
+        font.setPointSize(points)
+        qapp.setFont(font)
+        qapp.processEvents()
+
+    yield choose
+    qapp.setFont(usual)
+
+
+@pytest.fixture(params=SIZES)
+def points(request: pytest.FixtureRequest, choose_size: ChooseSize) -> int:
+    """The size of the letters of the test, in points."""
+    choose_size(request.param)
+    return request.param
+
+
+@pytest.fixture
+def reader(points: int, open_window: Callable[..., MainWindow], qtbot: QtBot) -> User:
+    """A user who has chosen letters of this size before the app was opened."""
+    del points
+    window = open_window()
+    qtbot.waitUntil(lambda: window.session.classifier is not None, timeout=PATIENCE_MS)
+    return User(window, qtbot)
+
+
+def assert_room_for_letters(table: QTableView) -> None:
+    for row in range(table.model().rowCount()):
+        assert table.rowHeight(row) >= table.fontMetrics().height()
+
+
+def hints(table: QTableView, *columns: int) -> list[bool]:
+    """Whether all that stands in these columns, and their titles, can be read in full."""
+    header = table.horizontalHeader()
+    return [
+        table.columnWidth(column)
+        >= max(table.sizeHintForColumn(column), header.sectionSizeHint(column))
+        for column in columns
+    ]
+
+
+def test_answers_can_be_read_in_full_in_every_size(reader: User, few_tiles: Path):
+    reader.opens(few_tiles)
+    window = reader.window
+    assert_room_for_letters(window.table)
+    assert hints(window.table, Column.CLASS, Column.CONFIDENCE, Column.RUNNER_UP) == [True] * 3
+    for bars in (window.answer.bars, window.summary):
+        assert len(bars.bars) == len(EUROSAT_CLASSES)
+        assert_room_for_letters(bars)
+        assert hints(bars, 0, 2) == [True] * 2
+
+
+def test_the_window_fits_a_small_screen(reader: User, few_tiles: Path):
+    reader.opens(few_tiles)
+    assert reader.window.minimumSizeHint().width() <= WIDTH_OF_A_SMALL_SCREEN
+
+
+def test_facts_that_do_not_fit_end_in_an_ellipsis_and_stand_in_the_tooltip(
+    user: User,
+):
+    (facts,) = [one for one in user.window.findChildren(QLabel) if one.text().endswith("offline")]
+    all_of_them = "12,345 could not be read · " * 20
+    facts.setText(all_of_them)
+    seen = facts.grab().toImage()
+    assert facts.toolTip() == all_of_them
+    letters, width = facts.fontMetrics(), facts.width()
+    facts.setText(letters.elidedText(all_of_them, Qt.TextElideMode.ElideRight, width))
+    assert facts.text() != all_of_them
+    assert facts.grab().toImage() == seen
+
+
+@pytest.mark.parametrize("name", ["Keyboard shortcuts", "About EuroSAT Edge", "Model card"])
+def test_a_window_with_a_text_grows_with_its_letters(name: str, reader: User):
+    reader.chooses(name)
+    (window,) = reader.window.findChildren(QDialog)
+    text = window.findChild(QTextBrowser)
+    assert isinstance(text, QTextBrowser)
+    screen = window.screen().availableSize()
+    letters = window.fontMetrics()
+    # The screen of the test has place for so many of the largest.
+    assert window.width() >= min(60 * letters.averageCharWidth(), screen.width())
+    assert window.height() >= min(24 * letters.lineSpacing(), screen.height())
+    assert window.width() <= screen.width()
+    assert window.height() <= screen.height()
+    assert not text.horizontalScrollBar().isVisible()
+
+
+def test_letters_that_grow_while_the_app_is_open_get_their_room(
+    choose_size: ChooseSize, user: User, few_tiles: Path
+):
+    user.opens(few_tiles)
+    window = user.window
+    (headline,) = [
+        one for one in window.answer.findChildren(QLabel) if one.text() == window.answer.headline
+    ]
+    for size in (20, 8, 20):
+        choose_size(size)
+        assert headline.font().pointSizeF() == pytest.approx(1.9 * size, rel=0.1)
+        assert headline.font().bold()
+        assert_room_for_letters(window.table)
+        assert_room_for_letters(window.summary)
+        assert hints(window.table, Column.CLASS, Column.CONFIDENCE) == [True] * 2
+        assert hints(window.summary, 0, 2) == [True] * 2
+
+
+def test_columns_that_were_chosen_for_small_letters_do_not_cut_large_ones(
+    choose_size: ChooseSize, open_window: Callable[..., MainWindow]
+):
+    choose_size(8)
+    window = open_window()
+    window.table.setColumnWidth(Column.CLASS, 77)
+    window.close()
+    choose_size(20)
+    assert open_window().table.columnWidth(Column.CLASS) > 300
+    choose_size(8)
+    windows = [open_window()]
+    windows[0].table.setColumnWidth(Column.CLASS, 77)
+    windows[0].close()
+    assert open_window().table.columnWidth(Column.CLASS) == 77
+
+
+def test_all_rows_of_a_legend_are_seen(points: int, user: User):
+    del points
+    legend = Legend(user.window)
+    areas = [
+        Area(cover.name, cover.title, cover.colour, 1, 100, 1e4, 0.1, 0.9)
+        for cover in EUROSAT_CLASSES
+    ]
+    legend.show_areas(tuple(areas), set())
+    legend.show()
+    assert_room_for_letters(legend)
+    assert legend.verticalScrollBar().maximum() == 0
+    assert legend.viewport().height() >= legend.verticalHeader().length()
