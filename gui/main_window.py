@@ -281,7 +281,7 @@ class MainWindow(QMainWindow):
         self._of_images = [find, show]
         self._of_rows = [select]
         self._of_selection = [close, copy]
-        self._of_current = [self.explain, self._heat_action]
+        self._of_readable = [self.explain, self._heat_action]
         self._of_picture = zooms
 
     def _action(
@@ -532,7 +532,8 @@ class MainWindow(QMainWindow):
             (self._of_images, sees_images),
             (self._of_rows, sees_rows),
             (self._of_selection, sees_rows and self.table.selectionModel().hasSelection()),
-            (self._of_current, sees_rows and self.table.currentIndex().isValid()),
+            (self._of_readable, sees_rows and current is not None and not current.reason),
+        current = self.table.current_item()
             (self._of_picture, has_picture),
             ([self._close_scene], self._shows_scene),
         ):

@@ -145,6 +145,24 @@ def test_the_heat_map_follows_the_image_that_is_looked_at(user: User, few_tiles:
     assert user.window.image.has_heat
 
 
+def test_what_cannot_be_read_cannot_be_explained(user: User, few_tiles: Path, tmp_path: Path):
+    (tmp_path / "bad.jpg").write_text("no image")
+    bad, good = user.opens(tmp_path / "bad.jpg", files_in(few_tiles)[5])
+    explain = user.action("Explain")
+    assert user.current() is bad
+    assert not explain.isEnabled()
+    user.window.table.go_to(good)
+    assert explain.isEnabled()
+    user.waits_for_picture(good)
+    user.chooses("Explain")
+    user.waits_for(lambda: user.window.image.has_heat)
+    user.window.table.go_to(bad)
+    user.waits_for(lambda: not user.window.image.has_heat)
+    assert not explain.isEnabled()
+    user.window.table.go_to(good)
+    user.waits_for(lambda: user.window.image.has_heat)
+
+
 def test_a_heat_map_never_lies_over_another_image(
     user: User, few_tiles: Path, monkeypatch: pytest.MonkeyPatch
 ):
