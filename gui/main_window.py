@@ -60,6 +60,7 @@ from .scene_session import SceneSession
 from .scene_work import SceneWork, Stage
 from .session import Session
 from .settings import Settings
+from .tab_order import walk_as_laid_out
 from .theme import THEMES, apply_theme
 from .time_texts import time_left
 from .workspace import Filter, Item
@@ -118,6 +119,7 @@ class MainWindow(QMainWindow):
         self._make_views()
         self._make_menus()
         self._connect()
+        walk_as_laid_out(self._tools, self.centralWidget(), self.statusBar())
 
         self._had_model = False
         self._restore_layout()
@@ -276,6 +278,10 @@ class MainWindow(QMainWindow):
         bar.addWidget(_menu_button(self.export_menu, self.tr("Export"), self))
         self._heat_action.setVisible(False)
         self.addToolBar(bar)
+        for button in map(bar.widgetForAction, bar.actions()):
+            if isinstance(button, QToolButton):
+                button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._tools = bar
         # What each of them needs to be seen.
         self._of_opening = [close_all]
         self._of_images = [find, show]
@@ -527,13 +533,13 @@ class MainWindow(QMainWindow):
             has_picture = sees_images and self._picture is not None
         # What has not been found yet can be closed as well.
         is_opening = self.session.is_busy and not self._shows_scene
+        current = self.table.current_item()
         for actions, is_possible in (
             (self._of_opening, sees_images or is_opening),
             (self._of_images, sees_images),
             (self._of_rows, sees_rows),
             (self._of_selection, sees_rows and self.table.selectionModel().hasSelection()),
             (self._of_readable, sees_rows and current is not None and not current.reason),
-        current = self.table.current_item()
             (self._of_picture, has_picture),
             ([self._close_scene], self._shows_scene),
         ):
@@ -825,5 +831,4 @@ def _menu_button(menu: QMenu, text: str, parent: QWidget) -> QToolButton:
     button.setMenu(menu)
     button.setText(text)
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button

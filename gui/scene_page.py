@@ -44,6 +44,8 @@ class ScenePage(QWidget):
         self._settings = settings
         self.view = SceneView(self)
         self.panel = ScenePanel(self)
+        # The keys that scroll it come from whatever in it has the focus.
+        self.panel.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._read_out = QLabel(self)
         self._read_out.setTextFormat(Qt.TextFormat.PlainText)
         self._read_out.setContentsMargins(8, 4, 8, 4)

@@ -3,13 +3,21 @@
 from typing import Final
 
 from PySide6.QtCore import QEvent, QRectF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QNativeGestureEvent, QPalette, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QFocusEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPalette,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 
 _ZOOM_STEP: Final = 1.25
 _SMALLEST_ZOOM: Final = 0.005
 _LARGEST_ZOOM: Final = 64.0
 _DEGREES_OF_A_NOTCH: Final = 120.0
+_FRAME_WIDTH: Final = 2
 
 
 class ZoomView(QGraphicsView):
@@ -24,7 +32,9 @@ class ZoomView(QGraphicsView):
     def __init__(self, parent: QWidget) -> None:
         """Show nothing yet."""
         super().__init__(parent)
-        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFrameStyle(QFrame.Shape.Box | QFrame.Shadow.Plain)
+        self.setLineWidth(_FRAME_WIDTH)
+        self.setForegroundRole(QPalette.ColorRole.Window)
         self.setAcceptDrops(False)  # Files are dropped on the window.
         # The grey of the window, in light and dark; white would change how colours look.
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
@@ -89,6 +99,16 @@ class ZoomView(QGraphicsView):
         """Fit the picture into the view. Called by Qt."""
         self.fit()
         event.accept()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show a frame, so that one sees where keys go. Called by Qt."""
+        super().focusInEvent(event)
+        self.setForegroundRole(QPalette.ColorRole.Highlight)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Let the frame look like the window. Called by Qt."""
+        super().focusOutEvent(event)
+        self.setForegroundRole(QPalette.ColorRole.Window)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the picture fit, unless the user has zoomed. Called by Qt."""
