@@ -414,7 +414,8 @@ class MainWindow(QMainWindow):
                 self.table.setFocus()
 
     def _on_changed(self, items: list[Item]) -> None:
-        self._model.update_items(items)
+        with self.table.steady():
+            self._model.update_items(items)
         current = self.table.current_item()
         if current is None and self._shown.rowCount():
             self.table.go_to(self._shown.item(0))  # Nothing fitted the filter before.

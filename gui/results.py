@@ -1,7 +1,8 @@
 """The table of results: its model, its filter, and the view with thumbnails."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from PySide6.QtCore import (
@@ -10,6 +11,7 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QPoint,
     QSize,
     QSortFilterProxyModel,
     Qt,
@@ -328,7 +330,24 @@ class ResultsTable(QTableView):
     def sort_again(self) -> None:
         """Put rows in order whose answers have come since the order was chosen."""
         header = self.horizontalHeader()
-        self._proxy.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+        with self.steady():
+            self._proxy.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
+
+    @contextmanager
+    def steady(self) -> Generator[None, None, None]:
+        """Keep in its place on screen what is looked at, while other rows come, go and move.
+
+        That is the current row, or the first one on screen if that one is not.
+        """
+        looked_at = self.currentIndex()
+        if not self.viewport().rect().intersects(self.visualRect(looked_at)):
+            looked_at = self.indexAt(QPoint(0, 0))
+        kept, row = QPersistentModelIndex(looked_at), looked_at.row()
+        rows_above = row - self.verticalScrollBar().value()
+        yield
+        if kept.isValid() and kept.row() != row:
+            self.doItemsLayout()  # The scroll bar learns how many rows there are.
+            self.verticalScrollBar().setValue(kept.row() - rows_above)
 
     def changeEvent(self, event: QEvent) -> None:
         """Make room for letters of another size. Called by Qt."""

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt, QThread, QThreadPool
-from PySide6.QtWidgets import QApplication, QLabel, QProgressBar
+from PySide6.QtCore import QPoint, Qt, QThread, QThreadPool
+from PySide6.QtWidgets import QApplication, QLabel, QProgressBar, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from eurosat import classifier as classifier_module
 from eurosat.classifier import Classifier, ImageSource
 from eurosat.gui.main_window import MainWindow
+from eurosat.gui.results import ResultsFilter
 from eurosat.gui.tasks import Task
-from eurosat.gui.workspace import Item, Pace
+from eurosat.gui.workspace import Column, Item, Pace
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
@@ -231,6 +232,73 @@ def test_rows_fall_into_order_when_all_answers_have_come(busy_user: User, gate: 
     busy_user.waits_until_done()
     shares = [float(text.rstrip("%")) for text in busy_user.column(2)]
     assert shares == sorted(shares, reverse=True)
+
+
+def item_in(user: User, row: int) -> Item:
+    shown = user.window.table.model()
+    assert isinstance(shown, ResultsFilter)
+    return shown.item(row)
+
+
+def height_on_screen(user: User) -> int:
+    """Where the current row begins, in pixels below the first row that is seen."""
+    table = user.window.table
+    place = table.visualRect(table.currentIndex())
+    assert table.viewport().rect().contains(place.center()), "the current row is out of sight"
+    return place.top()
+
+
+def test_the_image_that_is_looked_at_stays_where_it_is_when_rows_fall_into_order(
+    busy_user: User, gate: Gate
+):
+    table = busy_user.window.table
+    table.sortByColumn(Column.CLASS, Qt.SortOrder.DescendingOrder)
+    # A highway: four classes will stand above it.
+    item = busy_user.window.session.workspace.items[10]
+    table.go_to(item)
+    table.scrollToTop()
+    QApplication.processEvents()
+    place, row = height_on_screen(busy_user), table.currentIndex().row()
+    gate.open()
+    busy_user.waits_until_done()
+    assert abs(table.currentIndex().row() - row) > 10
+    assert busy_user.current() is item
+    assert table.selected_items() == [item]
+    assert height_on_screen(busy_user) == place
+
+
+def test_rows_that_come_above_do_not_push_away_what_is_looked_at(
+    user: User, tiles: Path, gate: Gate
+):
+    user.window.open_paths([tiles])
+    user.waits_for(lambda: len(user.rows()) == 60)
+    table, workspace = user.window.table, user.window.session.workspace
+    table.sortByColumn(Column.IMAGE, Qt.SortOrder.DescendingOrder)
+    user.window.filter_bar.findChildren(QSpinBox)[0].setValue(1)  # What has an answer.
+    gate.let_through(40)
+    user.waits_for(lambda: len(user.rows()) >= 30)
+    item = item_in(user, 3)
+    table.go_to(item)
+    QApplication.processEvents()
+    place, count = height_on_screen(user), len(user.rows())
+    gate.open()
+    user.waits_until_done()
+    assert workspace.answered == len(user.rows()) > count
+    assert user.current() is item
+    assert table.currentIndex().row() > 15
+    assert height_on_screen(user) == place
+
+
+def test_where_nothing_is_selected_the_first_row_that_is_seen_stays(busy_user: User, gate: Gate):
+    table = busy_user.window.table
+    table.sortByColumn(Column.CLASS, Qt.SortOrder.DescendingOrder)
+    table.go_to(busy_user.window.session.workspace.items[0])
+    table.verticalScrollBar().setValue(30)
+    QApplication.processEvents()
+    first = item_in(busy_user, table.indexAt(QPoint(0, 0)).row())
+    gate.open()
+    busy_user.waits_until_done()
+    assert item_in(busy_user, table.indexAt(QPoint(0, 0)).row()) is first
 
 
 def test_closing_the_window_while_busy_ends_all_threads(
