@@ -30,6 +30,7 @@ class ShortcutWindow(TextWindow):
         rows += [
             (_tr("Up, down, page, home, end"), _tr("Go through the table")),
             (_tr("Shift or Ctrl with these"), _tr("Select several rows")),
+            (_tr("Enter on a class"), _tr("Show only its images, or all again")),
             (
                 _tr("Arrow keys"),
                 _tr("Move the scene, and tell what is in the middle"),

@@ -4,12 +4,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible, QImage
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtGui import QAccessible, QAction, QGuiApplication, QImage, QKeySequence, QShortcut
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QTextBrowser, QWidget
 
 from ..eurosat.scenes.scene_fixtures import texture, write_rgb
-from .conftest import User
+from .conftest import Dialogs, User
 
 _MOST_STOPS = 60
 
@@ -122,3 +123,79 @@ def test_everything_has_a_name_to_be_read_out(page: User):
     for widget in found:
         name = read_out(widget)
         assert any(letter.isalpha() for letter in name), (type(widget), name)
+
+
+def listed_keys(user: User) -> dict[str, str]:
+    """What F1 tells of keys, by the name of the key."""
+    user.presses(Qt.Key.Key_F1)
+    (window,) = user.window.findChildren(QDialog)
+    text = window.findChild(QTextBrowser)
+    assert isinstance(text, QTextBrowser)
+    lines = [line for line in text.toPlainText().splitlines() if line]
+    window.close()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    return dict(zip(lines[::2], lines[1::2], strict=True))
+
+
+def is_mapping(user: User) -> bool:
+    scenes = user.window.scenes
+    return scenes.work is not None and not scenes.can_map
+
+
+def test_every_key_that_does_something_is_listed(user: User):
+    listed = listed_keys(user)
+    actions = [one for one in user.window.findChildren(QAction) if not one.shortcut().isEmpty()]
+    assert len(actions) > 20
+    for action in actions:
+        text = action.text().replace("&", "").rstrip("…")
+        assert listed[action.shortcut().toString()] == text
+    assert user.window.findChildren(QShortcut) == []
+    assert len({action.shortcut().toString() for action in actions}) == len(actions)
+
+
+def test_enter_on_a_class_shows_only_its_images_or_all_again(user: User, few_tiles: Path):
+    user.opens(few_tiles)
+    assert "Enter on a class" in listed_keys(user)
+    summary = user.window.summary
+    summary.setFocus()
+    user.presses(Qt.Key.Key_Down)
+    chosen = summary.bars[summary.currentIndex().row()]
+    for shown in (int(chosen.text), 24):
+        user.presses(Qt.Key.Key_Return)
+        assert len(user.rows()) == shown
+
+
+@pytest.mark.parametrize("page", ["images", "scene"], indirect=True)
+def test_every_listed_key_works_where_its_action_is_possible(page: User, dialogs: Dialogs):
+    dialogs.paths = []  # Whatever is asked for, nothing is chosen.
+    window = page.window
+    listed = listed_keys(page)
+    possible = [
+        action
+        for action in window.actions()
+        if not action.shortcut().isEmpty() and action.isEnabled() and action.text() != "&Quit"
+    ]
+    heard: list[bool] = []
+    # What closes things comes last, and of that, what closes all.
+    possible.sort(key=lambda action: ("Close" in action.text()) + ("all" in action.text()))
+    assert len(possible) > 12
+    for action in possible:
+        key = action.shortcut().toString()
+        assert key in listed
+        QGuiApplication.clipboard().clear()  # A key may have put there what another one opens.
+        # A map that a key began takes its time.
+        page.waits_for(lambda action=action: action.isEnabled() and not is_mapping(page))
+        where = window.scene_page.view if window.scene_page.isVisible() else window.table
+        window.activateWindow()  # The dialog before had been.
+        page.waits_for(window.isActiveWindow)
+        where.setFocus()
+        heard.clear()
+        action.triggered.connect(lambda: heard.append(True))
+        QTest.keySequence(where, action.shortcut())
+        assert heard, f"{key} does not {action.text()}"
+        for dialog in window.findChildren(QDialog):
+            dialog.close()
+        if action is window.show_scene:
+            action.trigger()  # Back to what was seen.
+    QTest.keySequence(window, QKeySequence("Ctrl+Q"))
+    assert not window.isVisible()
