@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction, QGuiApplication, QImage
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from eurosat.atomic import replacing
@@ -70,11 +70,6 @@ class ExportMenu(QMenu):
         self.copy_picture = self.addAction(self.tr("Copy pict&ure"), self._copy_picture)
         self.copy_picture.setShortcut("Ctrl+Shift+C")
         self.update_enabled(are_rows_seen=False)
-
-    @property
-    def all_actions(self) -> list[QAction]:
-        """The entries."""
-        return [*self._of_table, self.save_picture, self.copy_picture]
 
     def update_enabled(self, *, are_rows_seen: bool) -> None:
         """Offer only what is possible now.

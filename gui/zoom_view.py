@@ -50,11 +50,6 @@ class ZoomView(QGraphicsView):
         """How large an image pixel is on screen, in pixels of the screen."""
         return self.transform().m11() * self.devicePixelRatioF()
 
-    @property
-    def is_fit(self) -> bool:
-        """Whether the picture follows the size of the window."""
-        return self._fits
-
     def show_rectangle(self, width: float, height: float) -> None:
         """Begin with a picture of another size, in pixels of its own, and fit it into the view."""
         self.scene().setSceneRect(QRectF(0, 0, width, height))

@@ -339,7 +339,7 @@ class User:
     # Sees
 
     def action(self, text: str) -> QAction:
-        actions = dict.fromkeys([*self.window.actions(), *self.window.export_menu.all_actions])
+        actions = dict.fromkeys([*self.window.actions(), *self.window.export_menu.actions()])
         (found,) = [one for one in actions if one.text().replace("&", "").rstrip("…") == text]
         return found
 
