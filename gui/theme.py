@@ -27,13 +27,14 @@ _DARK: Final = {
     QPalette.ColorRole.Mid: "#858b93",
     QPalette.ColorRole.Dark: "#1c1d1f",
     QPalette.ColorRole.Shadow: "#101112",
-    QPalette.ColorRole.Highlight: "#2b6cb0",
     QPalette.ColorRole.HighlightedText: "#ffffff",
     QPalette.ColorRole.ToolTipBase: "#33363a",
     QPalette.ColorRole.ToolTipText: "#e6e6e6",
     QPalette.ColorRole.Link: "#7fb4ee",
 }
 _DARK_DISABLED: Final = "#7a8087"
+# What can be read on a selected row: white on Qt's own light blue has a contrast of 3.7 only.
+_HIGHLIGHT: Final = "#2b6cb0"
 _TEXT_ROLES: Final = (
     QPalette.ColorRole.WindowText,
     QPalette.ColorRole.Text,
@@ -54,13 +55,19 @@ def apply_theme(name: str) -> None:
     # A desktop without themes takes no notice; it gets the colours from here.
     is_heard = app.styleHints().colorScheme() is wanted or wanted is Qt.ColorScheme.Unknown
     needs_dark = wanted is Qt.ColorScheme.Dark and not is_heard
-    app.setPalette(_dark_palette() if needs_dark else QPalette())
+    app.setPalette(QPalette())
+    palette = app.palette()
+    if needs_dark:
+        _darken(palette)
+    elif palette != app.style().standardPalette():
+        return  # Those are the colours that the user has chosen for the desktop.
+    for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
+        palette.setColor(group, QPalette.ColorRole.Highlight, QColor(_HIGHLIGHT))
+    app.setPalette(palette)
 
 
-def _dark_palette() -> QPalette:
-    palette = QPalette()
+def _darken(palette: QPalette) -> None:
     for role, colour in _DARK.items():
         palette.setColor(role, QColor(colour))
     for role in _TEXT_ROLES:
         palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(_DARK_DISABLED))
-    return palette
