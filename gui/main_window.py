@@ -106,6 +106,8 @@ class MainWindow(QMainWindow):
         self.session = Session(self.devicePixelRatioF())
         self.scenes = SceneSession(self.session)
         self._picture: tuple[Item, QImage] | None = None
+        # The image that is looked at, if its file cannot be read now.
+        self._gone: Item | None = None
         # The image whose heat map is shown, or on its way.
         self._explained: Item | None = None
         self._explaining_text = self.tr("Finding out which pixels decided…")
@@ -449,6 +451,10 @@ class MainWindow(QMainWindow):
     def _on_image_read(self, item: Item, picture: QImage) -> None:
         if item is self.table.current_item():
             self._picture = (item, picture) if not picture.isNull() else None
+            self._gone = item if picture.isNull() else None
+            if item is self._gone and item.cover is not None:
+                sentence = self.tr("{path} is gone or has changed: it cannot be read any more.")
+                self._tell(sentence.format(path=item.location))
             self.image.show_picture(picture)
             self._update_enabled()
             self._explain_or_not()
@@ -535,12 +541,13 @@ class MainWindow(QMainWindow):
         # What has not been found yet can be closed as well.
         is_opening = self.session.is_busy and not self._shows_scene
         current = self.table.current_item()
+        can_explain = current is not None and not current.reason and current is not self._gone
         for actions, is_possible in (
             (self._of_opening, sees_images or is_opening),
             (self._of_images, sees_images),
             (self._of_rows, sees_rows),
             (self._of_selection, sees_rows and self.table.selectionModel().hasSelection()),
-            (self._of_readable, sees_rows and current is not None and not current.reason),
+            (self._of_readable, sees_rows and can_explain),
             (self._of_picture, has_picture),
             ([self._close_scene], self._shows_scene),
         ):

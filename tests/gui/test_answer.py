@@ -23,7 +23,7 @@ from eurosat.images import read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import shipped_model_path
 
-from .conftest import PATIENCE_MS, User, files_in
+from .conftest import PATIENCE_MS, User, assert_one_sentence, files_in
 
 
 def test_headline_and_bars_are_those_of_the_classifier(
@@ -163,6 +163,25 @@ def test_what_cannot_be_read_cannot_be_explained(user: User, few_tiles: Path, tm
     assert not explain.isEnabled()
     user.window.table.go_to(good)
     user.waits_for(lambda: user.window.image.has_heat)
+
+
+def test_an_image_whose_file_is_gone_is_told_of_and_cannot_be_explained(
+    user: User, few_tiles: Path, tmp_path: Path
+):
+    paths = [tmp_path / name for name in ("first.jpg", "second.jpg")]
+    for path in paths:
+        path.write_bytes(files_in(few_tiles)[5].read_bytes())
+    first, second = user.opens(*paths)
+    user.waits_for_picture(first)
+    paths[1].unlink()
+    user.window.table.go_to(second)
+    user.waits_for(lambda: str(paths[1]) in user.message())
+    assert_one_sentence(user.message())
+    assert user.window.answer.headline == user.rows()[1][1].removesuffix("?")
+    assert not user.action("Explain").isEnabled()
+    user.window.table.go_to(first)
+    user.waits_for_picture(first)
+    assert user.action("Explain").isEnabled()
 
 
 def test_a_heat_map_never_lies_over_another_image(
