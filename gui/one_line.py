@@ -1,6 +1,6 @@
 """A line of text that makes do with the space there is."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel
 
@@ -14,6 +14,10 @@ class OneLine(QLabel):
         """Say something else."""
         super().setText(text)
         self.setToolTip(plain_tip(text))
+
+    def minimumSizeHint(self) -> QSize:
+        """Ask for no width, so that no text widens the window. Called by Qt."""
+        return QSize(0, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Write as much as fits. Called by Qt."""
