@@ -11,6 +11,7 @@ from rich.table import Table
 from eurosat.console import RunDataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
+from eurosat.interrupts import interrupts_end_at_once
 from eurosat.labels import land_cover
 from eurosat.model_file import VIEW_COUNTS
 from eurosat.run_folder import RunFolder
@@ -99,11 +100,12 @@ def convert_run(
         dataset = load_dataset(find_dataset(data or folder.recorded_data()), progress)
     split.check_matches(dataset)
 
-    start_tensorflow()
-    from .c_array import write_c_array
-    from .conversion import convert, load_original
-    from .export import Precision
-    from .scene import export_scene
+    with interrupts_end_at_once():
+        start_tensorflow()
+        from .c_array import write_c_array
+        from .conversion import convert, load_original
+        from .export import Precision
+        from .scene import export_scene
 
     chosen = [
         precision

@@ -5,6 +5,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from eurosat.interrupts import interrupts_end_at_once
+
 from . import screen
 
 EXIT_REFUSED = 2
@@ -35,8 +37,9 @@ def main() -> int:
     if obstacle:
         return _refuse(obstacle)
     try:
-        from .app import run
-        from .settings import Settings
+        with interrupts_end_at_once():
+            from .app import run
+            from .settings import Settings
     except ImportError as error:
         return _refuse(_what_is_missing(error))
     settings = Settings()

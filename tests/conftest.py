@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,13 +37,19 @@ PROGRAMS = {
     "eurosat-map": "eurosat.scenes.cli",
 }
 
+PROJECT = tomllib.loads(
+    (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+)["project"]
+SCRIPTS: dict[str, str] = PROJECT["scripts"] | PROJECT["gui-scripts"]
+
 # The commands silence TensorFlow before they load it. Tests load it first, in their own process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def line_of(program: str, *arguments: object) -> list[str]:
     """The command as a user's shell would start it, whether or not it is on the path."""
-    code = f"from {PROGRAMS[program]} import main; main()"
+    module, _, start = SCRIPTS[program].partition(":")
+    code = f"import sys; from {module} import {start}; sys.exit({start}())"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 

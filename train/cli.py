@@ -13,6 +13,7 @@ from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
+from eurosat.interrupts import interrupts_end_at_once
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -307,10 +308,11 @@ def train(
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
-    start_tensorflow()
-    from .fit import Epoch, Step, Watcher, best_epoch, fit
-    from .progress import TrainingProgress
-    from .run import is_tested, report_run, start_run
+    with interrupts_end_at_once():
+        start_tensorflow()
+        from .fit import Epoch, Step, Watcher, best_epoch, fit
+        from .progress import TrainingProgress
+        from .run import is_tested, report_run, start_run
 
     if begun:
         split = begun.read_split()

@@ -12,6 +12,7 @@ from eurosat.console import RunDataOption, notes, output, plain_table, progress_
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, RunFolderError, cannot_be_written
 from eurosat.existence import is_folder
+from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part, Split
@@ -56,9 +57,10 @@ def compare(
         dataset = load_dataset(find_dataset(data), progress)
     for recorded in splits:
         recorded.check_matches(dataset)
-    start_tensorflow()
-    from .comparison import compare_models
-    from .comparison_page import COLUMNS, page, pair_sentences, summary
+    with interrupts_end_at_once():
+        start_tensorflow()
+        from .comparison import compare_models
+        from .comparison_page import COLUMNS, page, pair_sentences, summary
 
     with notes.status("Comparing") as status:
         comparison = compare_models(sources, dataset, split, status.update)

@@ -10,6 +10,7 @@ import typer
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.existence import exists, is_folder
+from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part
@@ -61,9 +62,10 @@ def evaluate_model(
         read_model_file(model)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
-    start_tensorflow()
-    from .judgement import judge, report_text, write_report
-    from .trained_model import choose_tiles, model_sha256, open_model
+    with interrupts_end_at_once():
+        start_tensorflow()
+        from .judgement import judge, report_text, write_report
+        from .trained_model import choose_tiles, model_sha256, open_model
 
     opened = open_model(model)
     part, positions = choose_tiles(opened, dataset, split)

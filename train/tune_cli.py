@@ -14,6 +14,7 @@ import typer
 from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError
+from eurosat.interrupts import interrupts_end_at_once
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import Architecture, training_command
@@ -79,17 +80,18 @@ def tune(
 
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
-    start_tensorflow()
-    from .study_progress import StudyProgress, values_text
-    from .study_report import draw_history, draw_importances
-    from .tune import (
-        TRIALS_FOR_SHARES,
-        State,
-        best_trial,
-        importances,
-        open_study,
-        run_trials,
-    )
+    with interrupts_end_at_once():
+        start_tensorflow()
+        from .study_progress import StudyProgress, values_text
+        from .study_report import draw_history, draw_importances
+        from .tune import (
+            TRIALS_FOR_SHARES,
+            State,
+            best_trial,
+            importances,
+            open_study,
+            run_trials,
+        )
 
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
