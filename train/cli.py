@@ -1,6 +1,8 @@
 """`eurosat-train`: from a data set to a trained model with its report, in one command."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from eurosat.console import DataOption, notes, output, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
+from eurosat.folder_lock import check_nobody_in, only_process_in
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -305,6 +308,7 @@ def train(
         )
     require_tensorflow()
     folder = begun or _new_run_folder(configuration.architecture, out)
+    check_nobody_in(folder.checkpoint.parent, _busy(folder))
 
     dataset = _load(data)
     notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
@@ -312,7 +316,7 @@ def train(
         start_tensorflow()
         from .fit import Epoch, Step, Watcher, best_epoch, fit
         from .progress import TrainingProgress
-        from .run import is_tested, report_run, start_run
+        from .run import is_tested, prepare_run, record_run, report_run
 
     if begun:
         split = begun.read_split()
@@ -320,37 +324,43 @@ def train(
     else:
         study = StudyFolder(from_study) if from_study else None
         split = study.read_split(study.split, dataset) if study else None
-        split = start_run(folder, configuration, dataset, split)
-    notes.print(
-        f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
-        f"{len(split.test):,} for test; run folder {folder.path}\n",
-        markup=False,
-        soft_wrap=True,
-    )
+        split = prepare_run(configuration, dataset, split)
     resuming = ["eurosat-train", "--resume", "--out", str(folder.path)]
     resuming += ["--test"] * test + ["--tensorboard"] * tensorboard
-    try:
-        with TrainingProgress(notes, configuration.epochs) as progress:
-            watchers: list[Watcher] = [progress]
-            if tensorboard:
-                from .tensorboard_log import TensorBoardLog
+    with _alone_in(folder):
+        if not begun:
+            _check_no_run_in(folder)  # Another process may have been faster.
+            record_run(folder, configuration, dataset, split)
+        notes.print(
+            f"\n{len(split.train):,} tiles for training, {len(split.validation):,} for validation, "
+            f"{len(split.test):,} for test; run folder {folder.path}\n",
+            markup=False,
+            soft_wrap=True,
+        )
+        try:
+            with TrainingProgress(notes, configuration.epochs) as progress:
+                watchers: list[Watcher] = [progress]
+                if tensorboard:
+                    from .tensorboard_log import TensorBoardLog
 
-                watchers.append(TensorBoardLog(folder.tensorboard))
+                    watchers.append(TensorBoardLog(folder.tensorboard))
 
-            def watch(news: Step | Epoch) -> None:
-                for watcher in watchers:
-                    watcher(news)
+                def watch(news: Step | Epoch) -> None:
+                    for watcher in watchers:
+                        watcher(news)
 
-            history = fit(configuration, dataset, split, folder, watch)
-        evaluations = report_run(folder, dataset, split, history, test=test or is_tested(folder))
-    except KeyboardInterrupt:
-        notes.print(f"\nGo on with: {shlex.join(resuming)}", markup=False, soft_wrap=True)
-        raise
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
-            f"{shlex.join(resuming)}."
-        ) from error
+                history = fit(configuration, dataset, split, folder, watch)
+            evaluations = report_run(
+                folder, dataset, split, history, test=test or is_tested(folder)
+            )
+        except KeyboardInterrupt:
+            notes.print(f"\nGo on with: {shlex.join(resuming)}", markup=False, soft_wrap=True)
+            raise
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
+                f"{shlex.join(resuming)}."
+            ) from error
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
     for evaluation in evaluations:
@@ -397,13 +407,47 @@ def _new_run_folder(architecture: Architecture, out: Path | None) -> RunFolder:
         RunFolderError: There is a run in the way.
     """
     folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
+    _check_no_run_in(folder)
+    return folder
+
+
+def _check_no_run_in(folder: RunFolder) -> None:
+    """Refuse a folder in which a run would be overwritten.
+
+    Raises:
+        RunFolderError: There is one.
+    """
     # One that failed before its first checkpoint leaves nothing to go on with.
     if exists(folder.checkpoint) or exists(folder.model):
         raise RunFolderError(
             f"{folder.path} holds a run already: add --resume to go on with it, or name another "
             f"folder with --out."
         )
-    return folder
+
+
+@contextmanager
+def _alone_in(folder: RunFolder) -> Iterator[None]:
+    """Keep other trainings out of the folder of a run, which is made if need be.
+
+    Raises:
+        EurosatError: Another process trains in it.
+        RunFolderError: It cannot be written to.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_process_in(folder.checkpoint.parent, _busy(folder)))
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder.path} cannot be written to ({error.strerror}): name another --out."
+            ) from error
+        yield
+
+
+def _busy(folder: RunFolder) -> str:
+    return (
+        f"Another process trains in {folder.path}: wait until it has ended, or name another folder "
+        "with --out."
+    )
 
 
 def _begun_run(architecture: Architecture | None, out: Path | None) -> RunFolder:

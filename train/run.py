@@ -26,25 +26,20 @@ from .teacher import open_teacher
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
 
-def start_run(
-    folder: RunFolder,
-    configuration: TrainingConfiguration,
-    dataset: Dataset,
-    split: Split | None = None,
+def prepare_run(
+    configuration: TrainingConfiguration, dataset: Dataset, split: Split | None = None
 ) -> Split:
-    """Split the data set and record the split and the configuration in a new run folder.
+    """Split the data set, and refuse what cannot be trained with, before anything is written.
 
     Args:
-        folder: Where the run is kept.
         configuration: What to train, and how.
         dataset: The tiles.
-        split: A split that was made before, to be recorded instead of a new one.
+        split: A split that was made before, to be used instead of a new one.
 
     Raises:
         DatasetError: The data set cannot be split.
         EurosatError: The teacher cannot be opened, or may know the tiles for the exam; or the run
             or model that is gone on from.
-        RunFolderError: The folder cannot be written to.
     """
     split = split or split_dataset(
         dataset,
@@ -53,12 +48,28 @@ def start_run(
         test_fraction=configuration.test_fraction,
     )
     if configuration.teacher:
-        # One that cannot teach is refused before anything is written.
         open_teacher(configuration.teacher, dataset, split)
     if configuration.from_run:
         check_first_run(configuration.from_run, split)
     if configuration.from_model:
         check_converted_model(configuration.from_model, dataset, split)
+    return split
+
+
+def record_run(
+    folder: RunFolder, configuration: TrainingConfiguration, dataset: Dataset, split: Split
+) -> None:
+    """Record the split and the configuration in a new run folder.
+
+    Args:
+        folder: Where the run is kept.
+        configuration: What to train, and how.
+        dataset: The tiles.
+        split: What `prepare_run` gave.
+
+    Raises:
+        RunFolderError: The folder cannot be written to.
+    """
     record: dict[str, Any] = {
         "training": configuration.to_json(),
         "data": str(dataset.source.absolute()),
@@ -74,7 +85,6 @@ def start_run(
         raise RunFolderError(
             f"{folder.path} cannot be written to ({error.strerror}): name another --out."
         ) from error
-    return split
 
 
 def report_run(

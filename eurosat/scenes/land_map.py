@@ -16,10 +16,10 @@ from eurosat.atomic import remove_left_over, write_bytes, write_text
 from eurosat.classifier import Classifier
 from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
+from eurosat.folder_lock import LOCK_FILE, only_process_in
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
-from eurosat.scenes.map_lock import LOCK_FILE, only_run_in
 from eurosat.scenes.map_record import (
     PICTURE_FILE,
     PLAN_FILE,
@@ -125,7 +125,11 @@ def map_scene(
             finished = finished_map(folder, plan)
             if finished:
                 return finished
-            with only_run_in(folder / UNFINISHED_FOLDER):
+            refusal = (
+                f"Another run is mapping into {printable(folder)}: wait until it has ended, or "
+                "choose another folder."
+            )
+            with only_process_in(folder / UNFINISHED_FOLDER, refusal):
                 return _make(
                     scene, folder, classifier, settings, plan, started, progress, writing, workers
                 )

@@ -5,8 +5,9 @@ import json
 import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 from typing import Any
 
 import keras
@@ -17,11 +18,14 @@ from sklearn.metrics import classification_report, confusion_matrix, log_loss
 
 from eurosat.calibration import fit_calibration, measure_calibration
 from eurosat.dataset import Dataset
+from eurosat.folder_lock import only_process_in
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import DEFAULTS, Architecture
 
 from ..commands import Command, assert_refused, assert_refused_at_last, read_json
+
+Start = Callable[..., "Popen[str]"]
 
 FILES = {
     "config.json",
@@ -282,6 +286,28 @@ def test_a_run_that_failed_at_once_is_not_in_the_way(
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "run" / "config.json")["training"]["blocks"] == 2
     assert_refused(begun(), "holds a run already")
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    small_archive: Path, tmp_path: Path, command_here: Command, start_command: Start
+):
+    run = RunFolder(tmp_path / "run")
+    line = ("eurosat-train", "cnn", "--data", small_archive, "--out", run.path)
+    with start_command(*line, "--epochs", 100) as first:
+        assert first.stderr is not None
+        assert any("tiles for training" in note for note in first.stderr)
+        begun_with = run.config.read_bytes()
+        refused = command_here(*line, "--resume")
+        first.kill()
+    assert_refused(refused, f"Another process trains in {run.path}: wait until it has ended")
+    assert run.config.read_bytes() == begun_with
+    # The system has freed the folder; and before its first checkpoint, a run is not in the way.
+    run.checkpoint.unlink(missing_ok=True)
+    with only_process_in(run.checkpoint.parent, ""):
+        assert_refused(command_here(*line, "--epochs", 1), "Another process trains in")
+    assert run.config.read_bytes() == begun_with
+    done = command_here(*line, "--epochs", 1, "--image-size", 32, "--blocks", 1)
+    assert done.returncode == 0, done.stderr
 
 
 def test_there_must_be_a_run_to_go_on_with(tmp_path: Path, command_here: Command):

@@ -40,7 +40,7 @@ from eurosat.split import Split, split_dataset
 from eurosat.train.configuration import DEFAULTS, Architecture, TrainingConfiguration
 from eurosat.train.first_weights import check_first_run
 from eurosat.train.fit import Epoch, build_model, write_history
-from eurosat.train.run import report_run, start_run
+from eurosat.train.run import prepare_run, record_run, report_run
 
 BATCH_SIZE = 256
 SEED = 0
@@ -230,7 +230,8 @@ def _write_run(
     seconds: float,
 ) -> None:
     """Write a run folder as `eurosat-train` does, with one line of history: the last epoch's."""
-    start_run(folder, configuration, dataset, split)
+    prepare_run(configuration, dataset, split)
+    record_run(folder, configuration, dataset, split)
     record = folder.read_config()
     record["versions"]["torch"] = version("torch")
     write_text(folder.config, json.dumps(record, indent=2))

@@ -24,10 +24,10 @@ from PIL import Image, ImageDraw
 
 from eurosat.dataset import Dataset
 from eurosat.errors import ModelFileError
+from eurosat.folder_lock import only_process_in
 from eurosat.images import find_images, read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.cells import CellMap, map_classes
-from eurosat.scenes.map_lock import only_run_in
 from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
@@ -587,7 +587,7 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path, command_he
     line = ("eurosat-map", path, "--out", "maps", *SMALL)
     assert command_here(*line).returncode == 0
     again = (*line, "--unsure-below", 0.3)
-    with only_run_in(tmp_path / "maps" / "scene" / "unfinished"):
+    with only_process_in(tmp_path / "maps" / "scene" / "unfinished", ""):
         assert_refused_at_last(command_here(*again), "Another run is mapping into", "scene")
     assert command_here(*again).returncode == 0
     assert {file.name for file in (tmp_path / "maps" / "scene").iterdir()} == MAP_FILES
