@@ -38,8 +38,8 @@ DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
-        help="Folder of class folders, or a zip of one. Without it: what the run that is named "
-        "was begun with, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
+        help="Folder of class folders, or a zip of one. Without it: what the run was begun with "
+        "that is named or holds the file, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
     ),
 ]
 """A data set to learn from or to judge on."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import RunFolderError
-from eurosat.existence import exists, is_file
+from eurosat.existence import exists, is_file, is_folder
 from eurosat.split import Split
 
 LOGITS_LAYER = "logits"
@@ -132,3 +132,11 @@ class RunFolder:
         if not (split.train and split.validation and split.test):
             raise RunFolderError(f"{self.split} is damaged: train again, or restore it.")
         return split
+
+
+def run_of(path: Path) -> RunFolder | None:
+    """Return the run that a folder is, or that a model file lies in; None for a file by itself."""
+    if is_folder(path):
+        return RunFolder(path)
+    folder = RunFolder(path.parent)
+    return folder if exists(folder.config) and exists(folder.split) else None

@@ -14,7 +14,7 @@ from eurosat.errors import EurosatError, RunFolderError, cannot_be_written
 from eurosat.existence import is_folder
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
-from eurosat.run_folder import RunFolder
+from eurosat.run_folder import RunFolder, run_of
 from eurosat.split import Part, Split
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -51,7 +51,7 @@ def compare(
         raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
     sources = [path if is_folder(path) else find_model(str(path)) for path in models]
     splits = _recorded_splits(sources)
-    recorded_data = (RunFolder(path).recorded_data() for path in sources if is_folder(path))
+    recorded_data = (run_named.recorded_data() for run_named in map(run_of, sources) if run_named)
     data = data or next(filter(None, recorded_data), None)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)

@@ -12,7 +12,7 @@ from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
-from eurosat.run_folder import RunFolder
+from eurosat.run_folder import run_of
 from eurosat.split import Part
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -56,16 +56,16 @@ def evaluate_model(
     if not is_folder(model):
         model = find_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
-    if is_folder(model):
-        data = data or RunFolder(model).recorded_data()
-    elif model.suffix != ".keras":
+    if not is_folder(model) and model.suffix != ".keras":
         read_model_file(model)
+    run_named = run_of(model)
+    data = data or (run_named.recorded_data() if run_named else None)
     with progress_bar("Reading tiles") as progress:
         dataset = load_dataset(find_dataset(data), progress)
     with interrupts_end_at_once():
         start_tensorflow()
         from .judgement import judge, report_text, write_report
-        from .trained_model import choose_tiles, model_sha256, open_model
+        from .trained_model import choose_tiles, open_model
 
     opened = open_model(model)
     part, positions = choose_tiles(opened, dataset, split)
@@ -73,7 +73,7 @@ def evaluate_model(
         notes.print(_warning(opened, dataset), markup=False, soft_wrap=True)
     with notes.status(f"Asking {opened.name} about {len(positions):,} tiles"):
         judgement = judge(opened, dataset, part, positions)
-    out = out or _report_folder(f"{opened.name}-{part}", model_sha256(opened))
+    out = out or _report_folder(f"{opened.name}-{part}", opened.sha256)
     with notes.status("Drawing"):
         write_report(judgement, dataset, out)
     output.print(report_text(judgement), markup=False, soft_wrap=True)

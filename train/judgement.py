@@ -24,7 +24,7 @@ from eurosat.split import Part
 
 from .evaluate import Evaluation, evaluate
 from .report import PREDICTION_COUNT, draw_confusion_matrix, draw_reliability, draw_tiles
-from .trained_model import TrainedModel, model_sha256
+from .trained_model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _record(judgement: Judgement, dataset: Dataset) -> dict[str, Any]:
     calibration, confidence = judgement.model.calibration, judgement.confidence
     return {
         "model": str(judgement.model.source),
-        "model_sha256": model_sha256(judgement.model),
+        "model_sha256": judgement.model.sha256,
         "data": str(dataset.source),
         "data_fingerprint": dataset.fingerprint,
         "part": judgement.evaluation.part,

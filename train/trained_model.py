@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ class TrainedModel:
     split: Split | None
     metadata: ModelMetadata | None = None
 
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256, as hexadecimal digits, of the file that the model was read from."""
+        path = RunFolder(self.source).model if is_folder(self.source) else self.source
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
 
 def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:
     """Open a run folder, a Keras model or a model file.
@@ -83,13 +91,6 @@ def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:
         split=None,
         metadata=metadata,
     )
-
-
-def model_sha256(model: TrainedModel) -> str:
-    """Return the SHA-256, as hexadecimal digits, of the file that a model was read from."""
-    path = RunFolder(model.source).model if is_folder(model.source) else model.source
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def recorded_fingerprint(model: TrainedModel) -> str | None:

@@ -1,5 +1,6 @@
 """`eurosat-evaluate`: any model, the right tiles, figures that another computation confirms."""
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -28,6 +29,7 @@ from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.train import report as pictures
+from eurosat.train.trained_model import open_model
 
 from ..commands import Command, assert_refused_at_last, read_json
 
@@ -227,6 +229,34 @@ def test_the_keras_file_of_a_run_counts_as_the_run_and_a_lone_one_is_judged_on_e
     assert metrics["calibration"] is None
     assert "no temperature is recorded" in done.stdout
     assert f"{lone} records no split" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["model.keras", "cnn-int8.tflite"])
+def test_a_file_in_a_run_is_judged_on_the_data_of_the_run(
+    name: str,
+    copied_run: RunFolder,
+    small_models: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    shutil.copy(small_models / "cnn-int8.tflite", copied_run.path)
+    monkeypatch.setenv("EUROSAT_DATA", "no/such.zip")
+    done = command_here("eurosat-evaluate", copied_run.path / name)
+    assert done.returncode == 0, done.stderr
+    assert "40 tiles of the test split" in done.stdout
+    done = command_here("eurosat-compare", copied_run.path / name)
+    assert done.returncode == 0, done.stderr
+    (copied_run.path / name).rename(copied_run.path.parent / name)
+    done = command_here("eurosat-evaluate", copied_run.path.parent / name)
+    assert_refused_at_last(done, "no/such.zip")
+
+
+def test_the_record_names_the_file_that_was_judged(copied_run: RunFolder):
+    judged = hashlib.sha256(copied_run.model.read_bytes()).hexdigest()
+    opened = open_model(copied_run.path)
+    assert opened.sha256 == judged
+    copied_run.model.write_bytes(b"what another process put there")
+    assert opened.sha256 == judged
 
 
 def test_a_lone_keras_file_has_no_split_to_ask_for(
