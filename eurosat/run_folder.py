@@ -81,6 +81,14 @@ class RunFolder:
         """All that is needed to go on after the last finished epoch."""
         return self.path / "checkpoint" / "state.npz"
 
+    def model_files(self) -> list[Path]:
+        """Return the model files that `eurosat-convert` left in the run.
+
+        Without those set aside, and without scene twins, which answer as their models do.
+        """
+        files = sorted(self.path.glob("*.tflite"))
+        return [path for path in files if not path.stem.endswith((".previous", "-scene"))]
+
     def read_config(self) -> dict[str, Any]:
         """Return the content of `config`.
 

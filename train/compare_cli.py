@@ -97,6 +97,12 @@ def _recorded_splits(sources: Sequence[Path]) -> list[Split]:
     folders = [RunFolder(source) for source in sources if is_folder(source)]
     for folder in folders:
         folder.read_config()
+        for path in (folder.model, *folder.model_files()):
+            if path.resolve() in paths:
+                raise RunFolderError(
+                    f"{path} belongs to the run in {folder.path}, which is named too: name one of "
+                    "them."
+                )
     splits = [folder.read_split() for folder in folders]
     for folder, split in zip(folders[1:], splits[1:], strict=True):
         if split.fingerprint != splits[0].fingerprint:

@@ -112,7 +112,7 @@ def compare_models(
     positions: np.ndarray | None = None
     seed = 0
     for source, name in zip(sources, names, strict=True):
-        for path in [source, *model_files(RunFolder(source))] if source.is_dir() else [source]:
+        for path in [source, *RunFolder(source).model_files()] if source.is_dir() else [source]:
             say(f"Asking {path}")
             model = open_model(path)
             split = recorded_split(model, dataset, "compare what eurosat-convert made")
@@ -142,15 +142,6 @@ def compare_models(
         differences=_differences(options, names),
         sheet=sheet_positions(seed, len(contenders[0].judgement.labels)),
     )
-
-
-def model_files(folder: RunFolder) -> list[Path]:
-    """Return the model files that `eurosat-convert` left in a run.
-
-    Without those set aside, and without scene twins, which answer as their models do.
-    """
-    files = sorted(folder.path.glob("*.tflite"))
-    return [path for path in files if not path.stem.endswith((".previous", "-scene"))]
 
 
 def _contender(judgement: Judgement, path: Path, source: str, *, is_alone: bool) -> Contender:

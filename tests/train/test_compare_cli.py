@@ -312,6 +312,21 @@ def test_runs_of_other_splits_or_data_are_refused(
     assert not (tmp_path / "comparison.html").exists()
 
 
+@pytest.mark.parametrize("name", ["model.keras", "cnn-int8.tflite"])
+def test_a_model_is_not_named_beside_its_run(
+    name: str,
+    copied_run: RunFolder,
+    small_models: Path,
+    small_archive: Path,
+    command_here: Command,
+):
+    shutil.copy(small_models / "cnn-int8.tflite", copied_run.path)
+    done = command_here(
+        "eurosat-compare", copied_run.path, copied_run.path / name, "--data", small_archive
+    )
+    assert_refused(done, f"{name} belongs to the run in {copied_run.path}, which is named too")
+
+
 def test_what_cannot_be_compared_is_refused(
     two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
 ):
