@@ -22,6 +22,7 @@ from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import (
     DEFAULTS,
+    SHAPE,
     WITHOUT_EFFECT,
     Architecture,
     Optimizer,
@@ -219,7 +220,10 @@ def train(
     ] = None,
     from_run: Annotated[
         str | None,
-        typer.Option(help="Fine-tune the model of this finished run, for these classes or others."),
+        typer.Option(
+            help="Fine-tune the model of this finished run, for these classes or others; "
+            "architecture and sizes are those of the run."
+        ),
     ] = None,
     from_model: Annotated[
         str | None,
@@ -284,8 +288,11 @@ def train(
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     begun = None
-    if from_study:
-        best = _best_of_study(StudyFolder(from_study), given, resume=resume)
+    best = _best_of_study(StudyFolder(from_study), given, resume=resume) if from_study else None
+    if from_run and not resume:
+        given |= _shape_of_run(from_run, (best.to_json() if best else {}) | given)
+        architecture = given["architecture"]
+    if best:
         configuration = replace(best, **given)
     elif resume:
         begun = _begun_run(architecture, out)
@@ -392,6 +399,28 @@ def _best_of_study(
                 f"--from-study."
             )
     return best
+
+
+def _shape_of_run(run: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the architecture and the sizes of a run's model, which whoever goes on from it needs.
+
+    Args:
+        run: Its folder.
+        asked: Values that were asked for.
+
+    Raises:
+        RunFolderError: The folder is no training run, or is damaged.
+        EurosatError: Others were asked for.
+    """
+    theirs = recorded_configuration(RunFolder(Path(run)))
+    shape = {name: getattr(theirs, name) for name in SHAPE[theirs.architecture]}
+    for name, value in shape.items():
+        if asked.get(name, value) != value:
+            raise EurosatError(
+                f"The model of {run}, gone on from, has {name} {value}, not {asked[name]}: "
+                "leave that out, or leave out --from-run."
+            )
+    return shape
 
 
 def _load(data: Path | None) -> Dataset:

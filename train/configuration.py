@@ -243,6 +243,13 @@ WITHOUT_EFFECT = {
 """What only the other architecture heeds."""
 
 
+SHAPE = {
+    Architecture.CNN: ("architecture", "blocks", "filters", "units"),
+    Architecture.MOBILENET: ("architecture", "width", "units"),
+}
+"""What decides the shapes of the weights, but for those of the logits."""
+
+
 def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 

@@ -1,6 +1,8 @@
 """Fine-tuning: a model that begins where an earlier run ended."""
 
 import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from eurosat.train.first_weights import check_first_run, take_first_weights
 from eurosat.train.fit import build_model
 from eurosat.train.trained_model import open_model
 
-from ..commands import Command
+from ..commands import Command, assert_refused
+
+CommandLine = Callable[..., list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,48 @@ def test_a_run_that_is_not_there_is_refused_before_anything_is_written(
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("Error: nowhere")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def narrow_run(
+    small_archive: Path, tmp_path_factory: pytest.TempPathFactory, command_line: CommandLine
+) -> Path:
+    """The folder of a run of a small model, whose sizes are not the defaults."""
+    run = tmp_path_factory.mktemp("narrow") / "run"
+    options = ("--epochs", 1, "--image-size", 32, "--blocks", 1, "--filters", 8, "--units", 0)
+    line = command_line("eurosat-train", "cnn", *options, "--data", small_archive, "--out", run)
+    subprocess.run(line, check=True, capture_output=True)
+    return run
+
+
+@pytest.mark.parametrize("architecture", [["cnn"], []])
+def test_the_sizes_are_those_of_the_run(
+    architecture: list[str],
+    narrow_run: Path,
+    small_archive: Path,
+    tmp_path: Path,
+    command_here: Command,
+):
+    options = ("--epochs", 1, "--image-size", 32, "--data", small_archive, "--out", "tuned")
+    done = command_here("eurosat-train", *architecture, *options, "--from-run", narrow_run)
+    assert done.returncode == 0, done.stderr
+    asked = recorded_configuration(RunFolder(tmp_path / "tuned"))
+    assert (asked.architecture, asked.blocks, asked.filters, asked.units) == ("cnn", 1, 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["mobilenet"], "has architecture cnn, not mobilenet"),
+        (["cnn", "--blocks", "2"], "has blocks 1, not 2"),
+        (["--filters", "16"], "has filters 8, not 16"),
+        (["cnn", "--units", "128"], "has units 0, not 128"),
+        (["cnn", "--width", "0.5"], "--width does nothing for cnn"),
+    ],
+)
+def test_other_sizes_than_those_of_the_run_are_refused(
+    options: list[str], part: str, narrow_run: Path, tmp_path: Path, command_here: Command
+):
+    done = command_here("eurosat-train", *options, "--from-run", narrow_run)
+    assert_refused(done, part)
+    assert list(tmp_path.iterdir()) == []
