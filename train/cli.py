@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
-from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.dataset import Audit, Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
 from eurosat.folder_lock import check_nobody_in, only_process_in
@@ -33,6 +33,9 @@ from .study_folder import StudyFolder
 
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
+
+MILD_IMBALANCE = 3.0
+"""Up to this ratio of the largest class to the smallest, nothing need be done."""
 
 
 def _with_default(name: str, text: str) -> str:
@@ -150,6 +153,17 @@ def train(
                 "Strength of blending pairs of tiles and their labels: 0 for none, "
                 "0.2 for mostly faint blends, 1 for blends of any shares.",
             )
+        ),
+    ] = None,
+    balanced: Annotated[
+        bool | None,
+        typer.Option(
+            "--balanced/--no-balanced",
+            help=_with_default(
+                "balanced",
+                "Every class counts the same, as with class weights: an epoch draws tiles of all "
+                "equally often, and is judged by the mean recall of the classes.",
+            ),
         ),
     ] = None,
     label_smoothing: Annotated[
@@ -306,7 +320,12 @@ def train(
     if not resume:  # A run that is gone on with may have been begun with such an option.
         _check_effect(given, configuration.architecture)
     if audit:
-        output.print(_load(data).audit.to_text(), markup=False, soft_wrap=True)
+        dataset = _load(data)
+        output.print(
+            dataset.audit.to_text() + _balance_advice(dataset.audit, configuration.balanced),
+            markup=False,
+            soft_wrap=True,
+        )
         return
     if tensorboard and find_spec("tensorboard") is None:
         raise MissingPackageError(
@@ -318,7 +337,8 @@ def train(
     check_nobody_in(folder.checkpoint.parent, _busy(folder))
 
     dataset = _load(data)
-    notes.print(dataset.audit.to_text(), markup=False, soft_wrap=True)
+    advice = "" if begun else _balance_advice(dataset.audit, configuration.balanced)
+    notes.print(dataset.audit.to_text() + advice, markup=False, soft_wrap=True)
     with interrupts_end_at_once():
         start_tensorflow()
         from .fit import Epoch, Step, Watcher, best_epoch, fit
@@ -421,6 +441,16 @@ def _shape_of_run(run: str, asked: dict[str, Any]) -> dict[str, Any]:
                 "leave that out, or leave out --from-run."
             )
     return shape
+
+
+def _balance_advice(audit: Audit, is_balanced: bool) -> str:
+    """Return what can be done about an imbalance, as a line behind a line break; or nothing."""
+    if is_balanced or audit.imbalance_ratio <= MILD_IMBALANCE:
+        return ""
+    return (
+        "\nClasses differ so much in size that accuracy hardly tells how well the small ones are "
+        "known: look at macro F1, and try --balanced, with which all classes count the same."
+    )
 
 
 def _load(data: Path | None) -> Dataset:

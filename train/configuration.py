@@ -69,6 +69,8 @@ class TrainingConfiguration:
         from_run: The folder of a finished run whose model is fine-tuned; empty for none.
         from_model: A converted int8 model that is fine-tuned instead: a `.tflite` file, or the name
             of a shipped one; empty for none.
+        balanced: Whether tiles are drawn so that an epoch holds every class equally often, and the
+            best epoch is that of the highest mean recall; without, every tile counts the same.
         split_seed: Seed of the split; runs that share it are judged on the same tiles.
     """
 
@@ -103,6 +105,7 @@ class TrainingConfiguration:
     teacher: str = ""
     from_run: str = ""
     from_model: str = ""
+    balanced: bool = False
     # But this: such a run was split by its `seed`, as `from_json` knows.
     split_seed: int = 0
 
@@ -312,6 +315,8 @@ def training_command(configuration: TrainingConfiguration) -> list[str]:
         value, option = getattr(configuration, field.name), field.name.replace("_", "-")
         if value == getattr(default, field.name):
             continue
-        # The one option that is on or off is on by default.
-        words += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", str(value)]
     return words

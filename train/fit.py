@@ -26,7 +26,7 @@ from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .converted_weights import STATISTICS_TILES, take_converted_weights
 from .first_weights import take_first_weights
 from .normalisation import fuse_normalisation, set_momentum
-from .pipeline import TrainingTiles, untuned
+from .pipeline import TrainingTiles, class_weights, untuned
 from .teacher import open_teacher
 
 WEIGHT_DECAY = 0.05
@@ -77,7 +77,8 @@ class Epoch:
             against the labels that it had a share in.
         accuracy: Their accuracy, 0 to 1.
         validation_loss: Cross-entropy of the validation tiles after the epoch.
-        validation_accuracy: Their accuracy, 0 to 1.
+        validation_accuracy: Their accuracy, 0 to 1. In a balanced run every class weighs the same
+            in both, so that this is the mean recall of the classes.
         seconds: Wall time of the epoch.
         image_size: Height and width in pixels that the tiles were resized to inside the model.
         averaged: Of how many epochs the weights are the mean that validation judged; 0 if they are
@@ -171,7 +172,8 @@ def fit(
     )
     tiles, labels = _tiles_and_labels(dataset, split.validation)
     one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
-    validation = tf.data.Dataset.from_tensor_slices((tiles, one_hot)).batch(VALIDATION_BATCH_SIZE)
+    judged = (tiles, one_hot, class_weights(labels)) if configuration.balanced else (tiles, one_hot)
+    validation = tf.data.Dataset.from_tensor_slices(judged).batch(VALIDATION_BATCH_SIZE)
     validation = validation.with_options(untuned())
 
     state = _read_checkpoint(folder.checkpoint, model)
@@ -323,10 +325,12 @@ def _compile(
             ),
             alpha=AVERAGED_RATE if configuration.averaged else 0.0,
         )
+    metrics = ["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")]
     model.compile(
         optimizer=_optimizer(configuration.optimizer, rate),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=configuration.label_smoothing),
-        metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
+        # Only validation has weights: training draws by them.
+        **{"weighted_metrics" if configuration.balanced else "metrics": metrics},
         jit_compile=False,
     )
     model.optimizer.build(model.trainable_variables)

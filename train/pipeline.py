@@ -31,12 +31,13 @@ class TrainingTiles:
             tiles: uint8 RGB `[n, h, w, 3]`, with `h == w`.
             labels: int64 `[n]`.
             class_count: Number of classes, the length of a one-hot label.
-            configuration: Says with which seed and how tiles are shuffled, augmented and mixed.
+            configuration: Says with which seed and how tiles are drawn, augmented and mixed.
             teacher: Is asked about every tile, as it was changed; half of the label is its answer.
         """
         with tf.device("CPU"):
             self._tiles = tf.constant(tiles)
             self._labels = tf.one_hot(labels, class_count)
+        self._classes = labels
         self._configuration = configuration
         self._teacher = teacher
 
@@ -53,7 +54,10 @@ class TrainingTiles:
             taught: Whether the teacher, where there is one, is asked; it does not change a tile.
         """
         asked = self._configuration
-        order = np.random.default_rng((asked.seed, number)).permutation(self._tiles.shape[0])
+        rng = np.random.default_rng((asked.seed, number))
+        order = rng.permutation(self._tiles.shape[0])
+        if asked.balanced:
+            order = balanced_draw(order, self._classes, rng)
 
         def take(step: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             tiles = tf.gather(self._tiles, positions)
@@ -85,6 +89,42 @@ class TrainingTiles:
             .prefetch(4)
             .with_options(untuned())
         )
+
+
+def class_weights(classes: np.ndarray) -> np.ndarray:
+    """Return what each tile weighs so that every class weighs the same.
+
+    Args:
+        classes: int64 `[n]`, the class of each tile.
+
+    Returns:
+        float64 `[n]`, inverse to the frequency of the class; 1 on average.
+    """
+    _, kinds, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return (len(classes) / (len(counts) * counts))[kinds]
+
+
+def balanced_draw(order: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw as many tiles as there are so that every class comes equally often.
+
+    A tile is drawn as many times as it weighs, rounded down or up by chance. To weight the loss
+    instead would need a rule for the share of each class in smoothed, mixed and taught labels, and
+    some steps would hang on one rare tile.
+
+    Args:
+        order: int64 `[n]`, positions of the tiles in chance order.
+        classes: int64 `[n]`, the class of each tile.
+        rng: Where chance comes from.
+
+    Returns:
+        int64 `[n]`, positions in chance order.
+    """
+    by_class = order[np.argsort(classes[order], kind="stable")]
+    # Systematic sampling: marks one apart fall on a ruler on which a tile is as long as it weighs.
+    ends = np.cumsum(class_weights(classes)[by_class])
+    marks = rng.random() + np.arange(len(order))
+    hit = np.minimum(np.searchsorted(ends, marks, side="right"), len(order) - 1)
+    return rng.permutation(by_class[hit])
 
 
 def untuned() -> tf.data.Options:

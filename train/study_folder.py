@@ -28,12 +28,14 @@ class StudySettings:
         fraction: Share of the training split that trials train on, above 0 to 1. They are judged
             on all of the validation split: of fewer tiles, chance would decide.
         seed: Seed of the split, of the training tiles of trials, of the draws and of each training.
+        balanced: Whether trials see every class equally often, see `TrainingConfiguration`.
     """
 
     architecture: Architecture
     epochs: int = 3
     fraction: float = 0.2
     seed: int = 0
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be studied.
@@ -53,7 +55,12 @@ class StudySettings:
     @property
     def base(self) -> TrainingConfiguration:
         """The configuration whose values are searched."""
-        return replace(DEFAULTS[self.architecture], seed=self.seed, split_seed=self.seed)
+        return replace(
+            DEFAULTS[self.architecture],
+            seed=self.seed,
+            split_seed=self.seed,
+            balanced=self.balanced,
+        )
 
 
 @dataclass(frozen=True)

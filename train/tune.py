@@ -175,6 +175,7 @@ def open_study(
             epochs=record["epochs"],
             fraction=record["fraction"],
             seed=record["seed"],
+            balanced=record.get("balanced", False),  # Older studies do not say.
         )
         space = {
             name: json_to_distribution(json.dumps(among))

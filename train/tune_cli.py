@@ -51,6 +51,10 @@ def tune(
         typer.Option(help="Share of the training split that trials train on; 0.2 without it."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, draws and trainings.")] = None,
+    balanced: Annotated[
+        bool | None,
+        typer.Option("--balanced", help="Trials see all classes equally often, see eurosat-train."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Study folder; studies/ARCHITECTURE without it.")
     ] = None,
@@ -65,7 +69,12 @@ def tune(
     """Find the values that train the best model. Start it again, and it goes on where it was."""
     given = {
         name: value
-        for name, value in (("epochs", epochs), ("fraction", fraction), ("seed", seed))
+        for name, value in (
+            ("epochs", epochs),
+            ("fraction", fraction),
+            ("seed", seed),
+            ("balanced", balanced),
+        )
         if value is not None
     }
     if trials < 1:

@@ -86,6 +86,52 @@ def test_other_epochs_and_other_seeds_give_another_order():
     assert all(order != tuple(range(COUNT)) for order in orders)
 
 
+def test_without_balancing_the_order_is_that_of_the_seed_and_the_epoch():
+    _, which = joined(epoch(2, seed=7))
+    np.testing.assert_array_equal(which, np.random.default_rng((7, 2)).permutation(COUNT))
+
+
+SKEWED = np.repeat([0, 1, 2], [100, 40, 3])
+NUMBERED = np.arange(len(SKEWED), dtype=np.uint8)[:, None, None, None] * np.ones(
+    (8, 8, 3), np.uint8
+)
+
+
+def test_balanced_epochs_hold_every_class_equally_often_and_use_every_tile():
+    training = training_tiles(NUMBERED, SKEWED, balanced=True, augment=False)
+    totals = np.zeros(len(SKEWED), int)
+    for number in range(40):
+        ((tiles, labels),) = [(t.numpy(), one.numpy()) for t, one in training.epoch(number, 200)]
+        drawn = tiles[:, 0, 0, 0]
+        np.testing.assert_array_equal(labels.argmax(axis=1), SKEWED[drawn])
+        assert len(drawn) == len(SKEWED)
+        assert np.ptp(np.bincount(SKEWED[drawn])) <= 1
+        counts = np.bincount(drawn, minlength=len(SKEWED))
+        for label, weight in enumerate(len(SKEWED) / 3 / np.bincount(SKEWED)):
+            of_class = counts[label == SKEWED]
+            assert int(weight) <= of_class.min() <= of_class.max() <= int(weight) + 1
+        # In chance order: the first third holds about a third of each class.
+        assert np.bincount(SKEWED[drawn[:48]], minlength=3).min() > 4
+        totals += counts
+    assert totals.min() > 0
+    assert np.ptp(totals[SKEWED == 0]) < 25, "some tiles of a large class are drawn more often"
+
+
+def test_balanced_epochs_are_the_same_for_the_same_seed_and_epoch():
+    def tiles_of(number: int) -> np.ndarray:
+        training = training_tiles(NUMBERED, SKEWED, balanced=True)
+        return np.concatenate([tiles.numpy() for tiles, _ in training.epoch(number, 64)])
+
+    np.testing.assert_array_equal(tiles_of(3), tiles_of(3))
+    assert not np.array_equal(tiles_of(3), tiles_of(4))
+
+
+def test_mixed_labels_of_balanced_epochs_weigh_all_classes_the_same():
+    training = training_tiles(NUMBERED, SKEWED, balanced=True, mixup=1.0)
+    labels = np.concatenate([one.numpy() for n in range(20) for _, one in training.epoch(n, 200)])
+    np.testing.assert_allclose(labels.mean(axis=0), 1 / 3, atol=0.01)
+
+
 def test_other_epochs_and_other_seeds_augment_otherwise():
     made = []
     for number, seed in ((0, 0), (1, 0), (0, 1)):

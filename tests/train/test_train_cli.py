@@ -6,6 +6,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
 from typing import Any
@@ -21,7 +22,13 @@ from eurosat.dataset import Dataset
 from eurosat.folder_lock import only_process_in
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
-from eurosat.train.configuration import DEFAULTS, Architecture
+from eurosat.train.configuration import (
+    DEFAULTS,
+    Architecture,
+    recorded_configuration,
+    training_command,
+)
+from eurosat.train.fit import read_history
 
 from ..commands import Command, assert_refused, assert_refused_at_last, read_json
 
@@ -88,6 +95,54 @@ def test_audit_describes_the_data_and_stops(small_archive: Path, tmp_path: Path,
         "Groups of equal tiles across classes: 0",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def skewed_archive(small_archive: Path, tmp_path: Path) -> Path:
+    """Three classes of the small archive, of 40, 20 and 10 tiles."""
+    path = tmp_path / "skewed.zip"
+    wanted = {"Forest": 40, "River": 20, "SeaLake": 10}
+    with zipfile.ZipFile(small_archive) as everything, zipfile.ZipFile(path, "w") as skewed:
+        for name in everything.namelist():
+            label = Path(name).parent.name
+            if wanted.get(label):
+                wanted[label] -= 1
+                skewed.writestr(name, everything.read(name))
+    return path
+
+
+def test_what_to_do_about_an_imbalance_is_told(skewed_archive: Path, command_here: Command):
+    line = ("eurosat-train", "cnn", "--data", skewed_archive, "--audit")
+    told = command_here(*line).stdout
+    assert "Imbalance ratio (largest to smallest class): 4.00" in told
+    assert "look at macro F1, and try --balanced, with which all classes" in told.splitlines()[-1]
+    assert "--balanced" not in command_here(*line, "--balanced").stdout
+
+
+def test_a_balanced_run_says_so_and_is_gone_on_with_as_one(
+    skewed_archive: Path, tmp_path: Path, command_here: Command
+):
+    options = ("--epochs", 1, "--image-size", 32, "--blocks", 1, "--mixup", 0.2)
+    line = ("eurosat-train", "--data", skewed_archive, "--out", tmp_path / "run")
+    done = command_here(*line, "cnn", *options, "--balanced")
+    assert done.returncode == 0, done.stderr
+    assert "try --balanced" not in done.stderr
+    judged = read_json(tmp_path / "run" / "metrics.json")["validation"]
+    kept = read_history(tmp_path / "run" / "history.csv")[0]
+    assert kept.validation_accuracy == pytest.approx(judged["balanced_accuracy"])
+    run = RunFolder(tmp_path / "run")
+    recorded = recorded_configuration(run)
+    assert recorded.balanced
+    assert "--balanced" in training_command(recorded)
+    assert "--no-balanced" not in training_command(replace(recorded, balanced=False))
+    refused = command_here(*line, "--no-balanced", "--resume")
+    assert_refused(refused, "was begun with balanced True, not False")
+    assert command_here(*line, "--resume").returncode == 0
+    # Recorded before there was such an option.
+    config = read_json(run.config)
+    del config["training"]["balanced"]
+    run.config.write_text(json.dumps(config), encoding="utf-8")
+    assert not recorded_configuration(run).balanced
 
 
 def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Command):

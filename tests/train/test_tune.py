@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shlex
 import shutil
@@ -128,6 +129,26 @@ def test_the_first_trial_is_the_default_and_the_others_differ(finished: tuple[St
     assert study.configuration(trials[0].values) == DEFAULTS[Architecture.CNN]
     assert len({tuple(trial.values.items()) for trial in trials}) == TRIALS
     assert list(study.folder.running.iterdir()) == []
+
+
+def test_a_balanced_study_trains_and_hands_over_balanced(
+    dataset: Dataset, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    study = opened(tmp_path / "study", dataset, balanced=True)
+    run_trials(study, dataset, count=1)
+    assert study.folder.read_best().balanced
+    done = command_here(
+        "eurosat-tune",
+        *("cnn", "--trials", 1, "--data", small_archive, "--out", study.folder.path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  eurosat-train cnn .*--balanced", done.stdout, re.MULTILINE)
+    # A study of before knows nothing of it.
+    record = read_json(study.folder.record)
+    assert record.pop("balanced") is True
+    study.folder.record.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(EurosatError, match="was begun with balanced False, not True"):
+        opened(study.folder.path, dataset, balanced=True)
 
 
 def test_what_is_recorded_is_what_training_gives(
