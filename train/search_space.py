@@ -3,6 +3,8 @@
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from itertools import product
+from math import prod
 from typing import Any
 
 from optuna.distributions import (
@@ -45,6 +47,31 @@ SEARCH: Mapping[Architecture, SearchSpace] = {
     },
 }
 """What is tried. The default configuration is within, and is the first trial of every study."""
+
+
+FEW_COMBINATIONS = 100
+"""Up to so many are tried one by one, none of them twice."""
+
+
+def combinations(space: SearchSpace) -> list[dict[str, Any]] | None:
+    """Return all that can be tried in a space; None where that is more than a few."""
+    choices = [_choices(among) for among in space.values()]
+    if prod(map(len, choices)) > FEW_COMBINATIONS or not all(choices):
+        return None
+    return [dict(zip(space, values, strict=True)) for values in product(*choices)]
+
+
+def _choices(among: BaseDistribution) -> Sequence[Any]:
+    """Return the values that may be drawn; none where they cannot be counted."""
+    match among:
+        case CategoricalDistribution():
+            return among.choices
+        case IntDistribution():
+            return range(among.low, among.high + 1, among.step)
+        case FloatDistribution() if among.step:
+            steps = round((among.high - among.low) / among.step)
+            return [round(among.low + step * among.step, 6) for step in range(steps + 1)]
+    return ()
 
 
 def widths_with_weights(widths: BaseDistribution) -> CategoricalDistribution:

@@ -17,6 +17,14 @@ from eurosat.split import Split
 
 from .configuration import DEFAULTS, Architecture, TrainingConfiguration
 
+_SHARED = ("learning_rate", "optimizer", "batch_size", "dropout", "l2", "shift", "jitter")
+
+TUNED = {
+    Architecture.CNN: (*_SHARED, "blocks", "filters"),
+    Architecture.MOBILENET: (*_SHARED, "width", "units"),
+}
+"""Names of the values that can be tuned; what is tried for each, `search_space` says."""
+
 
 @dataclass(frozen=True)
 class StudySettings:
@@ -29,6 +37,8 @@ class StudySettings:
             on all of the validation split: of fewer tiles, chance would decide.
         seed: Seed of the split, of the training tiles of trials, of the draws and of each training.
         balanced: Whether trials see every class equally often, see `TrainingConfiguration`.
+        only: The values that are tuned, in the order of `TUNED`; none for all of them. The others
+            are as by default.
     """
 
     architecture: Architecture
@@ -36,6 +46,7 @@ class StudySettings:
     fraction: float = 0.2
     seed: int = 0
     balanced: bool = False
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be studied.
@@ -51,6 +62,13 @@ class StudySettings:
             )
         if not 0 < self.fraction <= 1:
             raise EurosatError(f"--fraction must be above 0 and at most 1, not {self.fraction}.")
+        known = TUNED[self.architecture]
+        unknown = [name for name in self.only if name not in known]
+        if unknown:
+            raise EurosatError(
+                f"--only does not know {as_option(unknown[0])!r} for {self.architecture}: name some"
+                f" of {', '.join(map(as_option, known))}."
+            )
 
     @property
     def base(self) -> TrainingConfiguration:
@@ -61,6 +79,11 @@ class StudySettings:
             split_seed=self.seed,
             balanced=self.balanced,
         )
+
+
+def as_option(name: str) -> str:
+    """Return the name of a value as a person types it, such as `learning-rate`."""
+    return name.replace("_", "-")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from optuna.distributions import (
     distribution_to_json,
     json_to_distribution,
 )
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
@@ -41,7 +41,14 @@ from eurosat.split import Split, split_dataset
 
 from .configuration import Architecture, Optimizer, TrainingConfiguration
 from .fit import DivergedError, Step, best_epoch, fit
-from .search_space import SEARCH, SearchSpace, is_tried, widths_in, widths_with_weights
+from .search_space import (
+    SEARCH,
+    SearchSpace,
+    combinations,
+    is_tried,
+    widths_in,
+    widths_with_weights,
+)
 from .study_database import (
     database_errors_told,
     fail_dead_trials,
@@ -50,7 +57,7 @@ from .study_database import (
     opening_errors_told,
     without_password,
 )
-from .study_folder import StudyFolder, StudySettings
+from .study_folder import StudyFolder, StudySettings, as_option
 
 RANDOM_TRIALS = 6
 """So many trials are drawn by chance before the sampler builds on them."""
@@ -120,6 +127,8 @@ class Study:
     @property
     def widths_left_out(self) -> list[float]:
         """Widths of MobileNet that are not tried, as there were no ImageNet weights for them."""
+        if "width" not in self.space:
+            return []
         all_of_them = widths_in(SEARCH[self.settings.architecture])
         return [width for width in all_of_them if width not in widths_in(self.space)]
 
@@ -133,8 +142,15 @@ class Study:
 
     def configuration(self, values: Mapping[str, Any]) -> TrainingConfiguration:
         """Return the configuration that trains these values in full."""
-        typed = dict(values) | {"optimizer": Optimizer(values["optimizer"])}
+        typed = dict(values)
+        if "optimizer" in typed:
+            typed["optimizer"] = Optimizer(typed["optimizer"])
         return replace(self.settings.base, **typed)
+
+    def possible_trials(self, count: int) -> int:
+        """Return how many of so many trials there can be, none like another."""
+        there_are = combinations(self.space)
+        return count if there_are is None else min(count, len(there_are))
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
@@ -175,7 +191,9 @@ def open_study(
             epochs=record["epochs"],
             fraction=record["fraction"],
             seed=record["seed"],
-            balanced=record.get("balanced", False),  # Older studies do not say.
+            # Older studies do not say these.
+            balanced=record.get("balanced", False),
+            only=tuple(record.get("only", ())),
         )
         space = {
             name: json_to_distribution(json.dumps(among))
@@ -189,8 +207,8 @@ def open_study(
     for name, value in {**given, "storage": without_password(storage)}.items():
         if value != begun_with[name]:
             raise RunFolderError(
-                f"The study in {folder.path} was begun with {name} {begun_with[name]}, not "
-                f"{value}: give it as it was, or begin another study with --out."
+                f"The study in {folder.path} was begun with {_told(name, begun_with[name])}, not "
+                f"{_told('', value)}: give it as it was, or begin another study with --out."
             )
     folder.check_data(record["fingerprint"], dataset)
     split = folder.read_split(folder.trial_split, dataset)
@@ -199,6 +217,13 @@ def open_study(
         opened = open_database(storage) if storage else open_file(folder.trials, "rw")
         study = _load(opened, _study_name(record), settings, space, make=storage is not None)
     return Study(folder, settings, space, split, study, database)
+
+
+def _told(name: str, value: Any) -> str:
+    """Return a setting of a study, or its value alone where the name is empty, for a person."""
+    if isinstance(value, tuple):
+        return f"only {', '.join(map(as_option, value))}" if value else "all values"
+    return f"{name} {value}".strip()
 
 
 def run_trials(
@@ -212,6 +237,7 @@ def run_trials(
     """Try configurations until the study has enough trials.
 
     Trials that other processes run count too; where only those are missing, they are waited for.
+    Where there are only a few combinations of values, each is tried once, by chance order.
 
     Args:
         study: The study.
@@ -223,6 +249,7 @@ def run_trials(
     Raises:
         EurosatError: The first weights or the database cannot be used.
     """
+    count = study.possible_trials(count)
     ends_at = time.monotonic() + (seconds or float("inf"))
     with database_errors_told(study.database):
         watch(study.trials())
@@ -231,6 +258,7 @@ def run_trials(
             if len(states) - states.count(State.RUNNING) >= count:
                 break
             if len(states) < count:
+                _queue_untried(study)
                 study.optuna.optimize(
                     lambda trial: _try(trial, study, dataset, count, watch),
                     n_trials=1,
@@ -305,6 +333,19 @@ class _SamplerByNumber(optuna.samplers.TPESampler):
         super().before_trial(study, trial)
 
 
+def _queue_untried(study: Study) -> None:
+    """Let a combination be next that was not tried yet, where there are few."""
+    there_are = combinations(study.space)
+    waiting = study.optuna.get_trials(deepcopy=False, states=[TrialState.WAITING])
+    if there_are is None or waiting:
+        return
+    tried = [trial.values for trial in study.trials()]
+    untried = [values for values in there_are if values not in tried]
+    if untried:
+        chosen = np.random.default_rng((study.settings.seed, len(tried))).integers(len(untried))
+        study.optuna.enqueue_trial(untried[chosen], skip_if_exists=True)
+
+
 def _try(trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch: Watcher) -> float:
     """Train one configuration; return its highest validation accuracy."""
     if sum(other.number < trial.number for other in study.trials()) >= count:
@@ -374,7 +415,11 @@ def _begin_study(
 ) -> None:
     """Make the study folder: all of it at once, whoever else is about to do the same."""
     base = settings.base
-    space = dict(SEARCH[settings.architecture])
+    space = {
+        name: among
+        for name, among in SEARCH[settings.architecture].items()
+        if not settings.only or name in settings.only
+    }
     if "width" in space:
         space["width"] = widths_with_weights(space["width"])
     split = split_dataset(

@@ -18,7 +18,7 @@ from eurosat.interrupts import interrupts_end_at_once
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import Architecture, training_command
-from .study_folder import StudyFolder, StudySettings
+from .study_folder import TUNED, StudyFolder, StudySettings
 
 if TYPE_CHECKING:
     from .fit import Step
@@ -55,6 +55,14 @@ def tune(
         bool | None,
         typer.Option("--balanced", help="Trials see all classes equally often, see eurosat-train."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Tune these values alone, such as learning-rate,dropout; the others are as by "
+            "default. All of them without it.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Study folder; studies/ARCHITECTURE without it.")
     ] = None,
@@ -74,6 +82,7 @@ def tune(
             ("fraction", fraction),
             ("seed", seed),
             ("balanced", balanced),
+            ("only", _names(only, architecture) if only else None),
         )
         if value is not None
     }
@@ -104,8 +113,10 @@ def tune(
 
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
+    trials = study.possible_trials(trials)
     notes.print(
-        f"{trials} trial{'s' * (trials != 1)} of {settings.epochs} epochs on "
+        f"{trials} trial{'s' * (trials != 1)} of {settings.epochs} "
+        f"epoch{'s' * (settings.epochs != 1)} on "
         f"{len(study.split.train):,} tiles, judged on "
         f"{len(study.split.validation):,} for validation; study folder {folder.path}\n",
         markup=False,
@@ -171,6 +182,15 @@ def tune(
         f"  {shlex.join([*training_command(study.configuration(best.values)), *where])}",
         markup=False,
         soft_wrap=True,
+    )
+
+
+def _names(only: Sequence[str], architecture: Architecture) -> tuple[str, ...]:
+    """Return names of values, typed in any order and with or without commas, in the usual order."""
+    typed = [name.strip().replace("-", "_") for names in only for name in names.split(",")]
+    usual = TUNED[architecture]
+    return tuple(
+        sorted(set(typed), key=lambda name: usual.index(name) if name in usual else len(usual))
     )
 
 

@@ -31,7 +31,7 @@ from eurosat.split import Split, split_dataset
 from eurosat.train import search_space, study_database
 from eurosat.train.configuration import DEFAULTS, Architecture
 from eurosat.train.fit import Step, best_epoch, fit
-from eurosat.train.study_folder import StudyFolder, StudySettings
+from eurosat.train.study_folder import TUNED, StudyFolder, StudySettings
 from eurosat.train.study_progress import StudyProgress
 from eurosat.train.tune import State, Study, Trial, best_trial, open_study, run_trials
 
@@ -129,6 +129,78 @@ def test_the_first_trial_is_the_default_and_the_others_differ(finished: tuple[St
     assert study.configuration(trials[0].values) == DEFAULTS[Architecture.CNN]
     assert len({tuple(trial.values.items()) for trial in trials}) == TRIALS
     assert list(study.folder.running.iterdir()) == []
+
+
+def test_every_value_that_is_searched_can_be_named():
+    assert {architecture: set(space) for architecture, space in REAL_SEARCH.items()} == {
+        architecture: set(names) for architecture, names in TUNED.items()
+    }
+
+
+def test_only_the_values_that_are_named_are_tuned(
+    dataset: Dataset, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    line = ("eurosat-tune", "cnn", "--data", small_archive, "--out", "study", "--epochs", 1)
+    line = (*line, "--fraction", 0.25)
+    done = command_here(*line, "--trials", 2, "--only", "dropout, learning-rate", "--only", "l2")
+    assert done.returncode == 0, done.stderr
+    folder = StudyFolder(tmp_path / "study")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("trial ")]
+    assert len(lines) == 2
+    assert all(re.search(r"; learning rate \S+, dropout \S+, l2 \S+$", line) for line in lines)
+    assert [*rows_of(folder)[0]][5:] == ["learning_rate", "dropout", "l2"]
+    best, default = folder.read_best().to_json(), DEFAULTS[Architecture.CNN].to_json()
+    assert {name for name in best if best[name] != default[name]} <= set(rows_of(folder)[0])
+
+    other = command_here(*line, "--only", "dropout")
+    assert_refused_at_last(
+        other, "was begun with only learning-rate, dropout, l2, not only dropout: give it as it was"
+    )
+    for again in (["--only", "l2,dropout,learning_rate"], []):
+        done = command_here(*line, "--trials", 2, *again)
+        assert done.returncode == 0, done.stderr
+        assert len(rows_of(folder)) == 2
+
+
+def test_a_study_of_all_values_does_not_become_one_of_some(
+    copied: StudyFolder, small_archive: Path, command_here: Command
+):
+    line = ("eurosat-tune", "cnn", "--data", small_archive, "--out", copied.path)
+    refused = command_here(*line, "--only", "dropout")
+    assert_refused_at_last(refused, "was begun with all values, not only dropout")
+    record = read_json(copied.record)
+    del record["only"]  # A study of before.
+    copied.record.write_text(json.dumps(record), encoding="utf-8")
+    assert_refused_at_last(command_here(*line, "--only", "dropout"), "all values, not only dropout")
+
+
+def test_few_combinations_are_each_tried_once(
+    dataset: Dataset, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    study = opened(tmp_path / "study", dataset, epochs=1, only=("blocks", "filters"))
+    run_trials(study, dataset, count=4)
+    done = command_here(
+        "eurosat-tune",
+        *("cnn", "--data", small_archive, "--out", study.folder.path, "--trials", 100),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("6 trials of 1 epoch on"), (
+        "two numbers of blocks, three of filters"
+    )
+    tried = [(trial.values["blocks"], trial.values["filters"]) for trial in study.trials()]
+    assert tried[0] == (2, 4), "the default"
+    assert sorted(tried) == [(1, 2), (1, 3), (1, 4), (2, 2), (2, 3), (2, 4)]
+    assert study.optuna.trials[-1].number == 5
+
+
+def test_combinations_are_counted_where_they_are_few():
+    space = REAL_SEARCH[Architecture.CNN]
+    found = search_space.combinations({name: space[name] for name in ("dropout", "batch_size")})
+    assert found is not None
+    assert len(found) == 6 * 3
+    assert {"dropout": 0.3, "batch_size": 64} in found
+    assert search_space.combinations(space) is None
+    assert search_space.combinations({"learning_rate": space["learning_rate"]}) is None
 
 
 def test_a_balanced_study_trains_and_hands_over_balanced(
@@ -391,6 +463,10 @@ def test_a_damaged_study_is_refused(
         (["cnn", "--fraction", "1.5"], "--fraction"),
         (["cnn", "--fraction", "nan"], "--fraction"),
         (["cnn", "--seed", "-1"], "--seed"),
+        (["cnn", "--only", "dropuot"], "--only does not know 'dropuot' for cnn: name some of lear"),
+        (["cnn", "--only", "dropout,"], "--only does not know '' for cnn"),
+        (["cnn", "--only", "width"], "--only does not know 'width' for cnn"),
+        (["mobilenet", "--only", "l2", "--only", "blocks"], "know 'blocks' for mobilenet"),
     ],
 )
 def test_values_that_cannot_be_studied_are_refused(
