@@ -199,6 +199,8 @@ def _print_conversion(conversion: "Conversion") -> None:
         f"{on_test.coverage:.2%} of the test tiles get a sure answer, of which {sure} are right.",
         soft_wrap=True,
     )
+    if conversion.calibration.warning:
+        notes.print(conversion.calibration.warning, markup=False, soft_wrap=True)
     speeds = "; ".join(
         f"{speed.threads} thread{'s' * (speed.threads > 1)}: {speed.single_ms:.2f} ms for one "
         f"tile, {speed.batch_ms:.2f} ms per tile in a batch"

@@ -6,6 +6,7 @@ Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isclose
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,27 @@ class Calibration:
 
     temperature: float
     unsure_below: float
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether the temperature stopped where its search does: then it makes nothing honest."""
+        return any(
+            isclose(self.temperature, limit, rel_tol=1e-3)
+            for limit in (LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence on a temperature at its limit; None for any other."""
+        if not self.is_at_limit:
+            return None
+        if self.temperature < 1:
+            what = "lowest that is tried, as nearly every answer on validation is right"
+            then = "confidence will be too high, and more validation tiles would tell it better"
+        else:
+            what = "highest that is tried, as answers on validation are hardly better than chance"
+            then = "confidence tells little, and the model should learn more first"
+        return f"The temperature stopped at {self.temperature:.3g}, the {what}: {then}."
 
 
 @dataclass(frozen=True)
@@ -112,7 +134,8 @@ def calibration_record(
         calibration: What was fitted.
         measured: Figures by the name of the part, `"validation"` or `"test"`.
     """
-    return asdict(calibration) | {part: asdict(figures) for part, figures in measured.items()}
+    fitted = asdict(calibration) | {"temperature_at_limit": calibration.is_at_limit}
+    return fitted | {part: asdict(figures) for part, figures in measured.items()}
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -344,6 +344,7 @@ def train(
         from .fit import Epoch, Step, Watcher, best_epoch, fit
         from .progress import TrainingProgress
         from .run import is_tested, prepare_run, record_run, report_run
+        from .trained_model import recorded_calibration
 
     if begun:
         split = begun.read_split()
@@ -394,6 +395,9 @@ def train(
         output.print(
             f"\n{evaluation.part.capitalize()}\n{evaluation.text}", markup=False, soft_wrap=True
         )
+    calibration = recorded_calibration(folder)
+    if calibration and calibration.warning:
+        notes.print(f"{calibration.warning}\n", markup=False, soft_wrap=True)
     output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
 
 

@@ -134,6 +134,8 @@ def report_text(judgement: Judgement) -> str:
         )
     lines = [f"{judgement.model.name}: {_tiles_of(figures)}", ""]
     lines += [f"{title:<18} {value}" for title, value in rows]
+    if calibration and calibration.warning:
+        lines += ["", calibration.warning]
     return "\n".join([*lines, "", figures.text])
 
 

@@ -140,6 +140,7 @@ def report_run(
     figures["calibration"] = calibration_record(calibration, confidence)
     write_text(folder.metrics, json.dumps(figures, indent=2))
     reports = [f"{e.part.capitalize()}\n\n{e.text}" for e in evaluations]
+    reports += [calibration.warning] if calibration.warning else []
     write_text(folder.report, "\n\n".join([*reports, "Data\n\n" + dataset.audit.to_text()]) + "\n")
     return evaluations
 

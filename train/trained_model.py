@@ -166,12 +166,12 @@ def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel
         predict=lambda tiles: predict(model, tiles),
         class_names=split.class_names if split else None,
         class_count=gives[1],
-        calibration=_recorded_calibration(folder) if folder else None,
+        calibration=recorded_calibration(folder) if folder else None,
         split=split,
     )
 
 
-def _recorded_calibration(folder: RunFolder) -> Calibration | None:
+def recorded_calibration(folder: RunFolder) -> Calibration | None:
     """Return what the run fitted; None for a run from before calibration, or an unfinished one."""
     try:
         record = json.loads(folder.metrics.read_text(encoding="utf-8"))["calibration"]

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from eurosat.calibration import (
     Calibration,
     apply_temperature,
+    calibration_record,
     choose_unsure_below,
     expected_calibration_error,
     fit_calibration,
@@ -63,6 +64,23 @@ def test_where_all_or_none_are_right_the_temperature_stays_in_its_bounds():
     answers = two_classes(0.9, 0.8, 0.99)
     assert fit_temperature(answers, np.array([0, 0, 0])) == pytest.approx(0.1)
     assert fit_temperature(answers, np.array([1, 1, 1])) == pytest.approx(10)
+
+
+def test_a_temperature_at_a_limit_of_its_search_is_told_and_recorded():
+    answers = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1]])
+    for truth, part in (
+        ([0, 0, 0], "stopped at 0.1, the lowest that is tried, as nearly every answer"),
+        (
+            [1, 1, 1],
+            "stopped at 10, the highest that is tried, as answers on validation are hardly",
+        ),
+    ):
+        fitted = fit_calibration(answers, np.array(truth))
+        assert part in (fitted.warning or "")
+        assert calibration_record(fitted, {})["temperature_at_limit"] is True
+    fitted = fit_calibration(answers, np.array([0, 0, 1]))
+    assert fitted.warning is None
+    assert calibration_record(fitted, {})["temperature_at_limit"] is False
 
 
 def test_a_probability_of_zero_does_no_harm():

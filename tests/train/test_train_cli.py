@@ -145,6 +145,27 @@ def test_a_balanced_run_says_so_and_is_gone_on_with_as_one(
     assert not recorded_configuration(run).balanced
 
 
+def test_a_temperature_at_its_limit_is_told_by_all_commands(tmp_path: Path, command_here: Command):
+    rng = np.random.default_rng(0)
+    for name, brightness in (("dark", 20), ("light", 200)):
+        (tmp_path / "easy" / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = rng.integers(brightness, brightness + 40, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "easy" / name / f"{number}.png")
+    done = command_here(
+        *("eurosat-train", "cnn", "--epochs", 4, "--batch-size", 8, "--image-size", 32),
+        *("--blocks", 1, "--data", "easy", "--out", "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    told = "The temperature stopped at 0.1, the lowest that is tried, as nearly every answer on"
+    assert done.stderr.splitlines()[-2].startswith(told)
+    assert told in (tmp_path / "run" / "report.txt").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "run" / "metrics.json")["calibration"]["temperature_at_limit"]
+    assert told in command_here("eurosat-evaluate", "run").stdout
+    done = command_here("eurosat-convert", "run", "--float32", "--max-drop", 100)
+    assert told in done.stderr
+
+
 def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Command):
     long = "a-rather-long-name-of-a-file-that-does-not-fit-into-a-line-of-eighty-letters"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
