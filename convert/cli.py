@@ -150,7 +150,7 @@ def convert_run(
         raise typer.Exit(EXIT_ACCURACY_LOST)
 
 
-def _print_conversion(conversion: "Conversion") -> None:
+def _print_comparison(conversion: "Conversion") -> None:
     comparison = conversion.comparison
     table = Table(
         title=f"{conversion.path.stem}: {comparison.tile_count:,} test tiles",
@@ -182,6 +182,10 @@ def _print_conversion(conversion: "Conversion") -> None:
         f"{comparison.only_exported_right}, McNemar p = {comparison.mcnemar_p:.2g}.",
         soft_wrap=True,
     )
+
+
+def _print_conversion(conversion: "Conversion") -> None:
+    _print_comparison(conversion)
     if conversion.candidates:
         kept, *others = conversion.candidates
         beaten = ", ".join(f"{other.recipe} {other.agreement:.2%}" for other in others)

@@ -301,24 +301,9 @@ def train(
         if options[field.name] is not None
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
-    begun = None
-    best = _best_of_study(StudyFolder(from_study), given, resume=resume) if from_study else None
-    if from_run and not resume:
-        given |= _shape_of_run(from_run, (best.to_json() if best else {}) | given)
-        architecture = given["architecture"]
-    if best:
-        configuration = replace(best, **given)
-    elif resume:
-        begun = _begun_run(architecture, out)
-        configuration = recorded_configuration(begun)
-        _check_agreement(given, configuration, begun)
-        data = data or begun.recorded_data()
-    elif architecture:
-        configuration = replace(DEFAULTS[architecture], **given)
-    else:
-        raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
-    if not resume:  # A run that is gone on with may have been begun with such an option.
-        _check_effect(given, configuration.architecture)
+    begun = _begun_run(architecture, out) if resume and not from_study else None
+    configuration = _configuration(architecture, given, begun, from_study, resume=resume)
+    data = data or (begun.recorded_data() if begun else None)
     if audit:
         dataset = _load(data)
         output.print(
@@ -353,8 +338,6 @@ def train(
         study = StudyFolder(from_study) if from_study else None
         split = study.read_split(study.split, dataset) if study else None
         split = prepare_run(configuration, dataset, split)
-    resuming = ["eurosat-train", "--resume", "--out", str(folder.path)]
-    resuming += ["--test"] * test + ["--tensorboard"] * tensorboard
     with _alone_in(folder):
         if not begun:
             _check_no_run_in(folder)  # Another process may have been faster.
@@ -365,30 +348,26 @@ def train(
             markup=False,
             soft_wrap=True,
         )
-        try:
-            with TrainingProgress(notes, configuration.epochs) as progress:
-                watchers: list[Watcher] = [progress]
-                if tensorboard:
-                    from .tensorboard_log import TensorBoardLog
+        options = ["--test"] * test + ["--tensorboard"] * tensorboard
+        with (
+            _going_on_told(folder, options),
+            TrainingProgress(notes, configuration.epochs) as progress,
+        ):
+            watchers: list[Watcher] = [progress]
+            if tensorboard:
+                from .tensorboard_log import TensorBoardLog
 
-                    watchers.append(TensorBoardLog(folder.tensorboard))
+                watchers.append(TensorBoardLog(folder.tensorboard))
 
-                def watch(news: Step | Epoch) -> None:
-                    for watcher in watchers:
-                        watcher(news)
+            def watch(news: Step | Epoch) -> None:
+                for watcher in watchers:
+                    watcher(news)
 
-                history = fit(configuration, dataset, split, folder, watch)
+            history = fit(configuration, dataset, split, folder, watch)
+        with _going_on_told(folder, options):
             evaluations = report_run(
                 folder, dataset, split, history, test=test or is_tested(folder)
             )
-        except KeyboardInterrupt:
-            notes.print(f"\nGo on with: {shlex.join(resuming)}", markup=False, soft_wrap=True)
-            raise
-        except OSError as error:
-            raise RunFolderError(
-                f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
-                f"{shlex.join(resuming)}."
-            ) from error
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
     for evaluation in evaluations:
@@ -399,6 +378,63 @@ def train(
     if calibration and calibration.warning:
         notes.print(f"{calibration.warning}\n", markup=False, soft_wrap=True)
     output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
+
+
+def _configuration(
+    architecture: Architecture | None,
+    given: dict[str, Any],
+    begun: RunFolder | None,
+    from_study: Path | None,
+    *,
+    resume: bool,
+) -> TrainingConfiguration:
+    """Return what is to be trained: as recorded in a run, the best of a study, or by default.
+
+    Args:
+        architecture: Which model was asked for.
+        given: Values that were asked for.
+        begun: The run to go on with.
+        from_study: The folder of a study.
+        resume: Whether a run is to be gone on with.
+
+    Raises:
+        EurosatError: These do not go together, or what they name is not there or is damaged.
+        BadParameter: Nothing says which model to train.
+    """
+    if begun:  # It may have been begun with an option that does nothing.
+        configuration = recorded_configuration(begun)
+        _check_agreement(given, configuration, begun)
+        return configuration
+    best = _best_of_study(StudyFolder(from_study), given, resume=resume) if from_study else None
+    if given.get("from_run"):
+        asked = (best.to_json() if best else {}) | given
+        given = given | _shape_of_run(given["from_run"], asked)
+        architecture = given["architecture"]
+    if best is None and architecture is None:
+        raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
+    configuration = replace(best or DEFAULTS[architecture], **given)
+    _check_effect(given, configuration.architecture)
+    return configuration
+
+
+@contextmanager
+def _going_on_told(folder: RunFolder, options: list[str]) -> Iterator[None]:
+    """Say how to go on with a run that is interrupted, or that runs out of disk.
+
+    Raises:
+        RunFolderError: The folder cannot be written to.
+    """
+    resuming = shlex.join(["eurosat-train", "--resume", "--out", str(folder.path), *options])
+    try:
+        yield
+    except KeyboardInterrupt:
+        notes.print(f"\nGo on with: {resuming}", markup=False, soft_wrap=True)
+        raise
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.path} cannot be written to ({error.strerror}): mend that, and go on with "
+            f"{resuming}."
+        ) from error
 
 
 def _best_of_study(

@@ -170,12 +170,7 @@ def fit(
         configuration,
         open_teacher(configuration.teacher, dataset, split) if configuration.teacher else None,
     )
-    tiles, labels = _tiles_and_labels(dataset, split.validation)
-    one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
-    judged = (tiles, one_hot, class_weights(labels)) if configuration.balanced else (tiles, one_hot)
-    validation = tf.data.Dataset.from_tensor_slices(judged).batch(VALIDATION_BATCH_SIZE)
-    validation = validation.with_options(untuned())
-
+    validation = _validation_batches(configuration, dataset, split)
     state = _read_checkpoint(folder.checkpoint, model)
     taken_up_at = len(state.history)
     for earlier in state.history:
@@ -213,9 +208,8 @@ def fit(
                 _values(model.trainable_variables),
             )
             _assign(model.trainable_variables, state.mean)
-            untaught = training.epoch(number, configuration.batch_size, taught=False)
             set_momentum(model, STATISTICS_BATCHES)
-            renew_statistics(model, untaught)
+            renew_statistics(model, training.epoch(number, configuration.batch_size, taught=False))
             set_momentum(model, full_batches)
         validated = model.evaluate(validation, verbose=0, return_dict=True)
         figures = Epoch(
@@ -241,10 +235,7 @@ def fit(
     # Once more, as a break may have come between the last checkpoint and its line.
     write_history(folder.history, state.history)
     _assign(model.variables, state.best_weights)
-    # One that was never compiled: Keras saves an optimizer whether it is told to or not, which
-    # makes the file three times as large.
-    with replacing(folder.model) as temporary:
-        keras.Model(model.input, model.output, name=model.name).save(temporary)
+    _save(model, folder.model)
     return state.history
 
 
@@ -302,6 +293,27 @@ def _first_model(
 def _tiles_and_labels(dataset: Dataset, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     positions = dataset.positions(names)
     return dataset.tiles[positions], dataset.labels[positions]
+
+
+def _validation_batches(
+    configuration: TrainingConfiguration, dataset: Dataset, split: Split
+) -> tf.data.Dataset:
+    """Return the validation tiles with their one-hot labels and, in a balanced run, weights."""
+    tiles, labels = _tiles_and_labels(dataset, split.validation)
+    one_hot = keras.utils.to_categorical(labels, len(dataset.class_names))
+    judged = (tiles, one_hot, class_weights(labels)) if configuration.balanced else (tiles, one_hot)
+    batches = tf.data.Dataset.from_tensor_slices(judged).batch(VALIDATION_BATCH_SIZE)
+    return batches.with_options(untuned())
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Write a model as one that was never compiled.
+
+    Keras saves an optimizer whether it is told to or not, which makes the file three times as
+    large.
+    """
+    with replacing(path) as temporary:
+        keras.Model(model.input, model.output, name=model.name).save(temporary)
 
 
 def _compile(

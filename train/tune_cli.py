@@ -22,7 +22,7 @@ from .study_folder import TUNED, StudyFolder, StudySettings
 
 if TYPE_CHECKING:
     from .fit import Step
-    from .tune import Trial
+    from .tune import Study, Trial
 
 STUDIES = Path("studies")
 """Where studies go that were given no folder."""
@@ -100,16 +100,8 @@ def tune(
         dataset = load_dataset(find_dataset(data), progress)
     with interrupts_end_at_once():
         start_tensorflow()
-        from .study_progress import StudyProgress, values_text
-        from .study_report import draw_history, draw_importances
-        from .tune import (
-            TRIALS_FOR_SHARES,
-            State,
-            best_trial,
-            importances,
-            open_study,
-            run_trials,
-        )
+        from .study_progress import StudyProgress
+        from .tune import open_study, run_trials
 
     study = open_study(folder, dataset, architecture, given, storage)
     settings = study.settings
@@ -140,6 +132,16 @@ def tune(
         notes.print("\nThe same command goes on with the study.")
         raise
 
+    _print_outcome(study, data)
+
+
+def _print_outcome(study: "Study", data: Path | None) -> None:
+    """Say what came out of a study, with its pictures and the commands that train its best."""
+    from .study_progress import values_text
+    from .study_report import draw_history, draw_importances
+    from .tune import TRIALS_FOR_SHARES, State, best_trial, importances
+
+    folder, settings = study.folder, study.settings
     tried = [trial for trial in study.trials() if trial.state is not State.RUNNING]
     best = best_trial(tried)
     if best is None:
@@ -175,11 +177,13 @@ def tune(
             soft_wrap=True,
         )
     where = ["--data", str(data)] if data else []
+    in_full = ["eurosat-train", settings.architecture, "--from-study", str(folder.path)]
+    without_folder = training_command(study.configuration(best.values))
     output.print(
         f"\nTrain it in full:\n"
-        f"  {shlex.join(['eurosat-train', architecture, '--from-study', str(folder.path), *where])}"
+        f"  {shlex.join([*in_full, *where])}"
         f"\nThe same without the study folder:\n"
-        f"  {shlex.join([*training_command(study.configuration(best.values)), *where])}",
+        f"  {shlex.join([*without_folder, *where])}",
         markup=False,
         soft_wrap=True,
     )
