@@ -18,6 +18,7 @@ from eurosat.classifier import Classifier
 from eurosat.model_file import find_model
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WINDOW, Rows, WindowGrid, one_by_one
 
@@ -38,27 +39,31 @@ def main() -> None:
         block = _real(options.scene) if options.scene else _texture()
         write_mirrored(path, block, options.side)
         print(f"{options.side:,} x {options.side:,} pixels, {options.model}", flush=True)
-        grids = {stride: WindowGrid(options.side, options.side, stride) for stride in (64, 16)}
+        alone = ["--no-close-ups"]
         runs = [
-            ("stride 64", 64, []),
-            ("stride 64, processes", 64, ["--processes", options.processes]),
-            ("stride 16", 16, []),
+            ("stride 64", MapSettings(64), []),
+            ("stride 64, processes", MapSettings(64), ["--processes", options.processes]),
+            ("stride 32", MapSettings(32), []),
+            ("stride 16", MapSettings(16), []),
+            ("stride 16, no close-ups", MapSettings(16, close_ups=False), alone),
         ]
         seconds = {}
-        for name, stride, more in runs:
+        for name, settings, more in runs:
             out = Path(folder, name.replace(" ", "-"))
-            command = [path, "--out", out, "--model", options.model, "--stride", stride, *more]
+            stride = ["--stride", settings.stride]
+            command = [path, "--out", out, "--model", options.model, *stride, *more]
             seconds[name], peak = run_and_watch([sys.executable, "-c", MAP, *map(str, command)])
+            grids = settings.grids(options.side, options.side).values()
+            count = sum(grid.window_count for grid in grids)
             print(
-                f"{name:24}{grids[stride].window_count:>9,} windows {seconds[name]:7.1f} s"
-                f" {peak / 2**20:6.0f} MB",
+                f"{name:24}{count:>9,} windows {seconds[name]:7.1f} s {peak / 2**20:6.0f} MB"
+                f" {seconds[name] / seconds['stride 64']:6.2f} times stride 64",
                 flush=True,
             )
-        print(f"stride 16 / stride 64: {seconds['stride 16'] / seconds['stride 64']:.2f}")
         single = seconds_of_single_tiles(path, options.model, options.sample)
-        for stride, grid in grids.items():
-            whole = single * grid.window_count
-            done = [name for name in seconds if name.startswith(f"stride {stride}")]
+        for stride, compared in ((64, "stride 64"), (16, "stride 16, no close-ups")):
+            whole = single * WindowGrid(options.side, options.side, stride).window_count
+            done = [name for name in seconds if name.startswith(compared)]
             ratios = ", ".join(f"{whole / seconds[name]:.2f} times {name}" for name in done)
             print(
                 f"single-tile classify in a loop: {single * 1e3:.2f} ms a window, so {whole:.0f} s"

@@ -21,7 +21,7 @@ from eurosat.scenes.windows import (
     mirrored,
 )
 
-_COLUMNS: Final = 2 * STRIP
+_COLUMNS: Final = STRIP
 _WINDOWS: Final = 512
 """The columns of pixels, and the windows, that a twin answers for at once.
 
