@@ -6,15 +6,22 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QFontInfo
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
-_SCALE: Final = 1.9
+_USUAL_SCALE: Final = 1.9
 
 
 class Headline(QLabel):
     """A title; it stays larger than the text, whatever font the user has chosen for that."""
 
-    def __init__(self, text: str, parent: QWidget) -> None:
-        """Show a text, as it is."""
+    def __init__(self, text: str, parent: QWidget, scale: float = _USUAL_SCALE) -> None:
+        """Show a text, as it is.
+
+        Args:
+            text: The title.
+            parent: The widget around it.
+            scale: How many times as large as the text.
+        """
         super().__init__(text, parent)
+        self._scale = scale
         self.setTextFormat(Qt.TextFormat.PlainText)
         self._fit_to_font()
         # Qt tells a widget with a size of its own nothing of a change around it.
@@ -29,5 +36,5 @@ class Headline(QLabel):
     def _fit_to_font(self) -> None:
         font = self.font()
         # A font that was chosen in pixels tells its size in points here alone.
-        font.setPointSizeF(QFontInfo(QApplication.font()).pointSizeF() * _SCALE)
+        font.setPointSizeF(QFontInfo(QApplication.font()).pointSizeF() * self._scale)
         self.setFont(font)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,6 +22,9 @@ from .class_texts import description_of, plain_tip, title_of
 
 _CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
 _MANY_HECTARES: Final = 100_000
+_WIDEST: Final = {_HECTARES: "1,000,000", _SHARE: "100.0%", _CONFIDENCE: "100%"}
+_SHORTEST_TITLE: Final = "Permanent"
+_SPACE: Final = 10
 
 
 class Legend(QTableWidget):
@@ -36,25 +39,25 @@ class Legend(QTableWidget):
     def __init__(self, parent: QWidget) -> None:
         """Show nothing yet."""
         super().__init__(0, 4, parent)
+        self._covers: list[LandCover] = []
         self.setAccessibleName(self.tr("Area of each class"))
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setShowGrid(False)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
-        self.setIconSize(QSize(swatch_side(), swatch_side()))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setBackgroundRole(QPalette.ColorRole.Window)
         rows = self.verticalHeader()
         rows.hide()
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        rows.setDefaultSectionSize(ROW_HEIGHT)
         header = self.horizontalHeader()
         header.setSectionResizeMode(_CLASS, QHeaderView.ResizeMode.Stretch)
         header.setSectionsClickable(False)
         header.setHighlightSections(False)
         self.set_assumed(is_assumed=False)
+        self._fit_to_font()
         self.itemChanged.connect(self._on_item_changed)
         self.show_areas((), set())
 
@@ -67,20 +70,17 @@ class Legend(QTableWidget):
             side = Qt.AlignmentFlag.AlignLeft if column == _CLASS else Qt.AlignmentFlag.AlignRight
             item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
             self.setHorizontalHeaderItem(column, item)
-        for column, widest in ((_HECTARES, "1,000,000"), (_SHARE, "100.0%"), (_CONFIDENCE, "")):
-            texts = (titles[column], widest)
-            width = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
-            self.setColumnWidth(column, width + 10)
+        self._fit_columns()
 
     def show_areas(self, areas: tuple[Area, ...], hidden: set[int]) -> None:
         """Show what each class covers; classes of no area stay, without numbers."""
         self.blockSignals(True)
         if [area.name for area in areas] != [self._name(row) for row in range(self.rowCount())]:
             self.setRowCount(len(areas))
+            self._covers = [_cover_of(area, row) for row, area in enumerate(areas)]
             for row, area in enumerate(areas):
                 self._make_row(row, area)
-            height = self.horizontalHeader().sizeHint().height() + self.verticalHeader().length()
-            self.setFixedHeight(height + 2)
+            self._fit_height()
         for row, area in enumerate(areas):
             texts = ("", "", "")
             if area.pixels:
@@ -99,7 +99,7 @@ class Legend(QTableWidget):
         self.viewport().update()
 
     def _make_row(self, row: int, area: Area) -> None:
-        cover = _cover_of(area, row)
+        cover = self._covers[row]
         title = QTableWidgetItem(title_of(cover))
         if area.name != NO_DATA:
             title.setIcon(swatch(cover))
@@ -115,6 +115,37 @@ class Legend(QTableWidget):
             item.setFlags(Qt.ItemFlag.ItemIsEnabled)
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.setItem(row, column, item)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Make room for letters of another size. Called by Qt."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_to_font()
+
+    def _fit_to_font(self) -> None:
+        self.setIconSize(QSize(swatch_side(), swatch_side()))
+        self.blockSignals(True)  # Nobody has hidden a class.
+        for row, cover in enumerate(self._covers):
+            title = self.item(row, _CLASS)
+            if title is not None and not title.icon().isNull():
+                title.setIcon(swatch(cover))
+        self.blockSignals(False)
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)  # Qt takes more if needed.
+        self._fit_columns()
+        self._fit_height()
+
+    def _fit_columns(self) -> None:
+        letters, headings, width = self.fontMetrics(), self.horizontalHeader(), 0
+        for column, widest in _WIDEST.items():
+            needed = letters.horizontalAdvance(widest) + _SPACE
+            self.setColumnWidth(column, max(needed, headings.sectionSizeHint(column)))
+            width += self.columnWidth(column)
+        title = letters.horizontalAdvance(_SHORTEST_TITLE) + 2 * swatch_side() + 2 * _SPACE
+        self.setMinimumWidth(width + title)
+
+    def _fit_height(self) -> None:
+        height = self.horizontalHeader().sizeHint().height() + self.verticalHeader().length()
+        self.setFixedHeight(height + 2)
 
     def _name(self, row: int) -> str:
         item = self.item(row, _CLASS)

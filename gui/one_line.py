@@ -21,8 +21,11 @@ class OneLine(QLabel):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Write as much as fits. Called by Qt."""
-        del event
         place = self.contentsRect()
+        is_short = self.fontMetrics().horizontalAdvance(self.text()) <= place.width()
+        if is_short or self.hasSelectedText():  # Qt marks what is selected.
+            super().paintEvent(event)
+            return
         cut = Qt.TextElideMode.ElideRight
         self.style().drawItemText(
             QPainter(self),

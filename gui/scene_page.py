@@ -1,10 +1,11 @@
 """The page of a scene: what it looks like, its map over it, and all that is known of them."""
 
 from pathlib import Path
+from typing import Final
 
 from PySide6.QtCore import QPointF, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QImage
-from PySide6.QtWidgets import QFileDialog, QLabel, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from eurosat.existence import exists
 from eurosat.labels import land_cover
@@ -12,11 +13,15 @@ from eurosat.scenes.cells import UNSURE
 from eurosat.scenes.report import REPORT_FILE
 
 from .class_texts import title_of
+from .one_line import OneLine
 from .scene_panel import ScenePanel
 from .scene_session import SceneSession
 from .scene_view import SceneView
 from .scene_work import ReadOut, SceneFacts
 from .settings import Settings
+
+_USUAL_WIDTH: Final = 1280
+_LARGEST_SHARE_OF_PANEL: Final = 0.45
 
 
 class ScenePage(QWidget):
@@ -46,7 +51,7 @@ class ScenePage(QWidget):
         self.panel = ScenePanel(self)
         # The keys that scroll it come from whatever in it has the focus.
         self.panel.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self._read_out = QLabel(self)
+        self._read_out = OneLine(self)
         self._read_out.setTextFormat(Qt.TextFormat.PlainText)
         self._read_out.setContentsMargins(8, 4, 8, 4)
         self._read_out.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -63,7 +68,9 @@ class ScenePage(QWidget):
         self.columns.addWidget(left)
         self.columns.addWidget(self.panel)
         self.columns.setStretchFactor(0, 1)
-        self.columns.setSizes([840, 440])
+        width = round(_USUAL_WIDTH * _LARGEST_SHARE_OF_PANEL)
+        width = min(width, self.panel.sizeHint().width())
+        self.columns.setSizes([_USUAL_WIDTH - width, width])
         self.columns.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,11 +28,15 @@ from eurosat.scenes.scene import parse_bands
 from eurosat.scenes.windows import CLOSE_UP, STRIDES, WINDOW
 
 from .class_texts import plain_tip
+from .headline import Headline
 from .legend import Legend
+from .one_line import OneLine
 from .scene_work import SceneWork, Stage
 from .time_texts import duration, time_left
 
 _HEADLINE_SCALE: Final = 1.5
+_LETTERS: Final = 70
+_MARGIN: Final = 8
 _AS_THE_MODEL_ASKS: Final = -1
 _MOST_LETTERS_OF_BANDS: Final = 20
 
@@ -74,11 +78,11 @@ class ScenePanel(QScrollArea):
         self._work: SceneWork | None = None
         column = QWidget(self)
         layout = QVBoxLayout(column)
-        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         layout.setSpacing(8)
-        self._title = _label(column)
+        self._title = Headline("", column, _HEADLINE_SCALE)
+        _set_up(self._title)
         font = self._title.font()
-        font.setPointSizeF(font.pointSizeF() * _HEADLINE_SCALE)
         font.setBold(True)
         self._title.setFont(font)
         self._size = _label(column)
@@ -96,10 +100,6 @@ class ScenePanel(QScrollArea):
         layout.addLayout(self._make_map(column))
         layout.addStretch()
         self.setWidget(column)
-        # The longest class name and three numbers, beside a scroll bar.
-        self.setMinimumWidth(
-            70 * self.fontMetrics().averageCharWidth() + self.verticalScrollBar().sizeHint().width()
-        )
 
     def show_work(
         self, work: SceneWork, *, can_map: bool, threshold_of_model: float | None
@@ -160,6 +160,23 @@ class ScenePanel(QScrollArea):
             return True
         return super().eventFilter(watched, event)
 
+    def sizeHint(self) -> QSize:
+        """Return a width for the longest class name and three numbers. Called by Qt."""
+        return QSize(_LETTERS * self.fontMetrics().averageCharWidth() + self._width_of_bar, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width at which everything can still be used. Called by Qt."""
+        column = self.widget()
+        assert column is not None
+        # Before there is a map, its legend is hidden; the scene does not move when it comes.
+        legend = self.legend.minimumWidth() + 2 * _MARGIN
+        width = max(column.minimumSizeHint().width(), legend)
+        return QSize(width + self._width_of_bar, super().minimumSizeHint().height())
+
+    @property
+    def _width_of_bar(self) -> int:
+        return self.verticalScrollBar().sizeHint().width()
+
     def show_map(self, work: SceneWork) -> None:
         """Show what the map says."""
         so_far = work.so_far
@@ -219,9 +236,11 @@ class ScenePanel(QScrollArea):
         for choice in (self._kind, self._stride, self._unsure):
             choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             choice.installEventFilter(self)
-        self._plan = _label(parent)
+        self._plan = OneLine(parent)
+        _set_up(self._plan)
         self._plan.setWordWrap(False)
         form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Values"), self._kind)
         form.addRow(self.tr("Bands"), self._bands)
@@ -395,9 +414,13 @@ def _breakable(name: str) -> str:
 
 def _label(parent: QWidget) -> QLabel:
     label = QLabel(parent)
+    _set_up(label)
+    return label
+
+
+def _set_up(label: QLabel) -> None:
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     # A path without spaces does not widen the column.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -15,10 +15,12 @@ from eurosat.gui.workspace import Column
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.scenes.areas import Area
 
+from ..eurosat.scenes.scene_fixtures import texture, write_rgb
 from .conftest import PATIENCE_MS, User
 
 SIZES = (8, 13, 20)
 WIDTH_OF_A_SMALL_SCREEN = 1280
+LEAST_SHARE_OF_A_SCENE = 0.45
 
 ChooseSize = Callable[[int], None]
 
@@ -161,3 +163,83 @@ def test_all_rows_of_a_legend_are_seen(points: int, user: User):
     assert_room_for_letters(legend)
     assert legend.verticalScrollBar().maximum() == 0
     assert legend.viewport().height() >= legend.verticalHeader().length()
+
+
+def sees_a_map(user: User, folder: Path) -> None:
+    """Open a scene on a small screen and preview its map."""
+    scene = write_rgb(folder / "scene.tif", texture(200, 200, low=60, high=140))
+    window = user.window
+    window.resize(WIDTH_OF_A_SMALL_SCREEN, 800)
+    window.scenes.open(scene)
+    user.waits_for(lambda: window.scenes.can_map)
+    window.scene_page.preview()
+    user.waits_for(lambda: window.scene_page.panel.legend.rowCount() > 0)
+    user.waits_for(lambda: window.scenes.can_map)
+
+
+def assert_the_panel_can_be_used(user: User) -> None:
+    """Check that nothing beside a scene is cut, and that the scene has its share."""
+    window = user.window
+    panel = window.scene_page.panel
+    column = panel.widget()
+    assert column is not None
+    # Qt takes several turns to lay everything out.
+    user.waits_for(lambda: column.width() <= panel.viewport().width())
+    assert_room_for_letters(panel.legend)
+    assert hints(panel.legend, 1, 2, 3) == [True] * 3
+    assert panel.legend.verticalScrollBar().maximum() == 0
+    assert panel.legend.iconSize().height() >= panel.legend.fontMetrics().capHeight()
+    assert panel.legend.columnWidth(0) > 5 * panel.legend.fontMetrics().averageCharWidth()
+    assert window.scene_page.view.width() >= LEAST_SHARE_OF_A_SCENE * WIDTH_OF_A_SMALL_SCREEN
+
+
+def test_a_scene_keeps_its_share_of_a_small_screen(reader: User, tmp_path: Path):
+    sees_a_map(reader, tmp_path)
+    assert_the_panel_can_be_used(reader)
+
+
+def test_the_column_beside_a_scene_cannot_be_made_too_narrow(reader: User, tmp_path: Path):
+    sees_a_map(reader, tmp_path)
+    page = reader.window.scene_page
+    legend, column = page.panel.legend, page.panel.widget()
+    assert column is not None
+    for is_assumed in (False, True):  # Then a heading is longer.
+        page.columns.setSizes([WIDTH_OF_A_SMALL_SCREEN, 0])
+        legend.set_assumed(is_assumed=is_assumed)
+        reader.waits_for(lambda: column.width() <= page.panel.viewport().width())
+        reader.waits_for(
+            lambda: legend.columnWidth(0) > 5 * legend.fontMetrics().averageCharWidth()
+        )
+        assert hints(legend, 1, 2, 3) == [True] * 3
+        assert sum(map(legend.columnWidth, range(4))) <= legend.viewport().width()
+
+
+def test_what_stands_beside_a_scene_follows_letters_that_grow_while_the_app_is_open(
+    choose_size: ChooseSize, user: User, tmp_path: Path
+):
+    sees_a_map(user, tmp_path)
+    panel = user.window.scene_page.panel
+    (title,) = [one for one in panel.findChildren(QLabel) if one.text() == "scene.tif"]
+    for size in (20, 8, 20):
+        choose_size(size)
+        assert title.font().pointSizeF() == pytest.approx(1.5 * size, rel=0.1)
+        assert title.font().bold()
+        assert_the_panel_can_be_used(user)
+
+
+def test_what_is_said_of_a_place_ends_in_an_ellipsis_where_it_does_not_fit(
+    user: User, tmp_path: Path
+):
+    sees_a_map(user, tmp_path)
+    window = user.window
+    window.resize(window.minimumSizeHint().width(), 600)
+    page = window.scene_page
+    page.view.pointed.emit(page.view.sceneRect().center())
+    (line,) = [one for one in page.findChildren(QLabel) if one.text() == page.read_out]
+    margins = line.contentsMargins()
+    assert line.fontMetrics().horizontalAdvance(page.read_out) > line.width()
+    assert line.toolTip() == page.read_out
+    seen = line.grab().toImage()
+    width = line.width() - margins.left() - margins.right()
+    line.setText(line.fontMetrics().elidedText(page.read_out, Qt.TextElideMode.ElideRight, width))
+    assert line.grab().toImage() == seen
