@@ -1,5 +1,6 @@
 """Light, dark, or like the system."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -27,14 +28,31 @@ _DARK: Final = {
     QPalette.ColorRole.Mid: "#858b93",
     QPalette.ColorRole.Dark: "#1c1d1f",
     QPalette.ColorRole.Shadow: "#101112",
-    QPalette.ColorRole.HighlightedText: "#ffffff",
     QPalette.ColorRole.ToolTipBase: "#33363a",
     QPalette.ColorRole.ToolTipText: "#e6e6e6",
     QPalette.ColorRole.Link: "#7fb4ee",
 }
 _DARK_DISABLED: Final = "#7a8087"
-# What can be read on a selected row: white on Qt's own light blue has a contrast of 3.7 only.
-_HIGHLIGHT: Final = "#2b6cb0"
+# Colours that replace Qt's own, too, if the desktop has no others: white on its light blue has a
+# contrast of 3.7 only, and its placeholders one of 4.0. Frames around what has the focus are some
+# shades darker than a selected row, which therefore has to be light among dark colours.
+_ON_LIGHT: Final = {
+    QPalette.ColorRole.Highlight: "#2b6cb0",
+    QPalette.ColorRole.PlaceholderText: "#6b7076",
+}
+_ON_DARK: Final = {
+    QPalette.ColorRole.Highlight: "#8fbdf0",
+    QPalette.ColorRole.HighlightedText: "#101112",
+}
+# Qt draws the box of a check mark somewhat darker than the window, or than a selected row if the
+# keys go there: neither would be seen among dark colours. These widgets get other ones, which they
+# use for nothing else; the next palette of the app takes them away again.
+_WITH_BOXES: Final = ("QCheckBox", "QTableWidget")
+_BOXES_ON_DARK: Final = {
+    QPalette.ColorRole.Window: "#a0a6ad",
+    QPalette.ColorRole.Highlight: "#00ffff",
+}
+_HALF_LIGHT: Final = 128
 _TEXT_ROLES: Final = (
     QPalette.ColorRole.WindowText,
     QPalette.ColorRole.Text,
@@ -61,9 +79,20 @@ def apply_theme(name: str) -> None:
         _darken(palette)
     elif palette != app.style().standardPalette():
         return  # Those are the colours that the user has chosen for the desktop.
-    for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
-        palette.setColor(group, QPalette.ColorRole.Highlight, QColor(_HIGHLIGHT))
+    is_dark = palette.color(QPalette.ColorRole.Window).lightness() < _HALF_LIGHT
+    _paint(palette, _ON_DARK if is_dark else _ON_LIGHT)
     app.setPalette(palette)
+    if is_dark:
+        _paint(palette, _BOXES_ON_DARK)
+        for kind in _WITH_BOXES:
+            app.setPalette(palette, kind)  # pyright: ignore - takes str, says bytes
+
+
+def _paint(palette: QPalette, colours: Mapping[QPalette.ColorRole, str]) -> None:
+    """Change colours of whatever is not disabled."""
+    for role, colour in colours.items():
+        for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
+            palette.setColor(group, role, QColor(colour))
 
 
 def _darken(palette: QPalette) -> None:

@@ -1,18 +1,34 @@
 """The colours of the app, in light and dark: every text can be read."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
-from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QIcon, QImage, QPainter, QPalette
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
 
+from eurosat.gui.legend import Legend
 from eurosat.gui.theme import THEMES, apply_theme
+from eurosat.scenes.areas import Area
 
 Role = QPalette.ColorRole
 TEXTS = (
     (Role.WindowText, Role.Window),
     (Role.Text, Role.Base),
     (Role.Text, Role.AlternateBase),
+    (Role.PlaceholderText, Role.Base),
     (Role.ButtonText, Role.Button),
     (Role.HighlightedText, Role.Highlight),
     (Role.ToolTipText, Role.ToolTipBase),
@@ -20,6 +36,8 @@ TEXTS = (
 )
 LEAST_CONTRAST = 4.5
 """What WCAG 2.2 asks for at level AA."""
+LEAST_CONTRAST_OF_PARTS = 3.0
+"""The same of what is no text: boxes, and frames around what has the focus."""
 
 
 @pytest.fixture(params=THEMES)
@@ -43,12 +61,82 @@ def brightness(colour: QColor) -> float:
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
+def contrast(one: QColor, other: QColor) -> float:
+    darker, lighter = sorted([brightness(one), brightness(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def over(colour: QColor, ground: QColor) -> QColor:
+    """What is seen of a colour that may be transparent."""
+    picture = QImage(1, 1, QImage.Format.Format_RGB32)
+    picture.fill(ground)
+    painter = QPainter(picture)
+    painter.fillRect(0, 0, 1, 1, colour)
+    painter.end()
+    return picture.pixelColor(0, 0)
+
+
+def pixels_of(widget: QWidget) -> list[QColor]:
+    """What is seen of a widget in its window."""
+    window = widget.window()
+    place = widget.rect().translated(widget.mapTo(window, QPoint(0, 0)))
+    picture = window.grab(place).toImage()
+    return [
+        picture.pixelColor(column, row)
+        for row in range(picture.height())
+        for column in range(picture.width())
+    ]
+
+
 def test_every_text_stands_out_from_its_ground(colours: QPalette):
     for group in (QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive):
         for text, ground in TEXTS:
-            pair = [brightness(colours.color(group, role)) for role in (text, ground)]
-            contrast = (max(pair) + 0.05) / (min(pair) + 0.05)
-            assert contrast >= LEAST_CONTRAST, (text, ground)
+            below = colours.color(group, ground)
+            above = over(colours.color(group, text), below)
+            assert contrast(above, below) >= LEAST_CONTRAST, (text, ground)
+
+
+def test_an_empty_box_stands_out_from_the_dark(qtbot: QtBot, qapp: QApplication):
+    qapp.setStyle("Fusion")
+    apply_theme("dark")
+    window = QWidget()
+    qtbot.addWidget(window)
+    box, legend = QCheckBox(window), Legend(window)
+    legend.show_areas((Area("Forest", "Forest", "#000000", 1, 0, 0, None, None),), {0})
+    title = legend.item(0, 0)
+    assert title is not None
+    # Nothing is left of the row but its box.
+    title.setText("")
+    title.setIcon(QIcon())
+    legend.move(0, 50)
+    window.show()
+    ground = qapp.palette().color(Role.Window)
+    for widget in (box, legend.viewport()):
+        pixels = pixels_of(widget)[: widget.width() * 20]
+        assert ground in pixels
+        assert max(contrast(pixel, ground) for pixel in pixels) >= LEAST_CONTRAST_OF_PARTS
+    apply_theme("system")
+
+
+def test_what_has_the_focus_stands_out_from_what_has_not(colours: QPalette, qtbot: QtBot):
+    del colours
+    window = QWidget()
+    qtbot.addWidget(window)
+    column = QVBoxLayout(window)
+    slider = QSlider(Qt.Orientation.Horizontal)
+    for widget in (QCheckBox(), QPushButton(), QLineEdit(), QComboBox(), slider):
+        column.addWidget(widget)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    widgets = window.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    for before, widget in pairwise([*widgets, widgets[0]]):
+        before.setFocus()
+        without = pixels_of(widget)
+        QTest.keyClick(before, Qt.Key.Key_Tab)
+        assert widget.hasFocus()
+        strongest = max(map(contrast, pixels_of(widget), without))
+        assert strongest >= LEAST_CONTRAST_OF_PARTS, widget
 
 
 def test_the_dark_theme_is_dark_and_the_others_go_back_to_light(qapp: QApplication):
