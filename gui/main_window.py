@@ -122,7 +122,7 @@ class MainWindow(QMainWindow):
 
     def _make_actions(self) -> None:
         page, settings = self.images_page, self._settings
-        self._opening = Opening(settings, self)
+        self._opening = Opening(settings, partial(self.session.start, cancellable=True), self)
         self.model_menu = ModelMenu(self)
         self.export_menu = ExportMenu(
             self.session, settings, page.shown_items, lambda: page.picture, self
@@ -176,6 +176,7 @@ class MainWindow(QMainWindow):
         self._opening.paths_chosen.connect(self.open_paths)
         self._opening.scene_chosen.connect(self._open_scene)
         self._opening.pixels_chosen.connect(self._open_pixels)
+        self._opening.nothing_found.connect(self._tell_that_nothing_was_found)
         self._empty.images_wanted.connect(self._opening.ask_for_images)
         self._empty.folder_wanted.connect(self._opening.ask_for_folder)
         self._empty.scene_wanted.connect(self._opening.ask_for_scene)
@@ -361,7 +362,10 @@ class MainWindow(QMainWindow):
     def _paste(self) -> None:
         data = QGuiApplication.clipboard().mimeData()
         if not data or not self._opening.take(data):  # An empty clipboard may have none.
-            self._status.tell(self.tr("There is no image and no file name on the clipboard."))
+            self._tell_that_nothing_was_found()
+
+    def _tell_that_nothing_was_found(self) -> None:
+        self._status.tell(self.tr("There is no image and no file name on the clipboard."))
 
     def _close_selected(self) -> None:
         self.session.remove(self.table.selected_items())

@@ -1,6 +1,8 @@
 """Ways in: dialogs, what was opened before, and what is pasted or dropped."""
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +16,11 @@ from eurosat.images import IMAGE_SUFFIXES
 
 from .pixels import from_qimage
 from .settings import Settings
+from .tasks import Task
 
 _MOST_LINES_PASTED: Final = 10_000
+# Of a few lines it is found out at once which are files; more take a while, on a network above all.
+_MOST_LINES_AT_ONCE: Final = 100
 _SCENE_PATTERNS: Final = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg"
 
 
@@ -27,22 +32,26 @@ class Opening(QObject):
         scene_chosen: Signal with the path of a file that is to be opened as a scene.
         pixels_chosen: Signal with an image that has no file: a uint8 array of shape
             [height, width, 3].
+        nothing_found: Signal: what was to be opened is neither an image nor names of files.
         recent: A menu of what was opened before.
     """
 
     paths_chosen = Signal(list)
     scene_chosen = Signal(Path)
     pixels_chosen = Signal(np.ndarray)
+    nothing_found = Signal()
 
-    def __init__(self, settings: Settings, window: QWidget) -> None:
+    def __init__(self, settings: Settings, start: Callable[[Task], None], window: QWidget) -> None:
         """Choose nothing yet.
 
         Args:
             settings: Where dialogs begin, and what was opened before.
+            start: Starts what takes a while.
             window: Over which dialogs stand.
         """
         super().__init__(window)
         self._settings = settings
+        self._start = start
         self._window = window
         self.recent = QMenu(self.tr("Open &recent"), window)
         self.recent.aboutToShow.connect(self._fill_recent)
@@ -82,7 +91,15 @@ class Opening(QObject):
             self.scene_chosen.emit(Path(name))
 
     def take(self, data: QMimeData) -> bool:
-        """Choose what was dropped or pasted; tell whether there was something to open."""
+        """Choose what was dropped or pasted.
+
+        Args:
+            data: What it is.
+
+        Returns:
+            Whether it may be something to open; if it turns out later that it is not,
+            `nothing_found` says so.
+        """
         paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
         if not paths and data.hasImage():
             picture = data.imageData()
@@ -91,11 +108,27 @@ class Opening(QObject):
                 return True
         if not paths and data.hasText():
             lines = data.text().splitlines()[:_MOST_LINES_PASTED]
-            found = (Path(line.strip().strip("\"'")) for line in lines if line.strip())
-            paths = [path for path in found if exists(path)]
+            if len(lines) > _MOST_LINES_AT_ONCE:
+                self._look_up(lines)
+                return True
+            paths = list(_paths_in(lines))
         if paths:
             self.paths_chosen.emit(paths)
         return bool(paths)
+
+    def _look_up(self, lines: list[str]) -> None:
+        def work(task: Task) -> list[Path]:
+            return list(_paths_in(takewhile(lambda _: not task.is_cancelled, lines)))
+
+        def choose(paths: list[Path]) -> None:
+            if paths:
+                self.paths_chosen.emit(paths)
+            else:
+                self.nothing_found.emit()
+
+        task = Task(work, self)
+        task.finished.connect(choose)
+        self._start(task)
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -109,3 +142,11 @@ class Opening(QObject):
         self.recent.addSeparator()
         clear = self.recent.addAction(self.tr("Forget these"), self._settings.clear_recent)
         clear.setEnabled(bool(paths))
+
+
+def _paths_in(lines: Iterable[str]) -> Iterator[Path]:
+    """Yield the files and folders that lines of text name, quoted or not."""
+    for line in lines:
+        name = line.strip().strip("\"'")
+        if name and exists(Path(name)):
+            yield Path(name)

@@ -48,9 +48,14 @@ def to_qimage_with_alpha(pixels: np.ndarray) -> QImage:
 
 def from_qimage(image: QImage) -> np.ndarray:
     """Return a uint8 array of shape [height, width, 3] of a picture, over black."""
-    image = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    rgba = np.frombuffer(image.constBits(), np.uint8)
-    return read_image(rgba.reshape(image.height(), image.width(), 4))
+    # Qt does it, as the window waits for it. Colours times their opacity are those over black.
+    if image.hasAlphaChannel():
+        image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+        image.reinterpretAsFormat(QImage.Format.Format_RGB32)
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
+    height, width = image.height(), image.width()
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(height, image.bytesPerLine())
+    return rows[:, : 3 * width].reshape(height, width, 3).copy()
 
 
 def to_icon(pixmap: QPixmap) -> QIcon:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,10 +13,19 @@ from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier
+from eurosat.gui import opening
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
 
-from .conftest import Dialogs, Pictures, User, assert_one_sentence, files_in, urls_of
+from .conftest import (
+    PATIENCE_MS,
+    Dialogs,
+    Pictures,
+    User,
+    assert_one_sentence,
+    files_in,
+    urls_of,
+)
 
 
 def test_paths_of_the_command_line_are_opened_and_classified(
@@ -144,6 +154,59 @@ def test_pasting_anything_else_is_told(text: str, user: User):
     user.chooses("Paste")
     assert user.message() == "There is no image and no file name on the clipboard."
     assert user.window.session.workspace.items == []
+
+
+@pytest.mark.parametrize("form", [QImage.Format.Format_ARGB32, QImage.Format.Format_RGBA64])
+def test_a_pasted_image_that_is_half_transparent_is_half_as_bright(form: QImage.Format, user: User):
+    picture = QImage(7, 5, form)
+    picture.fill(QColor(200, 100, 50, 128))
+    QGuiApplication.clipboard().setImage(picture)
+    user.chooses("Paste")
+    (item,) = user.window.session.workspace.items
+    assert isinstance(item.source, np.ndarray)
+    assert item.source.shape == (5, 7, 3)
+    np.testing.assert_allclose(item.source, np.broadcast_to([100, 50, 25], (5, 7, 3)), atol=1)
+
+
+def paste_lines(user: User, lines: list[str]) -> None:
+    data = QMimeData()
+    data.setText("\n".join(lines))
+    QGuiApplication.clipboard().setMimeData(data)
+    user.chooses("Paste")
+
+
+def test_file_names_among_thousands_of_lines_are_opened(user: User, pictures: Pictures):
+    paths = pictures(3)
+    paste_lines(user, [*map(str, paths), "no file"] + ["", '""'] * 3000)
+    user.waits_for(lambda: user.names() == [path.name for path in paths])
+
+
+def test_it_is_told_that_thousands_of_lines_name_no_file(user: User):
+    paste_lines(user, ["Dear all,", "see you"] * 3000)
+    user.waits_for(lambda: user.message() != "")
+    assert user.message() == "There is no image and no file name on the clipboard."
+    assert user.window.session.workspace.items == []
+
+
+def test_the_window_does_not_wait_for_a_slow_disk_and_need_not(
+    user: User, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+):
+    found = Event()
+
+    def exists(_: Path) -> bool:
+        if not found.wait(PATIENCE_MS / 1000):
+            found.set()  # The window is waiting: of no use any more.
+        return True
+
+    monkeypatch.setattr(opening, "exists", exists)
+    paste_lines(user, [str(path) for path in pictures(1) * 1000])
+    assert not found.is_set()
+    assert user.window.session.is_busy
+    user.chooses("Stop")
+    found.set()
+    user.waits_for(lambda: not user.window.session.is_busy)
+    assert user.window.session.workspace.items == []
+    assert user.message() == ""
 
 
 def test_dialogs_open_images_and_folders_and_begin_where_the_last_one_ended(
