@@ -107,8 +107,9 @@ def map_scenes(
 
     Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv,
     classes.geojson, map.png and report.html. A cell is unsure if fewer than half
-    of its windows are as sure of its class as the model file, or --unsure-below,
-    asks. After Ctrl-C, the same command goes on where it was.
+    of its windows, and of its close-ups, are as sure of its class as the model
+    file, or --unsure-below, asks. After Ctrl-C, the same command goes on where it
+    was.
 
     Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none.
     """
