@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import DAMAGED, MissingPackageError, SceneError, printable
@@ -190,6 +189,8 @@ def is_scene(path: Path) -> bool:
 
 def _longest_side(tiff: Path) -> int:
     """Return the larger of height and width of a TIFF; 0 if it does not say them."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
     try:
         with tiff.open("rb") as file:
             head = file.read(8)
