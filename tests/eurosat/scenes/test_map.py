@@ -666,37 +666,30 @@ def stop_midway(process: "subprocess.Popen[str]", answers: Path, how: signal.Sig
     return process.communicate()[1]
 
 
+@pytest.mark.parametrize(
+    ("file", "before", "down", "across"),
+    [("probabilities.float32", 0, 41, 29), ("close-ups.float32", 41 * 29, 43, 31)],
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_map(
-    tmp_path: Path, command: Command, start_command: Start
+    tmp_path: Path,
+    command: Command,
+    start_command: Start,
+    file: str,
+    before: int,
+    down: int,
+    across: int,
 ):
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
     folder = tmp_path / "maps" / "scene"
-    answers = folder / "unfinished" / "probabilities.float32"
+    answers = folder / "unfinished" / file
     stop_midway(start_command(*line, "--out", "maps"), answers, signal.SIGKILL)
-    rows = answers.stat().st_size // (29 * 10 * 4)
-    assert 0 < rows < 41, "killed before the end"
+    rows = answers.stat().st_size // (across * 10 * 4)
+    assert 0 < rows < down, "killed before the end"
     done = command(*line, "--out", "maps")
     assert done.returncode == 0, done.stderr
-    assert f"Goes on after {29 * rows:,} of them." in done.stderr
+    assert f"Goes on after {before + across * rows:,} of them." in done.stderr
     assert not answers.parent.exists()
-    whole = make_map(path, tmp_path / "whole", stride=16)
-    for name in sorted(MAP_FILES - {"map.json"}):
-        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
-
-
-def test_a_run_killed_among_its_close_ups_goes_on_there(
-    tmp_path: Path, command: Command, start_command: Start
-):
-    path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
-    line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
-    folder = tmp_path / "maps" / "scene"
-    close_ups = folder / "unfinished" / "close-ups.float32"
-    stop_midway(start_command(*line, "--out", "maps"), close_ups, signal.SIGKILL)
-    rows = close_ups.stat().st_size // (31 * 10 * 4)
-    assert 0 < rows < 43, "killed before the end"
-    done = command(*line, "--out", "maps")
-    assert f"Goes on after {29 * 41 + 31 * rows:,} of them." in done.stderr
     whole = make_map(path, tmp_path / "whole", stride=16)
     for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
