@@ -1,7 +1,6 @@
 """From a scene to a folder with its land-cover map: the main path of `eurosat-map`."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from eurosat.atomic import remove_left_over, write_bytes, write_text
 from eurosat.classifier import Classifier
 from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
-from eurosat.folder_lock import LOCK_FILE, only_process_in
+from eurosat.folder_lock import only_process_in
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
@@ -30,9 +29,10 @@ from eurosat.scenes.map_record import (
     answers_in,
     finished_map,
     make_plan,
-    of_answers,
     program_version,
-    read_json,
+    remove_outdated,
+    remove_work,
+    work_folder,
 )
 from eurosat.scenes.picture import draw_map
 from eurosat.scenes.polygons import POLYGONS_FILE, write_polygons
@@ -152,11 +152,8 @@ def _make(
     workers: Workers | None,
 ) -> LandMap:
     """Classify the windows, label the cells and write all files; the record comes last."""
-    work = folder / UNFINISHED_FOLDER
-    if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
-        for left_over in work.iterdir():
-            if left_over.name != LOCK_FILE:
-                left_over.unlink()
+    remove_outdated(folder, plan)
+    work = work_folder(folder, plan)
     write_text(work / PLAN_FILE, json.dumps(plan, indent=2))
     grids = settings.grids(scene.ground.height, scene.ground.width)
     grid, *_ = grids.values()
@@ -199,7 +196,7 @@ def _make(
         "areas": [asdict(area) for area in areas],
     }
     write_text(folder / RECORD_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(work, ignore_errors=True)
+    remove_work(work)
     return LandMap(folder, areas, scene.ground.pixel_name)
 
 

@@ -1,6 +1,8 @@
 """What stands in the folder of a map about it: how it was begun, and whether it is finished."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,7 +30,9 @@ RECORD_FILE: Final = "map.json"
 """Says what a finished map was made of; it is written last."""
 
 UNFINISHED_FOLDER: Final = "unfinished"
-"""What a run that was stopped leaves for the next one."""
+"""What runs that were stopped leave for the next ones: a folder for each choice of settings."""
+
+_WORK_PREFIX: Final = "stride-"
 
 ANSWERS_FILE: Final = "probabilities.float32"
 CLOSE_UPS_FILE: Final = "close-ups.float32"
@@ -120,7 +124,7 @@ def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
 
 
 def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
-    """Return what the map of a scene was begun with that was not finished, so that it can go on.
+    """Return what the latest unfinished map of a scene was begun with, so that it can go on.
 
     Args:
         scene: The file.
@@ -130,9 +134,9 @@ def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
         None if there is none. The confidence below which a window is unsure is left open, as
         the answers do not depend on it.
     """
-    plan = read_json(map_folder(scene, maps) / UNFINISHED_FOLDER / PLAN_FILE)
+    plans = _unfinished_plans(map_folder(scene, maps))
     try:
-        if plan is None or plan["stride"] not in STRIDES:
+        if not plans or (plan := plans[-1])["stride"] not in STRIDES:
             return None
         red_green_blue = tuple(map(int, plan["bands"])) if plan["bands"] else None
         if red_green_blue is not None and len(red_green_blue) != 3:
@@ -169,12 +173,9 @@ def windows_kept(
         0 if there is no such run, or it was one of another model, scene or choice, with which
         this map cannot go on.
     """
-    work = map_folder(scene, maps) / UNFINISHED_FOLDER
     try:
         plan = make_plan(scene, classifier, settings)
-        if of_answers(read_json(work / PLAN_FILE) or {}) != of_answers(plan):
-            return 0
-        return answers_in(work, grids, classifier)
+        return answers_in(work_folder(map_folder(scene, maps), plan), grids, classifier)
     except OSError:  # The scene or the answers are gone.
         return 0
 
@@ -187,8 +188,8 @@ def answers_in(work: Path, grids: dict[str, WindowGrid], classifier: Classifier)
 
 def _is_free(folder: Path, scene: Path) -> bool:
     """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
-    plans = (folder / RECORD_FILE, folder / UNFINISHED_FOLDER / PLAN_FILE)
-    found = [plan["scene"] for plan in map(read_json, plans) if plan and "scene" in plan]
+    plans = [read_json(folder / RECORD_FILE), *_unfinished_plans(folder)]
+    found = [plan["scene"] for plan in plans if plan and "scene" in plan]
     if found:
         return all(name == str(scene.absolute()) for name in found)
     try:
@@ -217,9 +218,51 @@ def make_plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict
     }
 
 
-def of_answers(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a plan that answers depend on, and not only what is made of them."""
-    return {name: value for name, value in plan.items() if name != "unsure_below"}
+def work_folder(folder: Path, plan: dict[str, Any]) -> Path:
+    """Return where the answers of a map are gathered until it is finished.
+
+    Each choice of scene, model and settings has a folder of its own, named after all that answers
+    depend on, so that a map of other settings takes nothing from one that was stopped.
+
+    Args:
+        folder: The folder of the map.
+        plan: What `make_plan` returned.
+    """
+    of_answers = {name: value for name, value in plan.items() if name != "unsure_below"}
+    digest = hashlib.sha256(json.dumps(of_answers, sort_keys=True).encode()).hexdigest()
+    return folder / UNFINISHED_FOLDER / f"{_WORK_PREFIX}{plan['stride']}-{digest[:16]}"
+
+
+def remove_outdated(folder: Path, plan: dict[str, Any]) -> None:
+    """Remove what stopped runs left of a scene that has changed since, or of another version.
+
+    Args:
+        folder: The folder of the map.
+        plan: What `make_plan` returned.
+    """
+    for work in (folder / UNFINISHED_FOLDER).glob(f"{_WORK_PREFIX}*/"):
+        begun = read_json(work / PLAN_FILE) or {}
+        if any(begun.get(name) != plan[name] for name in ("bytes", "modified", "version")):
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def remove_work(work: Path) -> None:
+    """Remove the answers of a finished map, and their folder if no other map is unfinished."""
+    shutil.rmtree(work, ignore_errors=True)
+    if not any(work.parent.glob(f"{_WORK_PREFIX}*/{PLAN_FILE}")):
+        shutil.rmtree(work.parent, ignore_errors=True)
+
+
+def _unfinished_plans(folder: Path) -> list[dict[str, Any]]:
+    """Return what unfinished maps in the folder of a map were begun with, the latest last."""
+    try:
+        files = sorted(
+            (folder / UNFINISHED_FOLDER).glob(f"{_WORK_PREFIX}*/{PLAN_FILE}"),
+            key=lambda file: file.stat().st_mtime_ns,
+        )
+    except OSError:  # It may not be read, or another run is just removing it.
+        return []
+    return [plan for plan in map(read_json, files) if plan]
 
 
 def finished_map(folder: Path, plan: dict[str, Any]) -> LandMap | None:

@@ -709,7 +709,7 @@ def test_an_unfinished_map_is_told_of_when_its_scene_is_opened_again(
     user.sees(spain)
     user.starts_a_long_map()
     user.window.close()
-    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
+    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*/*.float32")
     kept = answers.stat().st_size // (45 * 10 * 4) * 45
 
     Settings().model = str(shipped_model_path("mobilenet-int8"))
@@ -759,7 +759,7 @@ def test_closing_the_window_keeps_what_is_done(user: SceneUser, spain: Path):
     user.starts_a_long_map()
     done = user.work.windows_done
     user.window.close()
-    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*.float32")
+    (answers,) = (spain.parent / "maps" / spain.stem / "unfinished").glob("*/*.float32")
     assert done * 10 * 4 <= answers.stat().st_size < 2655 * 10 * 4
     assert multiprocessing.active_children() == []
 

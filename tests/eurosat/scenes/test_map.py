@@ -593,17 +593,6 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path, command_he
     assert {file.name for file in (tmp_path / "maps" / "scene").iterdir()} == MAP_FILES
 
 
-def test_answers_of_another_model_are_not_taken_for_those_of_this_one(
-    tmp_path: Path, command_here: Command
-):
-    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
-    line = ("eurosat-map", path, "--out", "maps", *SMALL)
-    assert command_here(*line).returncode == 0
-    # A folder in the place of the file stands for one that cannot be removed.
-    (tmp_path / "maps" / "scene" / "unfinished" / "probabilities.float32").mkdir(parents=True)
-    assert_refused_at_last(command_here(*line, "--stride", 16), "cannot be written to")
-
-
 def test_a_map_that_could_not_be_written_whole_is_not_finished(
     tmp_path: Path, command_here: Command
 ):
@@ -658,12 +647,25 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
     assert "was mapped before" not in command_here(*line).stdout
 
 
-def stop_midway(process: "subprocess.Popen[str]", answers: Path, how: signal.Signals) -> str:
-    """Stop a process when it has classified some rows; return what it said."""
-    while process.poll() is None and not (answers.exists() and answers.stat().st_size):
+def stop_midway(
+    process: "subprocess.Popen[str]", folder: Path, file: str, how: signal.Signals
+) -> tuple[str, Path]:
+    """Stop a process when it has classified some rows.
+
+    Returns:
+        What it said, and where in the folder of the map the file of answers is.
+    """
+    pattern = f"unfinished/*/{file}"
+
+    def has_begun() -> bool:
+        return any(answers.stat().st_size for answers in folder.glob(pattern))
+
+    while process.poll() is None and not has_begun():
         time.sleep(0.01)
     process.send_signal(how)
-    return process.communicate()[1]
+    said = process.communicate()[1]
+    (answers,) = folder.glob(pattern)
+    return said, answers
 
 
 @pytest.mark.parametrize(
@@ -682,14 +684,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_map(
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
     folder = tmp_path / "maps" / "scene"
-    answers = folder / "unfinished" / file
-    stop_midway(start_command(*line, "--out", "maps"), answers, signal.SIGKILL)
+    process = start_command(*line, "--out", "maps")
+    _, answers = stop_midway(process, folder, file, signal.SIGKILL)
     rows = answers.stat().st_size // (across * 10 * 4)
     assert 0 < rows < down, "killed before the end"
     done = command(*line, "--out", "maps")
     assert done.returncode == 0, done.stderr
     assert f"Goes on after {before + across * rows:,} of them." in done.stderr
-    assert not answers.parent.exists()
+    assert not (folder / "unfinished").exists()
     whole = make_map(path, tmp_path / "whole", stride=16)
     for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
@@ -735,33 +737,41 @@ def test_stride_64_has_no_close_ups(tmp_path: Path, command_here: Command):
     assert "was mapped before" in command_here("eurosat-map", path, "--out", "maps", *again).stdout
 
 
-def test_a_stopped_run_goes_on_with_another_threshold_but_not_at_another_stride(
+def test_a_stopped_run_goes_on_with_another_threshold_and_after_a_map_of_another_stride(
     tmp_path: Path, command: Command, start_command: Start
 ):
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, *SMALL, "--threads", 1, "--out", "maps")
     maps = tmp_path / "maps"
-    answers = maps / "scene" / "unfinished" / "probabilities.float32"
+    folder = maps / "scene"
+    rows = "probabilities.float32"
     assert unfinished_settings(path, maps) is None
-    stop_midway(start_command(*line, "--stride", 16), answers, signal.SIGKILL)
+    stop_midway(start_command(*line, "--stride", 16), folder, rows, signal.SIGKILL)
+    assert unfinished_settings(path, maps) == MapSettings(stride=16)
+    assert "Goes on after" not in command(*line, "--stride", 32).stderr
+    assert {file.name for file in folder.iterdir()} == MAP_FILES | {"unfinished"}
     assert unfinished_settings(path, maps) == MapSettings(stride=16)
     done = command(*line, "--stride", 16, "--unsure-below", 0.25)
     assert "Goes on after" in done.stderr
-    record = json.loads((maps / "scene" / "map.json").read_text(encoding="utf-8"))
+    record = json.loads((folder / "map.json").read_text(encoding="utf-8"))
     assert (record["unsure_below"], record["stride"]) == (0.25, 16)
-
-    stop_midway(start_command(*line, "--stride", 8), answers, signal.SIGKILL)
-    assert "Goes on after" not in command(*line, "--stride", 32).stderr
+    assert {file.name for file in folder.iterdir()} == MAP_FILES
     assert unfinished_settings(path, maps) is None
+
+    stop_midway(start_command(*line, "--stride", 8), folder, rows, signal.SIGKILL)
+    write_rgb(path, texture(700, 500, seed=1))
+    assert "Goes on after" not in command(*line, "--stride", 8).stderr
+    assert {file.name for file in folder.iterdir()} == MAP_FILES
 
 
 @pytest.mark.skipif("sys.platform == 'win32'", reason="Windows sends Ctrl-C another way")
 def test_ctrl_c_leaves_what_is_done(tmp_path: Path, start_command: Start):
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1, "--out", "maps")
-    answers = tmp_path / "maps" / "scene" / "unfinished" / "probabilities.float32"
     process = start_command(*line)
-    said = stop_midway(process, answers, signal.SIGINT)
+    said, answers = stop_midway(
+        process, tmp_path / "maps" / "scene", "probabilities.float32", signal.SIGINT
+    )
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("Stopped.")
     assert "Traceback" not in said
