@@ -47,8 +47,13 @@ _PLACE_TAGS: Final = (33550, 33922, 34264)
 _SAMPLE_SIDE: Final = 512
 """The pixels along a side from which a scene is judged."""
 
-_CACHE_BYTES: Final = 64 << 20
-"""What GDAL keeps of a file that it has decoded."""
+_GDAL_OPTIONS: Final = {
+    # What it keeps of a file that it has decoded.
+    "GDAL_CACHEMAX": 64 << 20,
+    # Rasterio hears of no error in another thread, and a JPEG 2000 that is cut short would be read
+    # as whatever was in memory.
+    "GDAL_NUM_THREADS": "1",
+}
 
 _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
@@ -268,7 +273,7 @@ def open_scene(
     # The map says it in words of its own.
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
+        stack.enter_context(rasterio.Env(**_GDAL_OPTIONS))
         try:
             dataset = stack.enter_context(rasterio.open(path))
         except UnicodeError as error:

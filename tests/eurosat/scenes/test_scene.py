@@ -292,6 +292,16 @@ def test_jpeg_2000_is_read(tmp_path: Path):
         assert np.array_equal(read_all(scene)[0], pixels)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_jpeg_2000_cut_short_is_refused(tmp_path: Path, share: float):
+    options = {"driver": "JP2OpenJPEG", "blockxsize": 256, "blockysize": 256}
+    whole = write_rgb(tmp_path / "whole.jp2", texture(900, 900), **options).read_bytes()
+    path = tmp_path / "cut.jp2"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(SceneError, match=r"cut\.jp2 is damaged or cut short"), open_scene(path):
+        pass
+
+
 def test_an_alpha_band_says_what_is_empty(tmp_path: Path):
     pixels = np.dstack([texture(30, 40), np.full((30, 40), 255, np.uint8)])
     pixels[:10, :, 3] = 0
