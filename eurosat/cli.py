@@ -82,9 +82,14 @@ def classify(
     classifier = Classifier(find_model(model), threads=threads)
     if quick:
         classifier = classifier.one_view
-    images = list(find_images(paths))
+    left_out: list[Path] = []
+    images = list(find_images(paths, left_out=left_out.append))
     if not images:
-        raise EurosatError(f"There are no images in {', '.join(map(printable, paths))}.")
+        told = f" but scenes, such as {printable(left_out[0])}," if left_out else ""
+        advice = ": `eurosat-map` makes maps of them" if left_out else ""
+        raise EurosatError(
+            f"There are no images{told} in {', '.join(map(printable, paths))}{advice}."
+        )
     _check_targets([csv_file, explain], [*images, classifier.model_file.path])
     answers: list[Answer] = []
     with progress_bar("Classifying") as progress:
@@ -100,7 +105,7 @@ def classify(
         typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
-    _warn_of_scenes(images)
+    _warn_of_scenes(images, left_out)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
     for error in errors:
         tell_error(error)
@@ -109,19 +114,23 @@ def classify(
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
 
 
-def _warn_of_scenes(images: list[Path]) -> None:
-    """Tell which images show too much land for one answer."""
+def _warn_of_scenes(images: list[Path], left_out: list[Path]) -> None:
+    """Tell which images show too much land for one answer, and which scenes are no images."""
     from eurosat.scenes.scene import is_scene_among_tiles
 
     scenes = list(filter(is_scene_among_tiles, images))
-    if not scenes:
-        return
-    name = printable(scenes[0])
-    if len(scenes) == 1:
-        told = f"{name} is a whole scene and was looked at as one tile"
-    else:
-        told = f"{len(scenes):,} whole scenes, {name} among them, were looked at as one tile each"
-    tell_warning(f"{told}: `eurosat-map` makes a map.")
+    for found, one, many in (
+        (scenes, "was looked at as one tile", "were looked at as one tile each"),
+        (left_out, "was left out", "were left out"),
+    ):
+        if not found:
+            continue
+        name = printable(found[0])
+        if len(found) == 1:
+            told = f"{name} is a whole scene and {one}"
+        else:
+            told = f"{len(found):,} whole scenes, {name} among them, {many}"
+        tell_warning(f"{told}: `eurosat-map` makes a map.")
 
 
 def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:

@@ -15,9 +15,16 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from eurosat.errors import DAMAGED, ImageError, printable
 from eurosat.existence import is_folder
+from eurosat.scenes.product import is_product, looks_like_product
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 """The file name endings, in lower case and with the dot, that `find_images` looks for."""
+
+JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
+"""How such files begin. They always are scenes, and no images that are read here."""
+
+_JPEG_2000_SUFFIXES: Final = frozenset({".jp2", ".j2k"})
+
 
 _FILES_OF_A_MAP: Final = frozenset({"map.json", "classes.tif"})
 """By these, a folder is known that `eurosat-map` wrote; the pictures in it are no tiles."""
@@ -116,19 +123,24 @@ def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def find_images(
-    paths: Iterable[Path], goes_on: Callable[[], bool] = lambda: True
+    paths: Iterable[Path],
+    goes_on: Callable[[], bool] = lambda: True,
+    left_out: Callable[[Path], object] = lambda path: None,
 ) -> Iterator[Path]:
     """List the image files that a user means by some paths.
 
     A file is yielded whatever its suffix. A folder is searched with its subfolders for names that
     end in one of `IMAGE_SUFFIXES`, in sorted order, without hidden ones and without the folders
-    that `eurosat-map` wrote; a folder reached twice through links is searched once. A pattern such
+    that `eurosat-map` wrote; a folder reached twice through links is searched once. Scenes that are
+    no images, which are JPEG 2000 files and Sentinel-2 products, are left out of a search; a
+    product that is named is yielded, even if it is a folder. A pattern such
     as `tiles/*.jpg`, which not every command shell expands, is expanded here. What does not exist
     is yielded as it is, for `read_image` to refuse.
 
     Args:
         paths: Files, folders and patterns.
         goes_on: Asked before each file and folder, of whatever kind, whether to look at it.
+        left_out: Told of each scene that a search leaves out.
 
     Yields:
         The paths of the files, those of the first path first.
@@ -140,8 +152,8 @@ def find_images(
         for match in _expand(path):
             if not goes_on():
                 return
-            if is_folder(match):
-                yield from _search(match, goes_on)
+            if is_folder(match) and not is_product(match):
+                yield from _search(match, goes_on, left_out)
             else:
                 yield match
 
@@ -156,6 +168,8 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             problem = "is a folder: name an image in it."
+            if is_product(path):
+                problem = "is a whole scene: `eurosat-map` makes a map of it."
         elif not stat.S_ISREG(status.st_mode):
             problem = "is a device or a pipe: name an image file."
         elif status.st_size == 0:
@@ -192,7 +206,13 @@ def _decode(stream: IO[bytes], label: str) -> np.ndarray:
         raise _refusal(label, "does not fit into memory: cut or shrink it first.") from error
     except UnidentifiedImageError as error:
         stream.seek(0)
-        if stream.read(2) in (b"II", b"MM"):
+        head = stream.read(8)
+        if head.startswith(JPEG_2000):
+            problem = (
+                "is JPEG 2000, as whole scenes are: `eurosat-map` makes a map of it; save a tile as"
+                " JPEG, PNG, TIFF, WebP or BMP."
+            )
+        elif head[:2] in (b"II", b"MM"):
             problem = (
                 "is not a TIFF that can be read: save it with three bands, red, green and blue, "
                 "of 8 or 16 bits."
@@ -283,7 +303,9 @@ def _expand(path: Path) -> list[Path]:
     return sorted(map(Path, matches)) or [path]
 
 
-def _search(folder: Path, goes_on: Callable[[], bool]) -> Iterator[Path]:
+def _search(
+    folder: Path, goes_on: Callable[[], bool], left_out: Callable[[Path], object]
+) -> Iterator[Path]:
     """Yield the image files in a folder and its subfolders, in sorted order."""
     searched: set[tuple[int, int]] = set()
     waiting = [folder]
@@ -298,9 +320,15 @@ def _search(folder: Path, goes_on: Callable[[], bool]) -> Iterator[Path]:
                     str(path), f"cannot be searched ({error.strerror}): check its permissions."
                 ) from error
             identity = (status.st_dev, status.st_ino)
-            is_map = {entry.name for entry in entries} >= _FILES_OF_A_MAP
-            if identity not in searched and not is_map:
-                searched.add(identity)
+            names = {entry.name for entry in entries}
+            if identity in searched or names >= _FILES_OF_A_MAP:
+                continue
+            searched.add(identity)
+            if looks_like_product(path, names):
+                left_out(path)
+            else:
                 waiting.extend(entry for entry in entries if not entry.name.startswith("."))
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             yield path
+        elif path.suffix.lower() in _JPEG_2000_SUFFIXES or looks_like_product(path):
+            left_out(path)

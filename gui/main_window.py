@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from eurosat.existence import is_folder
 from eurosat.model_file import DEFAULT_MODEL, shipped_model_path
 
 from .actions import Actions, Need
@@ -249,7 +250,8 @@ class MainWindow(QMainWindow):
             )
 
     def _on_scenes_left_out(self, paths: list[Path]) -> None:
-        self._settings.folder = str(paths[0].parent)  # There, Open scene begins.
+        # There, Open scene begins; in the folder of a product it shows the metadata.
+        self._settings.folder = str(paths[0] if is_folder(paths[0]) else paths[0].parent)
         text = self.tr("{path} is a scene and was left out: choose Open scene to map it.")
         if len(paths) > 1:
             text = self.tr(

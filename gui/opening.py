@@ -21,7 +21,7 @@ from .tasks import Task
 _MOST_LINES_PASTED: Final = 10_000
 # Of a few lines it is found out at once which are files; more take a while, on a network above all.
 _MOST_LINES_AT_ONCE: Final = 100
-_SCENE_PATTERNS: Final = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg"
+_SCENE_PATTERNS: Final = "*.tif *.tiff *.jp2 *.png *.jpg *.jpeg *.zip MTD_MSI*.xml"
 
 
 class Opening(QObject):

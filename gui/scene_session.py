@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage
 from eurosat.classifier import Classifier
 from eurosat.scenes.land_map import seconds_per_window
 from eurosat.scenes.map_record import MapSettings, unfinished_settings, windows_kept
+from eurosat.scenes.product import scene_named_by
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
 from .scene_reader import SceneReader, Tile
@@ -99,7 +100,7 @@ class SceneSession(QObject):
         documents = QStandardPaths.writableLocation(
             QStandardPaths.StandardLocation.DocumentsLocation
         )
-        path = path.absolute()
+        path = scene_named_by(path).absolute()
         maps = usual_maps_folder(path, Path(documents))
         self.work = SceneWork(path, maps, unfinished_settings(path, maps) or MapSettings())
         self._open()

@@ -15,6 +15,7 @@ from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_cla
 from eurosat.scenes.ground import longitudes_latitudes
 from eurosat.scenes.land_map import MapStart, classify_grids
 from eurosat.scenes.map_record import LandMap, MapSettings
+from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import BYTES, WINDOW, WindowGrid
@@ -117,12 +118,11 @@ def facts_of(scene: Scene) -> SceneFacts:
 
 
 def file_state(path: Path) -> tuple[int, int]:
-    """Return the size of a file and when it was changed; zeros if it is gone."""
+    """Return what `scene_state` does; zeros if the scene is gone."""
     try:
-        status = path.stat()
+        return scene_state(path)
     except OSError:
         return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 @dataclass(frozen=True, eq=False)

@@ -180,7 +180,11 @@ class Session(QObject):
                     sleep(_SECONDS_OF_REST)
                 return not task.is_cancelled
 
-            for path in find_images(named, goes_on):
+            def leave_out(path: Path) -> None:
+                if path not in named:
+                    left_out[path] = None
+
+            for path in find_images(named, goes_on, leave_out):
                 is_named = path in named
                 if is_scene(path) if is_named else is_scene_among_tiles(path):
                     (scenes if is_named else left_out)[path] = None

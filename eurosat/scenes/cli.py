@@ -25,6 +25,7 @@ from eurosat.scenes.areas import NO_DATA, area_title
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
+from eurosat.scenes.product import scene_named_by
 from eurosat.scenes.scene import Bands, parse_bands
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool
@@ -43,7 +44,11 @@ def map_scenes(
     scenes: Annotated[
         list[Path],
         # One scene that may not be read does not stop the others.
-        typer.Argument(metavar="SCENE...", readable=False, help="GeoTIFF, JPEG 2000, PNG or JPEG."),
+        typer.Argument(
+            metavar="SCENE...",
+            readable=False,
+            help="GeoTIFF, JPEG 2000, PNG, JPEG, or Sentinel-2 products (.SAFE or .zip).",
+        ),
     ],
     *,
     out: Annotated[
@@ -130,7 +135,7 @@ def map_scenes(
 def _each_once(scenes: list[Path]) -> list[Path]:
     """Leave out scenes that are named again, which would be mapped into a second folder."""
     found: dict[Path, Path] = {}
-    for scene in scenes:
+    for scene in map(scene_named_by, scenes):
         found.setdefault(scene.absolute(), scene)
     return list(found.values())
 

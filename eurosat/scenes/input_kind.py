@@ -159,6 +159,7 @@ def choose_scaling(
     names: str,
     band_names: Sequence[str],
     stated: StatedScale = (1, 0),
+    product: InputKind | None = None,
 ) -> tuple[Scaling, str]:
     """Find out what the values are, as far as the user did not say it.
 
@@ -171,6 +172,8 @@ def choose_scaling(
             baseline in their names.
         band_names: The names of the bands that the file has, such as "B10".
         stated: The scale and the offset that the file states, for other than 8-bit values.
+        product: What the values are if the file is a product, whose metadata say it. Then
+            the offset that is stated holds even if it is 0.
 
     Returns:
         The scaling, and a sentence that says what was decided and why.
@@ -188,10 +191,14 @@ def choose_scaling(
     if (sample.dtype.kind == "f" or scale != 1) and np.percentile(sample * scale, 99) <= 2:
         factor = scale * 10_000  # Reflectance itself.
     stated_offset = round(added * factor / scale)
+    if not stated_offset and product is None:
+        stated_offset = None
     numbers = sample.astype(np.float64) * factor
     reason = "as requested"
     if kind is InputKind.AUTO:
-        if is_8_bit:
+        if product is not None:
+            kind, reason = product, "because its metadata say so"
+        elif is_8_bit:
             kind, reason = _kind_of_8_bit(sample, names)
         else:
             offset_guess = _offset(numbers, names, stated_offset)[0] if offset is None else offset
@@ -284,10 +291,10 @@ def _level(names: str) -> str | None:
     return f"L{found[0]}" if len(set(found)) == 1 else None
 
 
-def _offset(numbers: np.ndarray, names: str, stated: int) -> tuple[int, str]:
+def _offset(numbers: np.ndarray, names: str, stated: int | None) -> tuple[int, str]:
     """Return what is to be added to digital numbers, and why."""
-    if stated:
-        return stated, "because it says so"
+    if stated is not None:
+        return stated, "because it says so" if stated else "because it states none"
     baseline = re.search(r"_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})", names)
     if baseline:
         told = ".".join(filter(None, baseline.groups()))

@@ -36,6 +36,7 @@ from eurosat.scenes.map_record import (
 )
 from eurosat.scenes.picture import draw_map
 from eurosat.scenes.polygons import POLYGONS_FILE, write_polygons
+from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import CLASSES_FILE, RASTER_BLOCK, write_rasters
 from eurosat.scenes.report import REPORT_FILE, write_report
 from eurosat.scenes.scene import Scene, open_scene
@@ -120,7 +121,7 @@ def map_scene(
     with open_scene(
         path, bands=settings.bands, kind=settings.kind, offset=settings.offset
     ) as scene:
-        plan = make_plan(path, classifier, settings)
+        plan = make_plan(scene.path, classifier, settings)
         try:
             finished = finished_map(folder, plan)
             if finished:
@@ -334,7 +335,7 @@ def _job(
     """Say what workers must know."""
     return SceneJob(
         scene=str(scene.path.absolute()),
-        scene_bytes=scene.path.stat().st_size,
+        scene_bytes=scene_state(scene.path)[0],
         bands=settings.bands,
         kind=settings.kind,
         offset=settings.offset,

@@ -13,6 +13,7 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.areas import AREAS_FILE, Area
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.polygons import POLYGONS_FILE
+from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
 from eurosat.scenes.scene import Bands
@@ -116,7 +117,8 @@ def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
         maps: Where the folder lies.
         taken: Folders of other scenes of the same call.
     """
-    name = scene.stem if scene.stem.strip(".") else "scene"
+    name = scene.stem.removesuffix(".SAFE")  # The zip of a product has two suffixes.
+    name = name if name.strip(".") else "scene"
     folder, number = maps / name, 2
     while folder in taken or not _is_free(folder, scene):
         folder, number = maps / f"{name}-{number}", number + 1
@@ -200,12 +202,12 @@ def _is_free(folder: Path, scene: Path) -> bool:
 
 def make_plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict[str, Any]:
     """Return all that the map depends on, as a JSON object."""
-    status = path.stat()
+    size, modified = scene_state(path)
     metadata = classifier.metadata
     return {
         "scene": str(path.absolute()),
-        "bytes": status.st_size,
-        "modified": status.st_mtime_ns,
+        "bytes": size,
+        "modified": modified,
         "model": metadata.name if metadata else classifier.model_file.path.name,
         "model_sha256": classifier.model_file.sha256,
         "stride": settings.stride,

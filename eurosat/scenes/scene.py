@@ -15,7 +15,7 @@ from PIL import Image
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import DAMAGED, MissingPackageError, SceneError, printable
-from eurosat.images import FORMATS
+from eurosat.images import FORMATS, JPEG_2000
 from eurosat.scenes.ground import (
     Ground,
     crs_and_grid,
@@ -24,6 +24,13 @@ from eurosat.scenes.ground import (
     warnings_of_ground,
 )
 from eurosat.scenes.input_kind import InputKind, Scaling, StatedScale, choose_scaling, warnings_of
+from eurosat.scenes.product import (
+    PRODUCT_BANDS,
+    is_product,
+    one_raster,
+    read_product,
+    scene_named_by,
+)
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -37,7 +44,6 @@ MOST_PIXELS_OF_A_TILE: Final = 1_000_000
 _LEAST_BYTES_OF_A_SCENE: Final = 8_000
 """So many pixels of land take more than this, however they are compressed."""
 
-_JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BIG: Final = b"+"
 _SIZE_TAGS: Final = (256, 257)
@@ -47,13 +53,16 @@ _PLACE_TAGS: Final = (33550, 33922, 34264)
 _SAMPLE_SIDE: Final = 512
 """The pixels along a side from which a scene is judged."""
 
-_GDAL_OPTIONS: Final = {
-    # What it keeps of a file that it has decoded.
-    "GDAL_CACHEMAX": 64 << 20,
-    # Rasterio hears of no error in another thread, and a JPEG 2000 that is cut short would be read
-    # as whatever was in memory.
-    "GDAL_NUM_THREADS": "1",
-}
+_CACHE_BYTES: Final = 64 << 20
+"""What GDAL keeps of a file that it has decoded."""
+
+_CACHE_BYTES_OF_PRODUCT: Final = 96 << 20
+"""It has three bands of 16 bits in blocks of 1024 rows, which would be decoded several times with
+less."""
+
+_GDAL_THREADS: Final = "1"
+"""Rasterio hears of no error in another thread, and a JPEG 2000 that is cut short would be read as
+whatever was in memory."""
 
 _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
@@ -70,7 +79,7 @@ class Scene:
     """An open scene; `open_scene` makes it.
 
     Attributes:
-        path: The file.
+        path: The file, or the folder of a product.
         ground: The grid of the pixels that are read.
         bands: Which bands are red, green and blue.
         scaling: How values become pixels.
@@ -161,14 +170,16 @@ class Scene:
 def is_scene(path: Path) -> bool:
     """Tell from the head of a file whether it is a scene, and not one image to be classified.
 
-    A scene is a JPEG 2000 file; a TIFF that is placed on the ground and larger than a tile, or
-    whose bands are not those of a picture; and any image of more than `MOST_PIXELS_OF_A_TILE`.
-    A TIFF whose bands Pillow cannot read counts as one if it is larger than a tile; what else it
-    cannot read does not.
+    A scene is a Sentinel-2 product, see `is_product`; a JPEG 2000 file; a TIFF that is placed on
+    the ground and larger than a tile, or whose bands are not those of a picture; and any image of
+    more than `MOST_PIXELS_OF_A_TILE`. A TIFF whose bands Pillow cannot read counts as one if it is
+    larger than a tile; what else it cannot read does not.
 
     Args:
-        path: The file; anything else is no scene.
+        path: The file or the folder.
     """
+    if is_product(path):
+        return True
     try:
         if not path.is_file():
             return False
@@ -176,7 +187,7 @@ def is_scene(path: Path) -> bool:
             head = file.read(8)
     except (OSError, ValueError):
         return False
-    if head.startswith(_JPEG_2000):
+    if head.startswith(JPEG_2000):
         return True
     is_tiff = head.startswith(_TIFF)
     try:
@@ -244,11 +255,12 @@ def open_scene(
 ) -> Iterator[Scene]:
     """Open a scene: any raster file that GDAL knows, GeoTIFF, JPEG 2000, PNG and JPEG among them.
 
+    Of a Sentinel-2 product, bands 4, 3 and 2 are read, and its metadata say what their values are.
     A pixel has no data where all three bands hold the file's nodata value, or 0, or where the
     file's mask or alpha band says so.
 
     Args:
-        path: The file.
+        path: The file; for a product its folder, the metadata in it, or its zip.
         bands: Which bands are red, green and blue; found by their names if not given.
         kind: What its values are.
         offset: What is added to values of 16 bits, such as -1000; found out if not given.
@@ -260,8 +272,10 @@ def open_scene(
         SceneError: The file is missing, damaged, no raster, or does not say what is needed.
         MissingPackageError: The extra `scene` is not installed.
     """
+    path = scene_named_by(path)
     name = printable(path)
     _check_file(path, name)
+    product = read_product(path)
     try:
         import rasterio
         from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -273,9 +287,11 @@ def open_scene(
     # The map says it in words of its own.
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(**_GDAL_OPTIONS))
+        cache = _CACHE_BYTES_OF_PRODUCT if product else _CACHE_BYTES
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache, GDAL_NUM_THREADS=_GDAL_THREADS))
         try:
-            dataset = stack.enter_context(rasterio.open(path))
+            source = one_raster(product, name) if product else path
+            dataset = stack.enter_context(rasterio.open(source))
         except UnicodeError as error:
             raise SceneError(
                 f"{name} has a name that is not UTF-8, which GDAL does not take: rename it."
@@ -285,7 +301,10 @@ def open_scene(
                 f"{name} is no raster file that can be read, or is damaged: name a GeoTIFF, JPEG"
                 " 2000, PNG or JPEG."
             ) from error
-        chosen, band_note = _choose_bands(dataset, bands, name)
+        if product:
+            chosen, band_note = _bands_of_product(bands, name)
+        else:
+            chosen, band_note = _choose_bands(dataset, bands, name)
         ground = find_ground(dataset, name)
         nodata = dataset.nodatavals[chosen[0] - 1]
         values, has_data = _read(
@@ -300,7 +319,8 @@ def open_scene(
             name=name,
             names=" ".join([str(path.absolute()), str(dataset.tags())]),
             band_names=_names(dataset),
-            stated=_stated_scale(dataset, chosen),
+            stated=(product.factor, product.offset) if product else _stated_scale(dataset, chosen),
+            product=product.kind if product else None,
         )
         means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
         warnings_found = (*warnings_of_ground(dataset, ground), *warnings_of(scaling.kind, means))
@@ -323,14 +343,12 @@ def open_scene(
 
 
 def _check_file(path: Path, name: str) -> None:
-    """Refuse what is no file, before GDAL takes it for an address or opens a pipe."""
+    """Refuse what is neither file nor folder, before GDAL takes it for an address or a pipe."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         raise SceneError(f"{name} does not exist or may not be read: check the path.") from error
-    if stat.S_ISDIR(mode):
-        raise SceneError(f"{name} is a folder: name a scene in it.")
-    if not stat.S_ISREG(mode):
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise SceneError(f"{name} is a device or a pipe: name a file.")
 
 
@@ -343,6 +361,20 @@ def _stated_scale(dataset: "DatasetReader", bands: Bands) -> StatedScale:
     stated = {(dataset.scales[band - 1], dataset.offsets[band - 1]) for band in bands}
     scale, added = stated.pop()
     return (1, 0) if stated or not scale else (scale, added)
+
+
+def _bands_of_product(bands: Bands | None, name: str) -> tuple[Bands, str]:
+    """Return where red, green and blue are in `one_raster`, and a sentence that says why.
+
+    Raises:
+        SceneError: Other bands are asked for.
+    """
+    if bands not in {None, PRODUCT_BANDS}:
+        raise SceneError(
+            f"{name} is a Sentinel-2 product, of which bands {_listed(PRODUCT_BANDS)} are read:"
+            " choose these or none."
+        )
+    return (1, 2, 3), f"Bands {_listed(PRODUCT_BANDS)} of a Sentinel-2 product."
 
 
 def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> tuple[Bands, str]:

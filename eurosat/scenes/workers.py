@@ -29,6 +29,7 @@ from eurosat.model_file import (
 )
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.input_kind import InputKind
+from eurosat.scenes.product import scene_state
 from eurosat.scenes.scene import Bands, open_scene
 from eurosat.scenes.windows import Rows, Strip, WindowGrid, one_by_one
 
@@ -228,7 +229,7 @@ def _open_job(job: SceneJob) -> None:
             open_scene(path, bands=job.bands, kind=job.kind, offset=job.offset)
         )
         size = (scene.ground.height, scene.ground.width)
-        if path.stat().st_size != job.scene_bytes or size != (job.grid.height, job.grid.width):
+        if scene_state(path)[0] != job.scene_bytes or size != (job.grid.height, job.grid.width):
             raise SceneError(
                 f"{printable(path)} is another file for a worker: all must see the same one."
             )

@@ -38,6 +38,7 @@ from eurosat.scenes.land_map import map_scene
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import open_scene
 
+from ..eurosat.scenes.product_fixtures import band_of, metadata_of, write_product, zip_of
 from ..eurosat.scenes.scene_fixtures import (
     MAP_FILES,
     REAL_SCENES,
@@ -311,6 +312,40 @@ def test_scenes_come_by_drop_by_dialog_and_by_command_line(
     other.waits_until_seen(spain)
 
 
+def test_a_product_is_a_scene_as_a_folder_by_its_metadata_and_as_a_zip(
+    user: SceneUser, tmp_path: Path, dialogs: Dialogs
+):
+    product, _ = write_product(tmp_path)
+    archive = zip_of(product)
+    assert user.drops(urls_of(product), user.window.centralWidget() or user.window)
+    user.waits_until_seen(product)
+    assert user.rows() == []
+    assert "-1000 is added to its values, because it says so" in user.panel()
+    user.chooses_in(QComboBox, "every 64 pixels")
+    folder = user.maps()
+    assert folder == tmp_path / "maps" / product.stem
+    expected = make_map(product, tmp_path / "expected", stride=64)
+    assert (folder / "areas.csv").read_bytes() == (expected / "areas.csv").read_bytes()
+    user.chooses("Close scene")
+    dialogs.paths = [metadata_of(product)]
+    user.chooses("Open scene")
+    user.waits_until_seen(product)
+    user.chooses("Close scene")
+    dialogs.paths = [archive]
+    user.chooses("Open scene")
+    user.waits_until_seen(archive)
+
+
+def test_a_product_that_lacks_a_band_is_refused_in_one_sentence(user: SceneUser, tmp_path: Path):
+    product, _ = write_product(tmp_path)
+    band_of(product, 4).unlink()
+    user.window.open_paths([product])
+    user.waits_for(lambda: bool(user.refusal()))
+    assert f"{product} lacks T34UCF_20230823T095559_B04.jp2" in user.refusal()
+    assert_one_sentence(user.refusal())
+    assert user.rows() == []
+
+
 def test_what_was_opened_as_a_scene_comes_back_as_one_whatever_it_looks_like(
     user: SceneUser, tmp_path: Path, dialogs: Dialogs, open_window: Callable[..., MainWindow]
 ):
@@ -557,6 +592,26 @@ def test_scenes_in_a_folder_are_left_out_of_the_table_and_it_is_said_how_to_open
     assert user.refusal() == (
         f"2 scenes were left out, {first} among them: choose Open scene to map one."
     )
+
+
+def test_products_and_jpeg_2000_in_a_folder_are_left_out_and_told_of(
+    user: SceneUser, few_tiles: Path, tmp_path: Path, dialogs: Dialogs
+):
+    folder = tmp_path / "field"
+    shutil.copytree(few_tiles / "Forest", folder)
+    product, _ = write_product(folder)
+    user.opens(folder)
+    assert user.names() == [path.name for path in files_in(few_tiles / "Forest")]
+    assert user.refusal() == f"{product} is a scene and was left out: choose Open scene to map it."
+    dialogs.paths = [metadata_of(product)]
+    user.chooses("Open scene")
+    assert dialogs.began_at == [str(product)]
+    user.waits_until_seen(product)
+
+    image = Path(shutil.copy(band_of(product, 4), folder / "b04.jp2"))
+    user.window.open_paths([folder, product])
+    user.waits_for(lambda: bool(user.refusal()) and not user.window.session.is_busy)
+    assert user.refusal() == f"{image} is a scene and was left out: choose Open scene to map it."
 
 
 def test_a_folder_of_nothing_but_a_scene_is_not_called_empty(user: SceneUser, spain: Path):
@@ -1070,6 +1125,16 @@ def test_a_scene_that_was_replaced_since_it_was_opened_is_not_mapped(user: Scene
     user.waits_for(lambda: bool(user.refusal()) and user.work.stage is Stage.READY)
     assert user.refusal().endswith("has changed since it was opened: open it again.")
     assert not (spain.parent / "maps").exists()
+
+
+def test_a_product_of_which_a_band_was_replaced_is_not_mapped(user: SceneUser, tmp_path: Path):
+    product, _ = write_product(tmp_path)
+    user.sees(product)
+    band = band_of(product, 2)
+    band.write_bytes(band.read_bytes() + b"\0")
+    user.clicks("Map the scene")
+    user.waits_for(lambda: bool(user.refusal()))
+    assert f"{product} has changed since it was opened" in user.refusal()
 
 
 def test_a_model_that_was_replaced_since_it_was_chosen_maps_nothing(
