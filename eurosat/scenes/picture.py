@@ -194,6 +194,7 @@ def _draw_legend(
 
 def _round_length(longest: float) -> float:
     """Return the largest of 1, 2 or 5 times a power of ten that is not longer."""
+    longest *= 1 + 1e-9  # It may be such a length itself, but for its last digit.
     power = 10.0 ** floor(log10(longest))
     return max(step * power for step in (1, 2, 5) if step * power <= longest)
 

@@ -330,6 +330,11 @@ def test_nothing_of_a_long_name_is_cut_off(tmp_path: Path):
         assert (picture < 255).sum() == (inside < 255).sum(), name
 
 
+def test_a_scene_of_which_a_third_is_a_round_length_is_mapped(tmp_path: Path):
+    scene = write_rgb(tmp_path / "scene.tif", texture(330, 300))
+    assert (make_map(scene, tmp_path / "map", stride=64) / "map.png").exists()
+
+
 def test_the_scale_bar_has_a_round_length_on_the_ground(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
