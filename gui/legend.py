@@ -13,8 +13,8 @@ from PySide6.QtWidgets import (
 )
 
 from eurosat.labels import LandCover, land_cover
-from eurosat.scenes.areas import NO_DATA, Area
-from eurosat.scenes.cells import UNSURE
+from eurosat.scenes.areas import Area
+from eurosat.scenes.cells import NO_DATA, UNSURE
 
 from .class_bars import ROW_HEIGHT, swatch, swatch_side
 from .class_texts import description_of, plain_tip, title_of

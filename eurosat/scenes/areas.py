@@ -8,13 +8,10 @@ from typing import Final
 import numpy as np
 
 from eurosat.atomic import replacing
-from eurosat.scenes.cells import UNSURE, CellMap
+from eurosat.scenes.cells import NO_DATA, UNSURE, CellMap
 from eurosat.scenes.scene import Scene
 
 AREAS_FILE: Final = "areas.csv"
-
-NO_DATA: Final = "nodata"
-"""The name of the area where the scene shows nothing."""
 
 COLUMNS: Final = (
     "class",

@@ -15,6 +15,9 @@ NODATA: Final = 255
 UNSURE: Final = "unsure"
 """The name of the class of what is not sure enough to be any other."""
 
+NO_DATA: Final = "nodata"
+"""The name of the area where the scene shows nothing."""
+
 UNSURE_COLOUR: Final = "#D4D4D4"
 
 LEAST_SURE: Final = 0.5
@@ -27,7 +30,7 @@ class MapClass:
 
     Attributes:
         id: The number in `classes.tif`.
-        name: The label in the model file, or `UNSURE`.
+        name: The label in the model file, told apart from what a map itself counts, or `UNSURE`.
         title: The name for people.
         colour: As `#RRGGBB`.
     """
@@ -85,10 +88,21 @@ def map_classes(class_names: tuple[str, ...]) -> tuple[MapClass, ...]:
             " choose another model."
         )
     known = [
-        MapClass(index, name, land_cover(name).title, land_cover(name, index).colour)
+        MapClass(
+            index,
+            _told_apart(name),
+            _told_apart(land_cover(name).title),
+            land_cover(name, index).colour,
+        )
         for index, name in enumerate(class_names)
     ]
     return (*known, MapClass(len(known), UNSURE, "Unsure", UNSURE_COLOUR))
+
+
+def _told_apart(name: str) -> str:
+    """Return the name of a class, marked if a map has another row that is called so."""
+    letters = "".join(filter(str.isalnum, name)).lower()
+    return f"{name} (class)" if letters in {UNSURE, NO_DATA} else name
 
 
 def label_cells(

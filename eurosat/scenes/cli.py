@@ -21,7 +21,8 @@ from eurosat.console import (
 )
 from eurosat.errors import EurosatError, printable
 from eurosat.model_file import DEFAULT_MODEL, find_model
-from eurosat.scenes.areas import NO_DATA, area_title
+from eurosat.scenes.areas import area_title
+from eurosat.scenes.cells import NO_DATA
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder

@@ -1,6 +1,7 @@
 """`eurosat-map`: every file of a map, many scenes, and a run that is stopped."""
 
 import csv
+import dataclasses
 import html
 import itertools
 import json
@@ -27,6 +28,7 @@ from eurosat.errors import ModelFileError
 from eurosat.folder_lock import only_process_in
 from eurosat.images import find_images, read_image
 from eurosat.labels import EUROSAT_CLASSES
+from eurosat.model_file import read_model_file, write_model_file
 from eurosat.scenes.cells import CellMap, map_classes
 from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
@@ -787,6 +789,35 @@ def test_a_model_of_too_many_classes_makes_no_map():
     map_classes(tuple(map(str, range(254))))
     with pytest.raises(ModelFileError, match="has 255 classes, but a map holds 254 at most"):
         map_classes(tuple(map(str, range(255))))
+
+
+def test_classes_called_like_what_a_map_counts_itself_are_told_apart(
+    tmp_path: Path, command_here: Command
+):
+    small = small_classifier()
+    assert small.metadata is not None
+    scene = write_rgb(tmp_path / "scene.tif", texture(330, 300))
+    expected = areas_in(make_map(scene, tmp_path / "expected", stride=32))
+    first, second = sorted(small.class_names, key=lambda name: -int(expected[name]["pixels"]))[:2]
+    assert int(expected[second]["pixels"])
+    names = {first: "unsure", second: "No_Data"}
+    others = tuple(names.get(name, name) for name in small.class_names)
+    metadata = dataclasses.replace(small.metadata, class_names=others)
+    model = tmp_path / "other.tflite"
+    write_model_file(model, read_model_file(small.model_file.path).flatbuffer, metadata)
+    done = command_here("eurosat-map", scene, "--out", "maps", "--model", model)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "maps" / "scene"
+    found = areas_in(folder)
+    told = {first: "unsure (class)", second: "No_Data (class)"}
+    assert [told.get(name, name) for name in expected] == list(found)
+    for name, row in expected.items():
+        same = found[told.get(name, name)]
+        for column in ("pixels", "share_of_classified", "mean_confidence"):
+            assert same[column] == row[column]
+    assert len({row["title"] for row in found.values()}) == len(found)
+    with rasterio.open(folder / "classes.tif") as file:
+        assert len({file.tags()[f"CLASS_{number}"] for number in range(11)}) == 11
 
 
 # Real scenes
