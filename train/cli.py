@@ -22,13 +22,13 @@ from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import (
     DEFAULTS,
-    SHAPE,
     WITHOUT_EFFECT,
     Architecture,
     Optimizer,
     TrainingConfiguration,
     recorded_configuration,
 )
+from .first_shape import shape_to_take_over
 from .study_folder import StudyFolder
 
 RUNS = Path("runs")
@@ -242,7 +242,8 @@ def train(
     from_model: Annotated[
         str | None,
         typer.Option(
-            help="Fine-tune this int8 model instead: a .tflite file, or the name of a shipped one."
+            help="Fine-tune this int8 model instead: a .tflite file, or the name of a shipped one; "
+            "architecture and sizes are those of the file."
         ),
     ] = None,
     seed: Annotated[
@@ -302,7 +303,7 @@ def train(
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     begun = _begun_run(architecture, out) if resume and not from_study else None
-    configuration = _configuration(architecture, given, begun, from_study, resume=resume)
+    configuration = _configuration(given, begun, from_study, resume=resume)
     data = data or (begun.recorded_data() if begun else None)
     if audit:
         dataset = _load(data)
@@ -381,7 +382,6 @@ def train(
 
 
 def _configuration(
-    architecture: Architecture | None,
     given: dict[str, Any],
     begun: RunFolder | None,
     from_study: Path | None,
@@ -391,8 +391,7 @@ def _configuration(
     """Return what is to be trained: as recorded in a run, the best of a study, or by default.
 
     Args:
-        architecture: Which model was asked for.
-        given: Values that were asked for.
+        given: Values that were asked for, the architecture included.
         begun: The run to go on with.
         from_study: The folder of a study.
         resume: Whether a run is to be gone on with.
@@ -406,13 +405,10 @@ def _configuration(
         _check_agreement(given, configuration, begun)
         return configuration
     best = _best_of_study(StudyFolder(from_study), given, resume=resume) if from_study else None
-    if given.get("from_run"):
-        asked = (best.to_json() if best else {}) | given
-        given = given | _shape_of_run(given["from_run"], asked)
-        architecture = given["architecture"]
-    if best is None and architecture is None:
+    given = given | shape_to_take_over(given, (best.to_json() if best else {}) | given)
+    if best is None and "architecture" not in given:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
-    configuration = replace(best or DEFAULTS[architecture], **given)
+    configuration = replace(best or DEFAULTS[given["architecture"]], **given)
     _check_effect(given, configuration.architecture)
     return configuration
 
@@ -459,28 +455,6 @@ def _best_of_study(
                 f"--from-study."
             )
     return best
-
-
-def _shape_of_run(run: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the architecture and the sizes of a run's model, which whoever goes on from it needs.
-
-    Args:
-        run: Its folder.
-        asked: Values that were asked for.
-
-    Raises:
-        RunFolderError: The folder is no training run, or is damaged.
-        EurosatError: Others were asked for.
-    """
-    theirs = recorded_configuration(RunFolder(Path(run)))
-    shape = {name: getattr(theirs, name) for name in SHAPE[theirs.architecture]}
-    for name, value in shape.items():
-        if asked.get(name, value) != value:
-            raise EurosatError(
-                f"The model of {run}, gone on from, has {name} {value}, not {asked[name]}: "
-                "leave that out, or leave out --from-run."
-            )
-    return shape
 
 
 def _balance_advice(audit: Audit, is_balanced: bool) -> str:

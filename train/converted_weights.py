@@ -13,12 +13,13 @@ from keras import layers
 
 from eurosat.dataset import Dataset
 from eurosat.doubling import with_doubling
-from eurosat.errors import EurosatError, ModelFileError
+from eurosat.errors import EurosatError
 from eurosat.graph import Graph
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
 from eurosat.split import Split
 
+from .first_shape import no_int8_model
 from .trained_model import open_model, recorded_fingerprint, recorded_split
 
 STATISTICS_TILES = 512
@@ -182,10 +183,7 @@ def _read_weights(path: Path) -> tuple[list[_Weights], float]:
         pixels = graph.tensor(graph.input)
         pixel_0 = -float(pixels.quantization.scale[0]) * int(pixels.quantization.zeroPoint[0])
     except Exception as error:
-        raise ModelFileError(
-            f"{path} is no int8 model of eurosat-convert: convert the model to go on from with "
-            "--int8."
-        ) from error
+        raise no_int8_model(path) from error
     return found, pixel_0
 
 

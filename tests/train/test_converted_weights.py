@@ -24,7 +24,7 @@ from eurosat.train.converted_weights import check_converted_model, take_converte
 from eurosat.train.fit import build_model, read_history
 from eurosat.train.trained_model import open_model
 
-from ..commands import Command
+from ..commands import Command, assert_refused, assert_refused_at_last, read_json
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +133,91 @@ def test_a_file_that_may_know_the_tiles_of_the_exam_is_refused(
         check_converted_model(str(silent), dataset, split)
 
 
+@pytest.fixture(scope="module")
+def narrow_file(int8_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that says that its model has sizes which are not the defaults."""
+    file = read_model_file(int8_file)
+    assert file.metadata
+    training = file.metadata.provenance["training"] | {"blocks": 1, "filters": 8, "units": 0}
+    narrow = tmp_path_factory.mktemp("narrow") / "narrow.tflite"
+    provenance = dict(file.metadata.provenance) | {"training": training}
+    write_model_file(narrow, file.flatbuffer, replace(file.metadata, provenance=provenance))
+    return narrow
+
+
+@pytest.mark.parametrize("architecture", [[], ["cnn"]])
+def test_the_sizes_are_those_that_the_file_says(
+    architecture: list[str], narrow_file: Path, small_archive: Path, command_here: Command
+):
+    # What it says is not true, so that the weights themselves do not fit what is built.
+    line = ("eurosat-train", *architecture, "--from-model", narrow_file, "--data", small_archive)
+    done = command_here(*line, "--out", "run", "--epochs", 1)
+    assert_refused_at_last(done, "narrow.tflite is of another architecture, or has other blocks")
+    training = read_json(Path("run") / "config.json")["training"]
+    assert training["architecture"] == "cnn"
+    assert (training["blocks"], training["filters"], training["units"]) == (1, 8, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (["mobilenet"], "has architecture cnn, not mobilenet: leave that out, or leave out --from"),
+        (["cnn", "--blocks", "2"], "has blocks 1, not 2"),
+        (["--filters", "16"], "has filters 8, not 16"),
+        (["cnn", "--units", "128"], "has units 0, not 128"),
+        (["cnn", "--width", "0.5"], "--width does nothing for cnn"),
+    ],
+)
+def test_other_sizes_than_those_of_the_file_are_refused_before_data_are_read(
+    options: list[str], part: str, narrow_file: Path, command_here: Command, tmp_path: Path
+):
+    line = ("eurosat-train", *options, "--from-model", narrow_file, "--data", "nowhere")
+    assert_refused(command_here(*line), part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_cannot_be_gone_on_from_are_refused_before_data_are_read(
+    small_models: Path, command_here: Command
+):
+    for file, part in (
+        (small_models / "cnn-float32.tflite", "cnn-float32.tflite is no int8 model of eurosat-"),
+        ("nothing.tflite", "nothing.tflite does not exist"),
+        ("nonsense", "No model is called 'nonsense'"),
+    ):
+        line = ("eurosat-train", "cnn", "--from-model", file, "--data", "nowhere")
+        assert_refused(command_here(*line), part)
+
+
+def test_a_file_that_says_nothing_of_its_sizes_needs_an_architecture(
+    int8_file: str, tmp_path: Path, command_here: Command
+):
+    file = read_model_file(int8_file)
+    assert file.metadata
+    for number, training in enumerate([None, {}, {"architecture": "resnet"}, 7]):
+        provenance = dict(file.metadata.provenance) | {"training": training}
+        silent = tmp_path / f"{number}.tflite"
+        write_model_file(silent, file.flatbuffer, replace(file.metadata, provenance=provenance))
+        done = command_here("eurosat-train", "--from-model", silent, "--data", "nowhere")
+        assert done.returncode == 2
+        assert "ARCHITECTURE" in done.stderr
+        done = command_here("eurosat-train", "cnn", "--from-model", silent, "--data", "nowhere")
+        assert_refused(done, "nowhere")
+
+
 def test_the_command_goes_on_from_a_file(
     int8_file: str, small_run: Path, small_archive: Path, command_here: Command, tmp_path: Path
 ):
     run, file = tmp_path / "run", tmp_path / "mine.tflite"
     shutil.copy(int8_file, file)
     done = command_here(
-        *("eurosat-train", "cnn", "--data", small_archive, "--out", run),
+        *("eurosat-train", "--data", small_archive, "--out", run),
         *("--from-model", file, "--epochs", 1, "--learning-rate", 1e-5, "--patience", 1),
     )
     assert done.returncode == 0, done.stderr
     before = max(epoch.validation_accuracy for epoch in read_history(small_run / "history.csv"))
     (after,) = read_history(run / "history.csv")
     assert after.validation_accuracy > before - 0.1
+    assert recorded_configuration(RunFolder(run)).architecture is Architecture.CNN
     file.unlink()
     # What is gone on with needs the file no more.
     again = command_here(
