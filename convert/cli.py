@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from eurosat.console import RunDataOption, notes, output, progress_bar, run
-from eurosat.dataset import find_dataset, load_dataset
+from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.labels import land_cover
@@ -18,7 +18,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 if TYPE_CHECKING:
-    from .conversion import Conversion
+    from .conversion import Conversion, Original
     from .scene import SceneExport
 
 EXIT_ACCURACY_LOST = 1
@@ -88,24 +88,11 @@ def convert_run(
         raise EurosatError("--max-drop and --max-class-drop must be numbers.")
     require_tensorflow()
     folder = RunFolder(run_folder)
-    # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
-    folder.read_config()
-    split = folder.read_split()
-    if calibration < len(split.class_names):
-        raise EurosatError(
-            f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
-            f"not {calibration}."
-        )
-    with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data or folder.recorded_data()), progress)
-    split.check_matches(dataset)
-
+    dataset = _data_of(folder, data, calibration)
     with interrupts_end_at_once():
         start_tensorflow()
-        from .c_array import write_c_array
         from .conversion import convert, load_original
         from .export import Precision
-        from .scene import export_scene
 
     chosen = [
         precision
@@ -131,23 +118,65 @@ def convert_run(
                 max_class_drop=max_class_drop,
             )
         _print_conversion(conversion)
-        if c_array and precision is Precision.INT8 and not conversion.failures:
-            with notes.status("Writing C source"):
-                source, header = write_c_array(conversion.path, original.calibration_tiles)
-            output.print(f"C source: {source} and {header.name}", markup=False, soft_wrap=True)
         has_failed = has_failed or bool(conversion.failures)
-        if scene and not conversion.failures:
-            with notes.status("Making the scene twin"):
-                twin = export_scene(
-                    conversion.path,
-                    original.validation_tiles,
-                    original.validation_labels,
-                    min_agreement / 100,
-                )
-            _print_scene(twin, min_agreement)
-            has_failed = has_failed or twin.is_refused
+        if conversion.failures:
+            continue
+        if c_array and precision is Precision.INT8:
+            _add_c_array(conversion, original)
+        if scene and not _add_scene(conversion, original, min_agreement):
+            has_failed = True
     if has_failed:
         raise typer.Exit(EXIT_ACCURACY_LOST)
+
+
+def _data_of(folder: RunFolder, data: Path | None, calibration: int) -> Dataset:
+    """Return the data set of a run, unless something cheap speaks against converting it.
+
+    Args:
+        folder: The run.
+        data: Where its data are, if not where they were.
+        calibration: How many training tiles to calibrate with.
+
+    Raises:
+        EurosatError: The run is damaged, its data are missing or others, or there would be less
+            than one tile for each class to calibrate with.
+    """
+    # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
+    folder.read_config()
+    split = folder.read_split()
+    if calibration < len(split.class_names):
+        raise EurosatError(
+            f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
+            f"not {calibration}."
+        )
+    with progress_bar("Reading tiles") as progress:
+        dataset = load_dataset(find_dataset(data or folder.recorded_data()), progress)
+    split.check_matches(dataset)
+    return dataset
+
+
+def _add_c_array(conversion: "Conversion", original: "Original") -> None:
+    """Write an int8 model as C source, and say where."""
+    from .c_array import write_c_array
+
+    with notes.status("Writing C source"):
+        source, header = write_c_array(conversion.path, original.calibration_tiles)
+    output.print(f"C source: {source} and {header.name}", markup=False, soft_wrap=True)
+
+
+def _add_scene(conversion: "Conversion", original: "Original", min_agreement: float) -> bool:
+    """Write the scene twin of a model; tell what came of it, and return whether it was written."""
+    from .scene import export_scene
+
+    with notes.status("Making the scene twin"):
+        twin = export_scene(
+            conversion.path,
+            original.validation_tiles,
+            original.validation_labels,
+            min_agreement / 100,
+        )
+    _print_scene(twin, min_agreement)
+    return not twin.is_refused
 
 
 def _print_comparison(conversion: "Conversion") -> None:
@@ -190,8 +219,9 @@ def _print_conversion(conversion: "Conversion") -> None:
         kept, *others = conversion.candidates
         beaten = ", ".join(f"{other.recipe} {other.agreement:.2%}" for other in others)
         output.print(
-            f"Weights {kept.recipe}: of {1 + len(others)} ways the closest to Keras on validation, "
-            f"with {kept.agreement:.2%} same answers ({beaten}).",
+            f"Weights {kept.recipe}: of {1 + len(others)} ways the one whose probabilities are "
+            f"closest to Keras's on validation. Same class on {kept.agreement:.2%} of its tiles "
+            f"({beaten}).",
             soft_wrap=True,
         )
     on_test = conversion.confidence["test"]
@@ -212,7 +242,15 @@ def _print_conversion(conversion: "Conversion") -> None:
     )
     output.print(f"{conversion.size_bytes:,} bytes. {speeds}.", soft_wrap=True)
     if not conversion.failures:
-        output.print(f"[green]Accuracy holds:[/] {escape(str(conversion.path))}\n", soft_wrap=True)
+        of_these = f" on these {conversion.comparison.tile_count:,} tiles" * bool(
+            conversion.reserves
+        )
+        output.print(
+            f"[green]Accuracy holds{of_these}:[/] {escape(str(conversion.path))}", soft_wrap=True
+        )
+        for reserve in conversion.reserves:
+            output.print(reserve, markup=False, soft_wrap=True)
+        output.print()
         return
     for failure in conversion.failures:
         notes.print(f"[bold red]Accuracy lost:[/] {escape(failure)}", soft_wrap=True)

@@ -35,7 +35,7 @@ from eurosat.tensorflow_start import native_messages_hidden
 from eurosat.views import views_of
 
 from .export import Precision, Recipe, export
-from .verify import Comparison, compare, failures
+from .verify import Comparison, compare, failures, reserves
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
 TITLES = {"cnn": "CNN", "mobilenet": "MobileNet"}
@@ -111,6 +111,7 @@ class Conversion:
         confidence: What they do, on `"validation"`, which they were fitted to, and on `"test"`.
         speeds: How fast it runs here: on one thread, and on two.
         failures: In sentences, what fell by more than it may.
+        reserves: In sentences, what the test tiles are too few to prove.
         candidates: The ways to quantise that were tried on validation, the kept one first; none
             where there is only one way.
         set_aside: Where an older file of this name was moved to because this one failed.
@@ -124,6 +125,7 @@ class Conversion:
     confidence: dict[str, CalibrationFigures]
     speeds: tuple[Speed, ...]
     failures: tuple[str, ...]
+    reserves: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     set_aside: Path | None = None
 
@@ -134,6 +136,7 @@ class Conversion:
             "precision": self.precision,
             "passed": not self.failures,
             "failures": self.failures,
+            "reserves": self.reserves,
             "size_bytes": self.size_bytes,
             "candidates": [asdict(candidate) for candidate in self.candidates],
             "test": self.comparison.to_json(),
@@ -223,28 +226,16 @@ def convert(
                 provenance = {**metadata.provenance, "quantisation": tried[0].recipe}
                 metadata = replace(metadata, provenance=provenance)
             write_model_file(candidate, flatbuffer, metadata)
-            # LiteRT's first start in a process writes a line that says nothing to a person.
-            with native_messages_hidden():
-                classifier = Classifier(candidate)
-            exported = classifier.classify_batch(original.tiles)
-            comparison = compare(
-                original.probabilities, exported, original.labels, original.split.class_names
-            )
-            found = failures(comparison, max_drop=max_drop, max_class_drop=max_class_drop)
-            validation = classifier.classify_batch(original.validation_tiles)
-            calibration = fit_calibration(validation, original.validation_labels)
-            confidence = {
-                "validation": measure_calibration(
-                    calibration, validation, original.validation_labels
-                ),
-                "test": measure_calibration(calibration, exported, original.labels),
-            }
+            comparison, calibration, confidence = _judge(candidate, original)
+            limits = {"max_drop": max_drop, "max_class_drop": max_class_drop}
+            found, unproven = failures(comparison, **limits), reserves(comparison, **limits)
             measured = replace(
                 metadata,
                 temperature=calibration.temperature,
                 unsure_below=calibration.unsure_below,
                 accuracy={
                     "test": comparison.to_json(),
+                    "reserves": unproven,
                     "calibration": calibration_record(calibration, confidence),
                 },
             )
@@ -260,21 +251,63 @@ def convert(
                     measure_speed(Classifier(candidate, threads=threads)) for threads in (1, 2)
                 ),
                 failures=tuple(found),
+                reserves=tuple(unproven),
                 candidates=tried,
             )
-            report = candidate.with_suffix(".json")
-            report.write_text(json.dumps(conversion.to_json(), indent=2), encoding="utf-8")
-            if not found:
-                candidate.replace(path)
-            elif path.exists():
-                set_aside = path.with_suffix(".previous.tflite")
-                path.replace(set_aside)
-                conversion = replace(conversion, set_aside=set_aside)
-            report.replace(path.with_suffix(".json"))
+            conversion = _put_in_place(candidate, conversion)
     except OSError as error:
         raise ModelFileError(
             f"{out} cannot be written to ({error.strerror}): name another folder with --out."
         ) from error
+    return conversion
+
+
+def _judge(
+    candidate: Path, original: Original
+) -> tuple[Comparison, Calibration, dict[str, CalibrationFigures]]:
+    """Ask a file about test and validation; fit its temperature and threshold on validation.
+
+    Args:
+        candidate: The file.
+        original: The trained model.
+
+    Returns:
+        Both side by side on test, what was fitted, and what that does on either part.
+    """
+    # LiteRT's first start in a process writes a line that says nothing to a person.
+    with native_messages_hidden():
+        classifier = Classifier(candidate)
+    test = classifier.classify_batch(original.tiles)
+    validation = classifier.classify_batch(original.validation_tiles)
+    calibration = fit_calibration(validation, original.validation_labels)
+    confidence = {
+        "validation": measure_calibration(calibration, validation, original.validation_labels),
+        "test": measure_calibration(calibration, test, original.labels),
+    }
+    names = original.split.class_names
+    return compare(original.probabilities, test, original.labels, names), calibration, confidence
+
+
+def _put_in_place(candidate: Path, conversion: Conversion) -> Conversion:
+    """Give a file its final name if accuracy holds, and write the report in any case.
+
+    Args:
+        candidate: The file, in a folder of its own.
+        conversion: What is known of it.
+
+    Returns:
+        The conversion, with the place of an older file that was moved away.
+    """
+    report = candidate.with_suffix(".json")
+    report.write_text(json.dumps(conversion.to_json(), indent=2), encoding="utf-8")
+    path = conversion.path
+    if not conversion.failures:
+        candidate.replace(path)
+    elif path.exists():
+        set_aside = path.with_suffix(".previous.tflite")
+        path.replace(set_aside)
+        conversion = replace(conversion, set_aside=set_aside)
+    report.replace(path.with_suffix(".json"))
     return conversion
 
 

@@ -32,6 +32,7 @@ class Comparison:
     Attributes:
         class_names: Names in label order.
         tile_count: Tiles compared on.
+        class_tiles: How many of them are of each class, in label order.
         original: Figures of the Keras model.
         exported: Figures of the exported file.
         agreement: Share of tiles that both give the same class, 0 to 1.
@@ -45,6 +46,7 @@ class Comparison:
 
     class_names: tuple[str, ...]
     tile_count: int
+    class_tiles: tuple[int, ...]
     original: Figures
     exported: Figures
     agreement: float
@@ -68,9 +70,10 @@ class Comparison:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON takes them, recalls by class name."""
+        """Return the figures as JSON takes them, recalls and tiles by class name."""
         record = asdict(self) | {"drop": self.drop}
         names = record.pop("class_names")
+        record["class_tiles"] = dict(zip(names, self.class_tiles, strict=True))
         for model in ("original", "exported"):
             record[model]["recalls"] = dict(zip(names, record[model]["recalls"], strict=True))
         return record
@@ -94,6 +97,7 @@ def compare(
     return Comparison(
         class_names=class_names,
         tile_count=len(labels),
+        class_tiles=tuple(np.bincount(labels, minlength=len(class_names)).tolist()),
         original=_figures(first, labels, len(class_names)),
         exported=_figures(second, labels, len(class_names)),
         agreement=float((first == second).mean()),
@@ -129,6 +133,34 @@ def failures(comparison: Comparison, *, max_drop: float, max_class_drop: float) 
                 f"The recall of {name} falls by {_points(drop):.2f} points, from {recall:.2%} to "
                 f"{recall - drop:.2%}; {max_class_drop:g} are allowed."
             )
+    return found
+
+
+def reserves(comparison: Comparison, *, max_drop: float, max_class_drop: float) -> list[str]:
+    """Return in sentences what the tiles are too few to prove; nothing if they are enough.
+
+    Args:
+        comparison: The two models.
+        max_drop: Points of accuracy that may be lost.
+        max_class_drop: Points of recall that one class may lose.
+    """
+    found = []
+    if _points(comparison.drop_high) > max_drop:
+        found.append(
+            f"{comparison.tile_count:,} tiles do not prove more: the true drop may be up to "
+            f"{_points(comparison.drop_high):.2f} points (upper end of the 95 % interval), and "
+            f"{max_drop:g} are allowed."
+        )
+    # By the number of its tiles alone: of a large class, chance moves a tile or two.
+    fewest = min(comparison.class_tiles)
+    _, high = _paired_interval(0, 0, fewest)
+    if _points(high) > max_class_drop:
+        name = comparison.class_names[comparison.class_tiles.index(fewest)]
+        found.append(
+            f"{name} has {fewest:,} of the {comparison.tile_count:,} tiles: so few leave open a "
+            f"drop in its recall of up to {_points(high):.2f} points, even if all answers are the "
+            f"same, and {max_class_drop:g} are allowed."
+        )
     return found
 
 

@@ -52,7 +52,7 @@ the Keras model, and this file on LiteRT{views}.
 
 The two give the same answer on {agreement:.2%} of the tiles. The accuracy drop is {drop:.2f} points
 (95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}). On validation, which
-chose the epoch, the Keras model reached {validation:.2%}.
+chose the epoch, the Keras model reached {validation:.2%}.{reserves}
 
 {confidence_and_cost}## How it was made
 
@@ -253,6 +253,7 @@ def _card(
         low=100 * test["drop_low"],
         high=100 * test["drop_high"],
         p=test["mcnemar_p"],
+        reserves="".join(f"\n{reserve}" for reserve in report.get("reserves", [])),
         validation=metrics["validation"]["accuracy"],
         confidence_and_cost=_confidence(report["calibration"]) + _cost(source),
         training="\n".join(_training_command(told, name) for name, told, _ in reversed(runs)),

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from eurosat.convert.verify import Comparison, compare, failures
+from eurosat.convert.verify import Comparison, compare, failures, reserves
 
 NAMES = ("Forest", "River", "Sea")
 
@@ -192,11 +192,44 @@ def test_a_limit_that_is_no_number_lets_nothing_pass():
     assert len(failures(found, max_drop=0, max_class_drop=math.nan)) == 3
 
 
+def test_a_few_tiles_do_not_prove_that_accuracy_holds():
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
+    found = compare(answers(*labels), answers(*labels), labels, NAMES)
+    assert failures(found, max_drop=0.5, max_class_drop=2) == []
+    # Agresti and Min: one of twelve pairs differs, and of four in the class of two tiles.
+    assert reserves(found, max_drop=0.5, max_class_drop=2) == [
+        "10 tiles do not prove more: the true drop may be up to 16.33 points (upper end of the "
+        "95 % interval), and 0.5 are allowed.",
+        "Sea has 2 of the 10 tiles: so few leave open a drop in its recall of up to 49.00 points, "
+        "even if all answers are the same, and 2 are allowed.",
+    ]
+    assert reserves(found, max_drop=17, max_class_drop=50) == []
+
+
+def test_a_class_of_few_tiles_is_told_where_there_are_many_of_others():
+    labels = np.repeat([0, 1, 2], [1000, 4, 500])
+    found = compare(answers(*labels), answers(*labels), labels, NAMES)
+    (reserve,) = reserves(found, max_drop=0.5, max_class_drop=2)
+    assert reserve.startswith("River has 4 of the 1,504 tiles: so few leave open a drop")
+
+
+def test_many_tiles_prove_it_unless_the_drop_comes_near_the_limit():
+    labels = np.repeat([0, 1, 2], 800)
+    exported = labels.copy()
+    exported[:3] = 1
+    same, near = (compare(answers(*labels), answers(*e), labels, NAMES) for e in (labels, exported))
+    assert reserves(same, max_drop=0.5, max_class_drop=2) == []
+    assert reserves(near, max_drop=0.5, max_class_drop=2) == []
+    (reserve,) = reserves(near, max_drop=0.2, max_class_drop=2)
+    assert f"up to {100 * near.drop_high:.2f} points" in reserve
+
+
 def test_the_record_is_plain_json_with_recalls_by_name():
     first, second, labels = random_case(1)
     found = compare(first, second, labels, NAMES)
     record = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert record["tile_count"] == 500
+    assert record["class_tiles"] == {name: (labels == n).sum() for n, name in enumerate(NAMES)}
     assert record["drop"] == found.drop
     assert record["original"]["recalls"] == dict(zip(NAMES, found.original.recalls, strict=True))
     assert record["exported"]["recalls"] == dict(zip(NAMES, found.exported.recalls, strict=True))
