@@ -291,8 +291,6 @@ def test_model_files_of_other_or_unknown_tiles_are_refused(
     write_model_file(path, ours.flatbuffer, described)
     done = command_here("eurosat-compare", two_runs[0], path, "--data", small_archive)
     assert_refused(done, f"{two_runs[0]} and {path} were split differently")
-    done = command_here("eurosat-compare", "cnn-int8", "--data", small_archive)
-    assert_refused(done, "cnn-int8.tflite was trained on")
     assert_refused(command_here("eurosat-compare", "no.tflite"), "no.tflite")
     assert not (tmp_path / "comparison.html").exists()
 
@@ -310,6 +308,36 @@ def test_runs_of_other_splits_or_data_are_refused(
         done = command_here("eurosat-compare", two_runs[0], other, "--data", small_archive)
         assert_refused(done, str(two_runs[0]), str(other), part)
     assert not (tmp_path / "comparison.html").exists()
+
+
+def test_models_of_other_classes_are_refused_with_what_to_do(
+    two_runs: tuple[Path, Path], tmp_path: Path, command_here: Command
+):
+    ours = shutil.copytree(two_runs[0], tmp_path / "ours")
+    record = read_json(ours / "split.json") | {"class_names": ["Barn", "Pond", "Yard"]}
+    (ours / "split.json").write_text(json.dumps(record), encoding="utf-8")
+    for other in ("cnn-int8", two_runs[0]):
+        done = command_here("eurosat-compare", ours, other, "--data", "nowhere")
+        assert_refused(
+            done,
+            f"{ours} tells apart Barn, Pond, Yard, and {other if other != 'cnn-int8' else ''}",
+            " AnnualCrop, Forest, HerbaceousVegetation, Highway, 6 more, so no tile has an",
+            "eurosat-train --from-run or --from-model",
+            "eurosat-evaluate",
+        )
+
+
+def test_a_file_of_other_data_is_refused_beside_a_run_and_by_itself(
+    two_runs: tuple[Path, Path], small_archive: Path, command_here: Command
+):
+    done = command_here("eurosat-compare", two_runs[0], "cnn-int8", "--data", "nowhere")
+    assert_refused(done, str(two_runs[0]), "cnn-int8.tflite were trained on different data, so no")
+    done = command_here("eurosat-compare", "cnn-int8", "--data", small_archive)
+    assert_refused(
+        done,
+        f"cnn-int8.tflite was trained on other data than {small_archive}, so no tiles are known",
+        "eurosat-evaluate",
+    )
 
 
 @pytest.mark.parametrize("name", ["model.keras", "cnn-int8.tflite"])
