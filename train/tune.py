@@ -336,17 +336,36 @@ class _SamplerByNumber(optuna.samplers.TPESampler):
 def _queue_untried(study: Study) -> None:
     """Let a combination be next that was not tried yet, where there are few."""
     there_are = combinations(study.space)
-    waiting = study.optuna.get_trials(deepcopy=False, states=[TrialState.WAITING])
-    if there_are is None or waiting:
+    trials = study.optuna.get_trials(deepcopy=False)
+    if there_are is None or any(trial.state is TrialState.WAITING for trial in trials):
         return
-    tried = [trial.values for trial in study.trials()]
+    # Of one that was broken off, nothing is known.
+    tried = [_rounded(_asked_for(trial)) for trial in trials if trial.state is not TrialState.FAIL]
     untried = [values for values in there_are if values not in tried]
     if untried:
         chosen = np.random.default_rng((study.settings.seed, len(tried))).integers(len(untried))
-        study.optuna.enqueue_trial(untried[chosen], skip_if_exists=True)
+        study.optuna.enqueue_trial(untried[chosen])
+
+
+def _asked_for(frozen: FrozenTrial) -> dict[str, Any]:
+    """Return the values that a trial has, or that it was queued for."""
+    return {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
 
 
 def _try(trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch: Watcher) -> float:
+    """Try one configuration, which is queued again if nothing comes of it."""
+    try:
+        return _train(trial, study, dataset, count, watch)
+    except (KeyboardInterrupt, _NotNeededError):
+        values = _asked_for(study.optuna.get_trials(deepcopy=False)[trial.number])
+        if values:
+            study.optuna.enqueue_trial(values)
+        raise
+
+
+def _train(
+    trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch: Watcher
+) -> float:
     """Train one configuration; return its highest validation accuracy."""
     if sum(other.number < trial.number for other in study.trials()) >= count:
         raise _NotNeededError
@@ -371,9 +390,6 @@ def _try(trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch:
         history = fit(configuration, dataset, study.split, RunFolder(folder), follow)
     except DivergedError as error:
         raise optuna.TrialPruned from error
-    except KeyboardInterrupt:
-        study.optuna.enqueue_trial(trial.params)  # So that the study goes on with it.
-        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return best_epoch(history).validation_accuracy

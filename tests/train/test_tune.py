@@ -588,11 +588,13 @@ def test_no_trial_begins_after_the_timeout(copied: StudyFolder, dataset: Dataset
     assert len(study.trials()) == TRIALS
 
 
+@pytest.mark.parametrize("moment", ["before it trains", "in a batch"])
 def test_a_trial_that_is_interrupted_is_tried_again(
-    copied: StudyFolder, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    moment: str, copied: StudyFolder, dataset: Dataset
 ):
     def interrupt(news: Step | Sequence[Trial]) -> None:
-        if isinstance(news, Step):
+        in_a_batch = isinstance(news, Step)
+        if in_a_batch or (moment != "in a batch" and news[-1].state is State.RUNNING):
             raise KeyboardInterrupt
 
     study = opened(copied.path, dataset)
@@ -607,6 +609,50 @@ def test_a_trial_that_is_interrupted_is_tried_again(
     run_trials(again, dataset, count=TRIALS + 1)
     assert [trial.state.name for trial in again.optuna.trials].count("COMPLETE") == TRIALS + 1
     assert again.optuna.trials[-1].params == interrupted.params
+
+
+def test_what_another_process_left_no_trial_for_is_tried_when_there_are_more(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study = opened(tmp_path / "study", dataset, epochs=1, only=("blocks", "filters"))
+    run_trials(study, dataset, count=1)
+    queued = {"blocks": 1, "filters": 3}
+    optimize = study.optuna.optimize
+
+    def too_late(*arguments: Any, **options: Any) -> None:
+        others = study.optuna.trials[0]  # What the other process does between check and beginning.
+        study.optuna.add_trial(
+            optuna.create_trial(
+                value=0.5,
+                params={"blocks": 1, "filters": 2},
+                distributions=others.distributions,
+                intermediate_values={1: 0.5},
+            )
+        )
+        study.optuna.enqueue_trial(queued)
+        optimize(*arguments, **options)
+
+    monkeypatch.setattr("eurosat.train.tune._queue_untried", lambda _: None)
+    monkeypatch.setattr(study.optuna, "optimize", too_late)
+    run_trials(study, dataset, count=2)
+    assert [trial.number for trial in study.trials()] == [0, 1]
+    monkeypatch.undo()
+    run_trials(study, dataset, count=3)
+    assert study.trials()[-1].values == queued
+
+
+def test_of_few_combinations_one_that_was_broken_off_is_tried_again(
+    dataset: Dataset, tmp_path: Path
+):
+    study = opened(tmp_path / "study", dataset, epochs=1, only=("filters",))
+    run_trials(study, dataset, count=1)
+    for filters in (2, 3):
+        broken_off = optuna.create_trial(
+            state=optuna.trial.TrialState.FAIL, system_attrs={"fixed_params": {"filters": filters}}
+        )
+        study.optuna.add_trial(broken_off)
+    run_trials(study, dataset, count=3)
+    assert sorted(trial.values["filters"] for trial in study.trials()) == [2, 3, 4]
 
 
 QUICK = ("--epochs", 1, "--fraction", 0.1)
