@@ -208,7 +208,7 @@ def _print_table(answers: list[Answer], top: int) -> None:
         )
     output.print(table)
     if len(answers) >= SUMMARY_FROM:
-        tally = ", ".join(f"{title} {count:,}" for title, count in counts.most_common())
+        tally = ", ".join(f"{escape(title)} {count:,}" for title, count in counts.most_common())
         doubt = f", {unsure:,} of them unsure" if unsure else ""
         output.print(f"\n{sum(counts.values()):,} images{doubt}: {tally}", soft_wrap=True)
 

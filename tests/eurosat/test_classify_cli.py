@@ -349,6 +349,22 @@ def test_a_name_with_square_brackets_is_shown_as_it_is(
     assert f"{bad}/red].jpg " in done.stderr
 
 
+def test_a_class_with_square_brackets_is_counted_under_its_name(
+    model: Path, tiles: Path, tmp_path: Path, command_here: Command
+):
+    file = read_model_file(model)
+    assert file.metadata is not None
+    names = tuple(f"{name} [open]" for name in file.labels)
+    write_model_file(
+        tmp_path / "own.tflite", file.flatbuffer, replace(file.metadata, class_names=names)
+    )
+    done = command_here("eurosat-classify", tiles, "--model", tmp_path / "own.tflite")
+    *_, last = done.stdout.splitlines()
+    counted = dict(re.findall(r"(\w+ \[open\]) (\d+)", last))
+    assert set(counted) <= set(names)
+    assert sum(map(int, counted.values())) == 12
+
+
 @pytest.mark.parametrize("form", [[], ["--json", "--top", "10"]])
 def test_a_reader_that_has_seen_enough_causes_no_traceback(
     form: list[str],
