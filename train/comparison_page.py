@@ -114,12 +114,11 @@ def summary(comparison: Comparison) -> list[tuple[str, ...]]:
 
 def pair_sentences(comparison: Comparison) -> list[str]:
     """Say which models are better than which, as far as can be told."""
+    count = len(comparison.pairs)
     told = [pair for pair in comparison.pairs if pair.p < SIGNIFICANT]
-    if not told:
-        return [
-            f"No two models differ by more than chance (McNemar's exact test, "
-            f"{len(comparison.pairs)} pairs)."
-        ]
+    if count and not told:
+        pairs = f"{count} pairs" if count > 1 else "1 pair"
+        return [f"No two models differ by more than chance (McNemar's exact test, {pairs})."]
     return [_pair_sentence(comparison, pair) for pair in told]
 
 

@@ -227,6 +227,7 @@ def test_the_page_needs_no_network_and_knows_paper_and_dark(
         *(two_runs[0], "--data", small_archive, "--split", "validation", "--out", out),
     )
     assert done.returncode == 0, done.stderr
+    assert "differ by more than chance (McNemar's exact test, 1 pair).\n" in done.stdout
     assert done.stdout.endswith(f"The page: {out}\n")
     content = out.read_text(encoding="utf-8")
     page = Page(content)
@@ -264,6 +265,7 @@ def test_a_model_file_by_itself_is_compared_with_a_run(
     done = command_here("eurosat-compare", alone, "--data", small_archive)
     assert done.returncode == 0, done.stderr
     content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "No two models" not in done.stdout
     assert "Comparison of alone" in content
     assert "Learning curves" not in content
 
