@@ -182,11 +182,7 @@ def fit(
             break
         image_size = configuration.image_size_of(number)
         if image_size != built_for:
-            # Convolutions take any size: the same weights serve a model of more pixels.
-            # The first ones need not be read again, as these take their place.
-            sized = replace(configuration, image_size=image_size, growing=0.0, weights="none")
-            model = build_model(sized, len(dataset.class_names))
-            _assign(model.variables, state.weights)
+            model = _resized(configuration, image_size, len(dataset.class_names), state.weights)
         if number in (taken_up_at, configuration.head_epochs) or image_size != built_for:
             built_for = image_size
             steps = training.batch_count(configuration.batch_size)
@@ -202,26 +198,10 @@ def fit(
             raise _diverged("Some weights are no longer finite numbers", number, configuration)
         state.optimizer = _values(model.optimizer.variables)
         if number >= configuration.first_averaged_epoch:
-            state.mean = mean_with(
-                state.mean,
-                number - configuration.first_averaged_epoch,
-                _values(model.trainable_variables),
-            )
-            _assign(model.trainable_variables, state.mean)
-            set_momentum(model, STATISTICS_BATCHES)
-            renew_statistics(model, training.epoch(number, configuration.batch_size, taught=False))
+            state.mean = _averaged(model, state.mean, training, number, configuration)
             set_momentum(model, full_batches)
         validated = model.evaluate(validation, verbose=0, return_dict=True)
-        figures = Epoch(
-            epoch=number + 1,
-            loss=float(fitted["cross_entropy"][0]),
-            accuracy=float(fitted["accuracy"][0]),
-            validation_loss=float(validated["cross_entropy"]),
-            validation_accuracy=float(validated["accuracy"]),
-            seconds=perf_counter() - started,
-            image_size=configuration.image_size_of(number),
-            averaged=max(0, number + 1 - configuration.first_averaged_epoch),
-        )
+        figures = _figures(number, configuration, fitted, validated, perf_counter() - started)
         if all(figures.merit > earlier.merit for earlier in state.history):
             state.best_weights = _values(model.variables)
         if state.mean:
@@ -288,6 +268,40 @@ def _first_model(
         tiles, _ = _tiles_and_labels(dataset, measured)
         take_converted_weights(model, configuration.from_model, tiles)
     return model
+
+
+def _resized(
+    configuration: TrainingConfiguration,
+    image_size: int,
+    class_count: int,
+    weights: Sequence[np.ndarray],
+) -> keras.Model:
+    """Return a model of other pixels: convolutions take any size, so the same weights serve it."""
+    # The first ones need not be read again, as these take their place.
+    sized = replace(configuration, image_size=image_size, growing=0.0, weights="none")
+    model = build_model(sized, class_count)
+    _assign(model.variables, weights)
+    return model
+
+
+def _averaged(
+    model: keras.Model,
+    mean: Sequence[np.ndarray],
+    training: TrainingTiles,
+    number: int,
+    configuration: TrainingConfiguration,
+) -> list[np.ndarray]:
+    """Give a model the mean of its own weights and those of the epochs before, and return it.
+
+    Its normalisations are measured anew: the statistics of the last weights are not those of a
+    mean.
+    """
+    before = number - configuration.first_averaged_epoch
+    mean = mean_with(mean, before, _values(model.trainable_variables))
+    _assign(model.trainable_variables, mean)
+    set_momentum(model, STATISTICS_BATCHES)
+    renew_statistics(model, training.epoch(number, configuration.batch_size, taught=False))
+    return mean
 
 
 def _tiles_and_labels(dataset: Dataset, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -387,6 +401,26 @@ def _fit_one_epoch(
         callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=after_batch)],
     )
     return fitted.history
+
+
+def _figures(
+    number: int,
+    configuration: TrainingConfiguration,
+    fitted: dict[str, list[float]],
+    validated: dict[str, float],
+    seconds: float,
+) -> Epoch:
+    """Return the figures of an epoch, from 0, out of what Keras measured in it and after it."""
+    return Epoch(
+        epoch=number + 1,
+        loss=float(fitted["cross_entropy"][0]),
+        accuracy=float(fitted["accuracy"][0]),
+        validation_loss=float(validated["cross_entropy"]),
+        validation_accuracy=float(validated["accuracy"]),
+        seconds=seconds,
+        image_size=configuration.image_size_of(number),
+        averaged=max(0, number + 1 - configuration.first_averaged_epoch),
+    )
 
 
 def _diverged(what: str, number: int, configuration: TrainingConfiguration) -> DivergedError:
