@@ -1,13 +1,13 @@
 """`eurosat-train`: from a data set to a trained model with its report, in one command."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,10 @@ from .configuration import (
 )
 from .first_shape import shape_to_take_over
 from .study_folder import StudyFolder
+
+if TYPE_CHECKING:
+    from .evaluate import Evaluation
+    from .fit import Epoch, Step, Watcher
 
 RUNS = Path("runs")
 """Where runs go that were given no folder."""
@@ -303,16 +307,11 @@ def train(
     }
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     begun = _begun_run(architecture, out) if resume and not from_study else None
-    configuration = _configuration(given, begun, from_study, resume=resume)
     data = data or (begun.recorded_data() if begun else None)
     if audit:
-        dataset = _load(data)
-        output.print(
-            dataset.audit.to_text() + _balance_advice(dataset.audit, configuration.balanced),
-            markup=False,
-            soft_wrap=True,
-        )
+        _tell_audit(data, is_balanced=bool(balanced))
         return
+    configuration = _configuration(given, begun, from_study, resume=resume)
     if tensorboard and find_spec("tensorboard") is None:
         raise MissingPackageError(
             "TensorBoard is not installed: run `pip install tensorboard`, or leave out "
@@ -327,10 +326,8 @@ def train(
     notes.print(dataset.audit.to_text() + advice, markup=False, soft_wrap=True)
     with interrupts_end_at_once():
         start_tensorflow()
-        from .fit import Epoch, Step, Watcher, best_epoch, fit
-        from .progress import TrainingProgress
+        from .fit import fit
         from .run import is_tested, prepare_run, record_run, report_run
-        from .trained_model import recorded_calibration
 
     if begun:
         split = begun.read_split()
@@ -350,25 +347,57 @@ def train(
             soft_wrap=True,
         )
         options = ["--test"] * test + ["--tensorboard"] * tensorboard
-        with (
-            _going_on_told(folder, options),
-            TrainingProgress(notes, configuration.epochs) as progress,
-        ):
-            watchers: list[Watcher] = [progress]
-            if tensorboard:
-                from .tensorboard_log import TensorBoardLog
-
-                watchers.append(TensorBoardLog(folder.tensorboard))
-
-            def watch(news: Step | Epoch) -> None:
-                for watcher in watchers:
-                    watcher(news)
-
-            history = fit(configuration, dataset, split, folder, watch)
         with _going_on_told(folder, options):
+            with _watched(folder, configuration.epochs, tensorboard=tensorboard) as watch:
+                history = fit(configuration, dataset, split, folder, watch)
             evaluations = report_run(
                 folder, dataset, split, history, test=test or is_tested(folder)
             )
+    _tell_outcome(folder, history, evaluations)
+
+
+def _tell_audit(data: Path | None, *, is_balanced: bool) -> None:
+    """Say what is known of a data set, and what can be done about an imbalance."""
+    found = _load(data).audit
+    text = found.to_text() + _balance_advice(found, is_balanced)
+    output.print(text, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _watched(folder: RunFolder, epochs: int, *, tensorboard: bool) -> "Iterator[Watcher]":
+    """Show a training on screen and, if it is asked for, in TensorBoard.
+
+    Args:
+        folder: The run.
+        epochs: How many it has.
+        tensorboard: Whether to write a log.
+
+    Yields:
+        What is to be told about every batch and epoch.
+    """
+    from .progress import TrainingProgress
+
+    with TrainingProgress(notes, epochs) as progress:
+        watchers: list[Watcher] = [progress]
+        if tensorboard:
+            from .tensorboard_log import TensorBoardLog
+
+            watchers.append(TensorBoardLog(folder.tensorboard))
+
+        def watch(news: "Step | Epoch") -> None:
+            for watcher in watchers:
+                watcher(news)
+
+        yield watch
+
+
+def _tell_outcome(
+    folder: RunFolder, history: "list[Epoch]", evaluations: "Sequence[Evaluation]"
+) -> None:
+    """Say how good the model of a run is, and what comes next."""
+    from .fit import best_epoch
+    from .trained_model import recorded_calibration
+
     kept = best_epoch(history)
     output.print(f"\nKept epoch {kept.epoch} of {len(history)}.")
     for evaluation in evaluations:
@@ -378,7 +407,8 @@ def train(
     calibration = recorded_calibration(folder)
     if calibration and calibration.warning:
         notes.print(f"{calibration.warning}\n", markup=False, soft_wrap=True)
-    output.print(f"Next: eurosat-convert {folder.path} --int8", markup=False, soft_wrap=True)
+    following = shlex.join(["eurosat-convert", str(folder.path), "--int8"])
+    output.print(f"Next: {following}", markup=False, soft_wrap=True)
 
 
 def _configuration(
