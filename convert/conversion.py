@@ -34,7 +34,7 @@ from eurosat.split import Split
 from eurosat.tensorflow_start import native_messages_hidden
 from eurosat.views import views_of
 
-from .export import Precision, Recipe, export
+from .export import Precision, Recipe, export, export_int8
 from .verify import Comparison, compare, failures, reserves
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
@@ -330,10 +330,8 @@ def _best_export(
             original.model, precision, original.calibration_tiles, views=original.views
         ), ()
     tried: dict[Candidate, bytes] = {}
-    for recipe in Recipe:
-        flatbuffer = export(
-            original.model, precision, original.calibration_tiles, recipe, original.views
-        )
+    files = export_int8(original.model, original.calibration_tiles, views=original.views)
+    for recipe, flatbuffer in files.items():
         write_model_file(path, flatbuffer, metadata)
         with native_messages_hidden():
             answers = Classifier(path).classify_batch(original.validation_tiles)

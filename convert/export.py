@@ -4,6 +4,8 @@ Whatever the precision, the exported graph takes raw uint8 RGB `[n, 64, 64, 3]` 
 probabilities `[n, classes]`.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import keras
@@ -52,7 +54,6 @@ CALIBRATED = frozenset({Precision.INT8, Precision.INT16X8})
 """Precisions whose activations are integers with measured ranges."""
 
 _OPERATORS = {
-    Precision.INT8: tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
     Precision.INT16X8: (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8),
 }
 
@@ -80,14 +81,10 @@ def export(
     Raises:
         ModelFileError: The model is not one of ours, or cannot be converted.
     """
-    logits = _logits(model)
     if precision is Precision.INT8:
-        logits, calibration = _centred(logits), _centred_pixels(calibration)
-        if recipe is not Recipe.PLAIN:
-            equalise(logits, calibration)
-        if recipe in (Recipe.ROUNDED, Recipe.NARROWED):
-            round_kernels(logits, calibration)
-    elif precision is Precision.INT16X8:
+        return export_int8(model, calibration, [recipe], views)[recipe]
+    logits = _logits(model)
+    if precision is Precision.INT16X8:
         # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
         logits, calibration = _copy(logits), calibration.astype(np.float32)
     converter = tf.lite.TFLiteConverter.from_keras_model(logits)
@@ -99,27 +96,76 @@ def export(
         converter.target_spec.supported_types = [tf.float16]
     if precision in CALIBRATED:
         converter.representative_dataset = lambda: ([tile[None]] for tile in calibration)
-    if precision is Precision.INT8:
-        converter.inference_input_type = tf.uint8
+    with _refusing(precision):
+        flatbuffer = converter.convert()
+    return _finished(flatbuffer, views)
+
+
+def export_int8(
+    model: keras.Model,
+    calibration: np.ndarray,
+    recipes: Collection[Recipe] = tuple(Recipe),
+    views: int = 1,
+) -> dict[Recipe, bytes]:
+    """Convert a model to whole numbers in several ways, each of which builds on the one before.
+
+    Args:
+        model: As in `export`.
+        calibration: As in `export`.
+        recipes: Which ways.
+        views: As in `export`.
+
+    Returns:
+        The content of a TFLite file for each.
+
+    Raises:
+        ModelFileError: The model is not one of ours, or cannot be converted.
+    """
+    logits, pixels = _centred(_logits(model)), _centred_pixels(calibration)
+    preparation = {Recipe.EQUALISED: equalise, Recipe.ROUNDED: round_kernels}
+    files: dict[Recipe, bytes] = {}
+    calibrated = b""
+    for recipe in Recipe:
+        if len(files) == len(recipes):
+            break
+        if recipe in preparation:
+            preparation[recipe](logits, pixels)
+            calibrated = b""
+        if recipe not in recipes:
+            continue
+        with _refusing(Precision.INT8):
+            calibrated = calibrated or _calibrated(logits, pixels)
+            if recipe is Recipe.NARROWED:
+                calibrated = narrow_ranges(calibrated, pixels[1:])
+            flatbuffer = mlir_quantize(
+                calibrated, input_data_type=tf.uint8, output_data_type=tf.float32
+            )
+        files[recipe] = _finished(bytes(flatbuffer), views)
+    return files
+
+
+def _calibrated(logits: keras.Model, pixels: np.ndarray) -> bytes:
+    """Do the first of the converter's two steps: a float model that says how far values reach."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(logits)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([tile[None]] for tile in pixels)
+    converter.inference_input_type = tf.uint8
+    converter._experimental_calibrate_only = True
+    return converter.convert()
+
+
+@contextmanager
+def _refusing(precision: Precision) -> Iterator[None]:
+    """Hide what the converter has to say, and turn what it raises into a refusal."""
     # The refusal is raised inside, so that what the converter has to say stays hidden with it.
     with native_messages_hidden():
         try:
-            if precision is Precision.INT8 and recipe is Recipe.NARROWED:
-                flatbuffer = _with_narrow_ranges(converter, calibration)
-            else:
-                flatbuffer = converter.convert()
+            yield
         except Exception as error:
             raise ModelFileError(
                 f"The model cannot be converted to {precision}: {first_line(error)}"
             ) from error
-    return _finished(flatbuffer, views)
-
-
-def _with_narrow_ranges(converter: tf.lite.TFLiteConverter, calibration: np.ndarray) -> bytes:
-    """Convert in the converter's own two steps, calibration and quantisation, with one between."""
-    converter._experimental_calibrate_only = True
-    narrowed = narrow_ranges(converter.convert(), calibration[1:])
-    return bytes(mlir_quantize(narrowed, input_data_type=tf.uint8, output_data_type=tf.float32))
 
 
 def _logits(model: keras.Model) -> keras.Model:

@@ -510,15 +510,16 @@ def put_padding_model(folder: RunFolder) -> None:
 def test_a_scene_twin_is_written_beside_a_model_that_has_one(
     copied_run: RunFolder, command_here: Command, small_archive: Path
 ):
-    options = (copied_run.path, "--data", small_archive, "--scene", *GENEROUS)
+    options = (copied_run.path, "--data", small_archive, "--float32", "--scene", *GENEROUS)
     done = command_here("eurosat-convert", *options, "--min-agreement", 100)
     assert done.returncode == 0, done.stderr
-    path = copied_run.path / "cnn-int8-scene.tflite"
+    path = copied_run.path / "cnn-float32-scene.tflite"
     assert path.exists()
     assert re.search(r"Scene twin: 640 x 640 pixels in, .+ of [\d,]+ cells", done.stdout)
     put_padding_model(copied_run)
     done = command_here("eurosat-convert", *options)
     assert done.returncode == 2
-    assert "cnn-int8.tflite has no scene twin, as tiles every 16 pixels share none" in done.stderr
+    expected = "cnn-float32.tflite has no scene twin, as tiles every 16 pixels share none"
+    assert expected in done.stderr
     assert not path.exists(), "that of the model before is no twin of this one"
-    assert (copied_run.path / "cnn-int8.tflite").exists()
+    assert (copied_run.path / "cnn-float32.tflite").exists()

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from eurosat.classifier import Classifier
 from eurosat.convert import export as export_module
 from eurosat.convert.equalise import equalise
-from eurosat.convert.export import Precision, Recipe, export
+from eurosat.convert.export import Precision, Recipe, export, export_int8
 from eurosat.convert.rounding import round_kernels
 from eurosat.dataset import Dataset, load_dataset
 from eurosat.errors import ModelFileError
@@ -100,11 +100,9 @@ def test_a_few_glaring_tiles_do_not_cost_the_others_their_precision(
     glaring = np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (2, 64, 64, 3))
     calibration = np.concatenate([tiles, glaring])
     expected = cnn.predict(tiles, verbose=0)
+    files = export_int8(cnn, calibration, (Recipe.ROUNDED, Recipe.NARROWED))
     off = {
-        recipe: np.abs(
-            answers_of(export(cnn, Precision.INT8, calibration, recipe), tiles) - expected
-        ).mean()
-        for recipe in (Recipe.ROUNDED, Recipe.NARROWED)
+        recipe: np.abs(answers_of(file, tiles) - expected).mean() for recipe, file in files.items()
     }
     assert off[Recipe.NARROWED] < 0.97 * off[Recipe.ROUNDED], off
 

@@ -419,8 +419,12 @@ def test_a_run_remembers_its_data(
     monkeypatch.setenv("EUROSAT_DATA", "no/such.zip")
     done = command_here("eurosat-train", "--resume", "--out", copied_run.path)
     assert done.returncode == 0, done.stderr
-    for program in ("eurosat-evaluate", "eurosat-convert", "eurosat-compare"):
-        done = command_here(program, copied_run.path)
+    for program, *options in (
+        ["eurosat-evaluate"],
+        ["eurosat-convert", "--float32"],
+        ["eurosat-compare"],
+    ):
+        done = command_here(program, copied_run.path, *options)
         assert "no/such.zip" not in done.stderr
         assert done.returncode in {0, 1}, done.stderr  # 1: so small a model may lose accuracy.
     # Without the data, or in a run that was recorded before, what counted before counts.
