@@ -78,18 +78,21 @@ class Audit:
 
     def to_text(self) -> str:
         """Return the audit as lines for a person; of each kind of trouble the first ten files."""
-        width = max(map(len, self.class_counts))
+        longest = max(map(len, self.class_counts))
         total = sum(self.class_counts.values())
         lines = [f"{total:,} tiles in {len(self.class_counts)} classes"]
-        lines += [f"  {name:<{width}}  {count:>7,}" for name, count in self.class_counts.items()]
+        lines += [f"  {name:<{longest}}  {count:>7,}" for name, count in self.class_counts.items()]
         lines.append(f"Imbalance ratio (largest to smallest class): {self.imbalance_ratio:.2f}")
         across = self.duplicates_across_classes
+        odd_sizes = [f"{name} ({width} x {height})" for name, height, width in self.odd_sizes]
+        sizes = {(height, width) for _, height, width in self.odd_sizes}
+        if len(odd_sizes) == total and len(sizes) == 1:
+            ((height, width),) = sizes
+            lines.append(f"Size of all tiles, resized to 64 x 64: {width} x {height}")
+            odd_sizes = []
         for title, found in (
             ("Unreadable files, left out", [reason for _, reason in self.unreadable]),
-            (
-                "Other sizes than 64 x 64, resized",
-                [f"{n} ({w} x {h})" for n, h, w in self.odd_sizes],
-            ),
+            ("Other sizes than 64 x 64, resized", odd_sizes),
             ("Groups of equal tiles", [" = ".join(group) for group in self.duplicates]),
             ("Groups of equal tiles across classes", [" = ".join(group) for group in across]),
         ):

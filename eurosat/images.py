@@ -15,7 +15,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from eurosat.errors import DAMAGED, ImageError, printable
 from eurosat.existence import is_folder
-from eurosat.scenes.product import is_product, looks_like_product
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 """The file name endings, in lower case and with the dot, that `find_images` looks for."""
@@ -24,7 +23,6 @@ JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 """How such files begin. They always are scenes, and no images that are read here."""
 
 _JPEG_2000_SUFFIXES: Final = frozenset({".jp2", ".j2k"})
-
 
 _FILES_OF_A_MAP: Final = frozenset({"map.json", "classes.tif"})
 """By these, a folder is known that `eurosat-map` wrote; the pictures in it are no tiles."""
@@ -148,6 +146,9 @@ def find_images(
     Raises:
         ImageError: A folder may not be searched.
     """
+    # Here and below: loaded where there are folders, and not before the first answer.
+    from eurosat.scenes.product import is_product
+
     for path in paths:
         for match in _expand(path):
             if not goes_on():
@@ -167,6 +168,8 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            from eurosat.scenes.product import is_product
+
             problem = "is a folder: name an image in it."
             if is_product(path):
                 problem = "is a whole scene: `eurosat-map` makes a map of it."
@@ -307,6 +310,8 @@ def _search(
     folder: Path, goes_on: Callable[[], bool], left_out: Callable[[Path], object]
 ) -> Iterator[Path]:
     """Yield the image files in a folder and its subfolders, in sorted order."""
+    from eurosat.scenes.product import looks_like_product
+
     searched: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting and goes_on():

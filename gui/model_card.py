@@ -42,6 +42,7 @@ def card_html(classifier: Classifier) -> str:
         facts.append((_tr("Arithmetic"), metadata.precision))
         facts += _origin(metadata.provenance)
         parts.append(_accuracy(_object(metadata.accuracy, "test")))
+        parts += map(_paragraph, _sentences(metadata.accuracy.get("reserves")))
         if metadata.unsure_below:
             test = _object(_object(metadata.accuracy, "calibration"), "test")
             parts.append(_confidence(metadata.unsure_below, test))
@@ -121,6 +122,12 @@ def _table(facts: Iterable[tuple[str, str]]) -> str:
 
 def _paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
+
+
+def _sentences(value: object) -> list[str]:
+    """Return the texts in a list that a file holds; nothing if it is no list."""
+    found = cast("list[Any]", value) if isinstance(value, list) else []
+    return [sentence for sentence in found if isinstance(sentence, str)]
 
 
 def _object(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

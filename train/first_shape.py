@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eurosat.errors import EurosatError, ModelFileError
+from eurosat.errors import EurosatError, ModelFileError, RunFolderError
 from eurosat.model_file import find_model, read_model_file
 from eurosat.run_folder import RunFolder
 
@@ -54,6 +54,8 @@ def no_int8_model(path: Path) -> ModelFileError:
 
 
 def _configuration_of_run(run: str) -> TrainingConfiguration:
+    if Path(run).suffix == ".tflite":
+        raise RunFolderError(f"{run} is a model file and no run: name it with --from-model.")
     return recorded_configuration(RunFolder(Path(run)))
 
 

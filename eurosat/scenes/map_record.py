@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eurosat.classifier import Classifier
+from eurosat.existence import is_folder
 from eurosat.scenes.areas import AREAS_FILE, Area
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.polygons import POLYGONS_FILE
@@ -113,11 +114,12 @@ def map_folder(scene: Path, maps: Path, taken: Collection[Path] = ()) -> Path:
     one that holds anything else, which the map would replace.
 
     Args:
-        scene: The file.
+        scene: The file, or the folder of a product.
         maps: Where the folder lies.
         taken: Folders of other scenes of the same call.
     """
-    name = scene.stem.removesuffix(".SAFE")  # The zip of a product has two suffixes.
+    # In the name of a folder, what is behind a dot is no suffix; the zip of a product has two.
+    name = (scene.name if is_folder(scene) else scene.stem).removesuffix(".SAFE")
     name = name if name.strip(".") else "scene"
     folder, number = maps / name, 2
     while folder in taken or not _is_free(folder, scene):

@@ -13,12 +13,14 @@ from html import escape
 from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR
-from typing import Final
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Final
 
 from eurosat.errors import DAMAGED, SceneError, printable
 from eurosat.existence import is_file, is_folder
 from eurosat.scenes.input_kind import InputKind
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 PRODUCT_BANDS: Final = (4, 3, 2)
 """Red, green and blue, by their numbers in Sentinel-2."""
@@ -135,6 +137,8 @@ def read_product(path: Path) -> Product | None:
         SceneError: It is a folder or a zip without a product, or with one that is incomplete,
             damaged, or of a form that is not known.
     """
+    from xml.etree import ElementTree
+
     name = printable(path)
     try:
         place = _opened(path)
@@ -237,11 +241,11 @@ def _why_none(path: Path) -> str:
     return f"is a folder: name a scene in it{such_as}."
 
 
-def _texts(tree: ElementTree.Element, tags: Collection[str]) -> list[str]:
+def _texts(tree: "Element", tags: Collection[str]) -> list[str]:
     return [each.text.strip() for tag in tags for each in tree.iter(tag) if each.text]
 
 
-def _offset(tree: ElementTree.Element, band: int) -> float:
+def _offset(tree: "Element", band: int) -> float:
     """Return what is added to the values of a band; products before baseline 04.00 say nothing."""
     for tag in _OFFSET_TAGS:
         for found in tree.iter(tag):

@@ -815,6 +815,19 @@ def test_the_audit_reads_well(tmp_path: Path):
     ]
 
 
+def test_the_audit_counts_a_size_that_all_tiles_have_as_no_oddity(tmp_path: Path):
+    large = {
+        f"{name}/{n}.png": encoded(picture(n, 96, 128), "PNG") for name in "ab" for n in (1, 2)
+    }
+    lines = load_dataset(write_folder(tmp_path / "data", large)).audit.to_text().splitlines()
+    assert "Size of all tiles, resized to 64 x 64: 128 x 96" in lines
+    assert "Other sizes than 64 x 64, resized: 0" in lines
+    one = {"a/0.png": encoded(picture(0), "PNG")}
+    lines = load_dataset(write_folder(tmp_path / "data", one)).audit.to_text().splitlines()
+    assert "Other sizes than 64 x 64, resized: 4" in lines
+    assert not any(line.startswith("Size of all") for line in lines)
+
+
 def test_the_audit_lists_ten_files_of_a_kind(tmp_path: Path):
     files: Files = {}
     for n in range(12):

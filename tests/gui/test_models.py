@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from eurosat.classifier import Classifier, Prediction
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
-from eurosat.model_file import read_model_file, shipped_model_path
+from eurosat.model_file import read_model_file, shipped_model_path, write_model_file
 
 from .conftest import (
     PATIENCE_MS,
@@ -215,6 +216,25 @@ def test_a_plain_file_of_others_works(
     entries(user)[title(CNN)].trigger()
     user.waits_for(lambda: in_use(user) == CNN and not user.window.session.is_busy)
     assert "Forest" in user.summary()
+
+
+def test_the_card_shows_what_few_test_tiles_do_not_prove(
+    user: User, dialogs: Dialogs, tmp_path: Path
+):
+    path = tmp_path / "few.tflite"
+    file = read_model_file(CNN)
+    assert file.metadata is not None
+    told = {"reserves": ["17 tiles do not prove <more>.", 5]}
+    accuracy = {**file.metadata.accuracy, **told}
+    write_model_file(path, file.flatbuffer, replace(file.metadata, accuracy=accuracy))
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    user.chooses("Model card")
+    (card,) = [one for one in user.window.findChildren(QDialog) if one.isVisible()]
+    shown = card.findChild(QTextBrowser)
+    assert isinstance(shown, QTextBrowser)
+    assert "\n17 tiles do not prove <more>.\n" in shown.toPlainText()
+    card.close()
 
 
 @pytest.mark.parametrize("path", [CNN, None], ids=["ours", "plain"])

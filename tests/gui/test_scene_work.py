@@ -122,6 +122,9 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path):
     assert map_folder(Path("file.tif"), tmp_path) == tmp_path / "file-2"
     assert map_folder(scene, tmp_path / "file") == tmp_path / "file" / "field"
     assert map_folder(Path("...tif"), tmp_path) == tmp_path / "scene"
+    for product, name in (("valley v1.2", "valley v1.2"), ("S2B_MSIL1C.SAFE", "S2B_MSIL1C")):
+        (tmp_path / product).mkdir()
+        assert map_folder(tmp_path / product, tmp_path / "maps") == tmp_path / "maps" / name
 
 
 def test_maps_go_beside_the_scene_unless_nobody_may_write_there(tmp_path: Path):
