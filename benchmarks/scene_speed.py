@@ -1,6 +1,7 @@
 """What whole scenes cost: time and peak memory of eurosat-map, and single tiles in a loop.
 
-The scene is synthetic: a real one, or a texture without one, tiled by its mirror images.
+The scene is synthetic: a real one, or a texture without one, tiled by its mirror images. With
+`--product` it is what one downloads of Sentinel-2, three files of JPEG 2000, and not a GeoTIFF.
 """
 
 import argparse
@@ -32,12 +33,13 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=10_980, help="pixels along a side")
     parser.add_argument("--model", default="cnn-int8", help="one with an exact scene twin")
     parser.add_argument("--sample", type=int, default=2000, help="windows that are timed singly")
+    parser.add_argument("--product", action="store_true", help="as a Sentinel-2 product")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "synthetic.tif")
         block = _real(options.scene) if options.scene else _texture()
-        write_mirrored(path, block, options.side)
+        write = write_product if options.product else write_geotiff
+        path = write(Path(folder), block, options.side)
         print(f"{options.side:,} x {options.side:,} pixels, {options.model}", flush=True)
         alone = ["--no-close-ups"]
         runs = [
@@ -74,19 +76,50 @@ def main() -> None:
         print_agreement(options.scene, options.model)
 
 
-def write_mirrored(path: Path, block: np.ndarray, side: int) -> None:
+def write_geotiff(folder: Path, block: np.ndarray, side: int) -> Path:
     """Write a square GeoTIFF of a block [height, width, 3] and its mirror images."""
-    profile = {"driver": "GTiff", "count": 3, "height": side, "width": side, "dtype": "uint8"}
-    place = {"crs": "EPSG:32630", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 4.3e6)}
+    path = folder / "synthetic.tif"
     tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+    with rasterio.open(path, "w", driver="GTiff", **_profile(side, 3, "uint8"), **tiled) as file:
+        for start in range(0, side, 512):
+            pixels = _mirrored_rows(block, start, min(start + 512, side), side)
+            file.write(np.moveaxis(pixels, 2, 0), window=((start, start + len(pixels)), (0, side)))
+    return path
+
+
+def write_product(folder: Path, block: np.ndarray, side: int) -> Path:
+    """Write what is read of a Level-1C product: three files of JPEG 2000 in blocks, as ESA does."""
+    path = folder / "S2A_MSIL1C_synthetic.SAFE"
+    images = path / "GRANULE" / "synthetic" / "IMG_DATA"
+    images.mkdir(parents=True)
+    # Back to the digital numbers of which EuroSAT's pixels were made.
+    values = np.round((block.astype(np.float64) - 1) * 2750 / 254).clip(1).astype(np.uint16)
+    whole = _mirrored_rows(values, 0, side, side)
+    blocks = {"BLOCKXSIZE": 1024, "BLOCKYSIZE": 1024, "QUALITY": 100, "REVERSIBLE": "YES"}
+    for band, name in enumerate(("B04", "B03", "B02")):
+        file_name = images / f"synthetic_{name}.jp2"
+        profile = _profile(side, 1, "uint16")
+        with rasterio.open(file_name, "w", driver="JP2OpenJPEG", **profile, **blocks) as file:
+            file.write(whole[..., band], 1)
+    tags = "".join(
+        f"<IMAGE_FILE>{file.relative_to(path).with_suffix('').as_posix()}</IMAGE_FILE>"
+        for file in sorted(images.iterdir())
+    )
+    (path / "MTD_MSIL1C.xml").write_text(f"<Product>{tags}</Product>", encoding="utf-8")
+    return path
+
+
+def _profile(side: int, bands: int, dtype: str) -> dict[str, object]:
+    place = {"crs": "EPSG:32630", "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 4.3e6)}
+    return {"count": bands, "height": side, "width": side, "dtype": dtype, **place}
+
+
+def _mirrored_rows(block: np.ndarray, start: int, stop: int, side: int) -> np.ndarray:
+    """Return some rows of a square that is tiled by a block and its mirror images."""
     height, width, _ = block.shape
     columns = np.pad(np.arange(width), (0, side), "symmetric")[:side]
     rows = np.pad(np.arange(height), (0, side), "symmetric")[:side]
-    with rasterio.open(path, "w", **profile, **place, **tiled) as file:
-        for start in range(0, side, 512):
-            pixels = block[rows[start : start + 512]][:, columns]
-            window = ((start, start + len(pixels)), (0, side))
-            file.write(np.moveaxis(pixels, 2, 0), window=window)
+    return block[rows[start:stop]][:, columns]
 
 
 def run_and_watch(command: list[str]) -> tuple[float, int]:

@@ -60,10 +60,6 @@ _CACHE_BYTES_OF_PRODUCT: Final = 96 << 20
 """It has three bands of 16 bits in blocks of 1024 rows, which would be decoded several times with
 less."""
 
-_GDAL_THREADS: Final = "1"
-"""Rasterio hears of no error in another thread, and a JPEG 2000 that is cut short would be read as
-whatever was in memory."""
-
 _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 """Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
 
@@ -279,6 +275,8 @@ def open_scene(
     try:
         import rasterio
         from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+        from eurosat.scenes.side_by_side import ERRORS_ARE_HEARD, side_by_side
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "Whole scenes need rasterio: install it with `pip install 'eurosat-edge[scene]'`."
@@ -288,7 +286,7 @@ def open_scene(
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with ExitStack() as stack:
         cache = _CACHE_BYTES_OF_PRODUCT if product else _CACHE_BYTES
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache, GDAL_NUM_THREADS=_GDAL_THREADS))
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache, **ERRORS_ARE_HEARD))
         try:
             source = one_raster(product, name) if product else path
             dataset = stack.enter_context(rasterio.open(source))
@@ -331,7 +329,11 @@ def open_scene(
             scaling,
             (band_note, input_note, ground.note),
             warnings_found,
-            stack.enter_context(_warped(dataset, ground, name)) if ground.is_resampled else dataset,
+            stack.enter_context(
+                _warped(dataset, ground, name)
+                if ground.is_resampled
+                else side_by_side(dataset, product.files if product else [str(path)])
+            ),
             nodata,
         )
         if ground.height * ground.width == 1 and not scene.read_rows(0, 1)[1].any():

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -33,6 +33,7 @@ def write_product(
     one: int = 10_000,
     side: int = 200,
     seed: int = 0,
+    **profile: Any,
 ) -> tuple[Path, np.ndarray]:
     """Write a product.
 
@@ -44,6 +45,7 @@ def write_product(
         one: The value that stands for a reflectance of 1.
         side: Pixels along a side.
         seed: What its pixels are drawn from.
+        profile: Options of its images for rasterio.
 
     Returns:
         Its `.SAFE` folder, and its values as uint16 of shape [3, side, side]: red, green and blue.
@@ -64,7 +66,7 @@ def write_product(
         path = product / f"{_image_of(images, band)}.jp2"
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"driver": "JP2OpenJPEG", "quality": 100, "reversible": "YES"}
-        write_scene(path, pixels[np.newaxis], **options)
+        write_scene(path, pixels[np.newaxis], **options, **profile)
     (product / f"MTD_MSIL{level}.xml").write_text(_metadata(level, baseline, offset, one, images))
     (product / granule / "MTD_TL.xml").write_text("<tile/>")
     (product / "manifest.safe").write_text("<manifest/>")
