@@ -45,13 +45,13 @@ _ON_DARK: Final = {
     QPalette.ColorRole.HighlightedText: "#101112",
 }
 # Qt draws the box of a check mark somewhat darker than the window, or than a selected row if the
-# keys go there: neither would be seen among dark colours. These widgets get other ones, which they
-# use for nothing else; the next palette of the app takes them away again.
-_WITH_BOXES: Final = ("QCheckBox", "QTableWidget")
-_BOXES_ON_DARK: Final = {
-    QPalette.ColorRole.Window: "#a0a6ad",
-    QPalette.ColorRole.Highlight: "#00ffff",
-}
+# keys go there: that is faint among light colours and not seen among dark ones. These widgets get
+# other ones, which they use for nothing else but the rim of a menu; the next palette of the app
+# takes them away again.
+_BOXES_ON_LIGHT: Final = {QPalette.ColorRole.Window: "#aaaaaa"}
+_BOXES_ON_DARK: Final = {QPalette.ColorRole.Window: "#a0a6ad"}
+_FOCUSED_BOXES_ON_LIGHT: Final = {QPalette.ColorRole.Highlight: "#0f4078"}
+_FOCUSED_BOXES_ON_DARK: Final = {QPalette.ColorRole.Highlight: "#00ffff"}
 _HALF_LIGHT: Final = 128
 _TEXT_ROLES: Final = (
     QPalette.ColorRole.WindowText,
@@ -82,10 +82,12 @@ def apply_theme(name: str) -> None:
     is_dark = palette.color(QPalette.ColorRole.Window).lightness() < _HALF_LIGHT
     _paint(palette, _ON_DARK if is_dark else _ON_LIGHT)
     app.setPalette(palette)
-    if is_dark:
-        _paint(palette, _BOXES_ON_DARK)
-        for kind in _WITH_BOXES:
-            app.setPalette(palette, kind)  # pyright: ignore - takes str, says bytes
+    _paint(palette, _BOXES_ON_DARK if is_dark else _BOXES_ON_LIGHT)
+    app.setPalette(palette, "QMenu")  # pyright: ignore - takes str, says bytes
+    # A menu shows by it what the mouse is over.
+    _paint(palette, _FOCUSED_BOXES_ON_DARK if is_dark else _FOCUSED_BOXES_ON_LIGHT)
+    for kind in ("QCheckBox", "QTableWidget"):
+        app.setPalette(palette, kind)  # pyright: ignore - takes str, says bytes
 
 
 def _paint(palette: QPalette, colours: Mapping[QPalette.ColorRole, str]) -> None:

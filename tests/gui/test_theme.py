@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QLineEdit,
+    QMenu,
     QPushButton,
     QSlider,
     QVBoxLayout,
@@ -96,9 +97,16 @@ def test_every_text_stands_out_from_its_ground(colours: QPalette):
             assert contrast(above, below) >= LEAST_CONTRAST, (text, ground)
 
 
-def test_an_empty_box_stands_out_from_the_dark(qtbot: QtBot, qapp: QApplication):
+def strongest_contrast(pixels: list[QColor], ground: QColor) -> float:
+    """How much the strongest of some pixels stands out from the ground around it."""
+    assert ground in pixels
+    return max(contrast(pixel, ground) for pixel in pixels)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_empty_box_stands_out(theme: str, qtbot: QtBot, qapp: QApplication):
     qapp.setStyle("Fusion")
-    apply_theme("dark")
+    apply_theme(theme)
     window = QWidget()
     qtbot.addWidget(window)
     box, legend = QCheckBox(window), Legend(window)
@@ -113,8 +121,26 @@ def test_an_empty_box_stands_out_from_the_dark(qtbot: QtBot, qapp: QApplication)
     ground = qapp.palette().color(Role.Window)
     for widget in (box, legend.viewport()):
         pixels = pixels_of(widget)[: widget.width() * 20]
-        assert ground in pixels
-        assert max(contrast(pixel, ground) for pixel in pixels) >= LEAST_CONTRAST_OF_PARTS
+        assert strongest_contrast(pixels, ground) >= LEAST_CONTRAST_OF_PARTS
+    apply_theme("system")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_box_in_a_menu_stands_out(theme: str, qtbot: QtBot, qapp: QApplication):
+    qapp.setStyle("Fusion")
+    apply_theme(theme)
+    menu = QMenu()
+    qtbot.addWidget(menu)
+    menu.addAction(" ").setCheckable(True)
+    menu.show()
+    ground = qapp.palette().color(Role.Base)
+    inner = menu.grab(menu.rect().adjusted(3, 3, -3, -3)).toImage()  # Without its rim.
+    pixels = [
+        inner.pixelColor(column, row)
+        for row in range(inner.height())
+        for column in range(inner.width())
+    ]
+    assert strongest_contrast(pixels, ground) >= LEAST_CONTRAST_OF_PARTS
     apply_theme("system")
 
 
