@@ -103,7 +103,9 @@ class Legend(QTableWidget):
         if area.name != NO_DATA:
             title.setIcon(swatch(cover))
         title.setData(Qt.ItemDataRole.UserRole, area.name)
-        title.setToolTip(description_of(cover) or plain_tip(title_of(cover)))
+        # The name, too: in a narrow column it is cut.
+        tip = "\n".join(filter(None, (title_of(cover), description_of(cover))))
+        title.setToolTip(plain_tip(tip))
         flags = Qt.ItemFlag.ItemIsEnabled
         if area.name != NO_DATA:
             flags |= Qt.ItemFlag.ItemIsUserCheckable

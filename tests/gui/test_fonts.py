@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QTextDocument
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QTableView, QTextBrowser
 from pytestqt.qtbot import QtBot
 
@@ -163,6 +163,21 @@ def test_all_rows_of_a_legend_are_seen(points: int, user: User):
     assert_room_for_letters(legend)
     assert legend.verticalScrollBar().maximum() == 0
     assert legend.viewport().height() >= legend.verticalHeader().length()
+
+
+def test_names_that_are_cut_in_a_narrow_legend_stand_in_the_tooltip(user: User):
+    legend = Legend(user.window)
+    names = [cover.title for cover in EUROSAT_CLASSES] + ["Glacier <moraine>"]
+    legend.show_areas(
+        tuple(Area(name, name, "#808080", 1, 100, 1e4, 0.1, 0.9) for name in names), set()
+    )
+    for row, name in enumerate(names):
+        item = legend.item(row, 0)
+        assert item is not None
+        told = QTextDocument()
+        told.setHtml(item.toolTip())
+        assert told.toPlainText().startswith(item.text())
+        assert item.text() == name
 
 
 def sees_a_map(user: User, folder: Path) -> None:
