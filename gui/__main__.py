@@ -1,13 +1,15 @@
 """The command of the desktop app: `eurosat-gui`, or `python -m eurosat.gui`."""
 
-import argparse
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 from eurosat.interrupts import interrupts_end_at_once
 
-from . import screen
+with interrupts_end_at_once():  # These take half of the time before the first line of `main`.
+    import argparse
+    from importlib.metadata import version
+    from pathlib import Path
+
+    from . import screen
 
 EXIT_REFUSED = 2
 
@@ -18,6 +20,24 @@ def main() -> int:
     Returns:
         The exit status.
     """
+    with interrupts_end_at_once():
+        options = _options()
+        obstacle = screen.obstacle("`eurosat-classify` does the same in a shell")
+        if obstacle:
+            return _refuse(obstacle)
+        try:
+            from .app import run
+            from .settings import Settings
+        except ImportError as error:
+            return _refuse(_what_is_missing(error))
+        settings = Settings()
+        if options.reset_settings:
+            settings.clear()
+    return run(options.paths, settings)
+
+
+def _options() -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(
         prog="eurosat-gui",
         description="See what covers the land in images, offline: drop them on the window, or name "
@@ -32,20 +52,7 @@ def main() -> int:
     parser.add_argument(
         "--version", action="version", version=f"EuroSAT Edge {version('eurosat-edge')}"
     )
-    options = parser.parse_args()
-    obstacle = screen.obstacle("`eurosat-classify` does the same in a shell")
-    if obstacle:
-        return _refuse(obstacle)
-    try:
-        with interrupts_end_at_once():
-            from .app import run
-            from .settings import Settings
-    except ImportError as error:
-        return _refuse(_what_is_missing(error))
-    settings = Settings()
-    if options.reset_settings:
-        settings.clear()
-    return run(options.paths, settings)
+    return parser.parse_args()
 
 
 def _what_is_missing(error: ImportError) -> str:

@@ -1,14 +1,18 @@
-"""Starts Qt and the window, and keeps an unexpected error from ending either."""
+"""Starts Qt and the window; an unexpected error ends neither, and Ctrl-C in the shell both."""
 
 import gc
 import logging
+import signal
+import socket
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer, Signal
 from PySide6.QtWidgets import QApplication
+
+from eurosat.interrupts import interrupts_end_at_once
 
 from .icon import app_icon
 from .main_window import MainWindow
@@ -19,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_COLLECTIONS = 10
 _SECONDS_OF_A_TURN = 0.001
+_MOST_INTERRUPTS = 64
 
 
 class ErrorRelay(QObject):
@@ -68,6 +73,45 @@ class GarbageCollector(QObject):
         self._timer.start(_SECONDS_BETWEEN_COLLECTIONS * 1000)
 
 
+class InterruptListener(QObject):
+    """Hears Ctrl-C in the shell, even while nothing happens in the window.
+
+    Python would not run before the next event that needs it, and then raise an error in whatever
+    Qt asks of it.
+
+    Attributes:
+        came: Signal: the app is to end.
+    """
+
+    came = Signal()
+
+    def __init__(self) -> None:
+        """Listen, unless whoever started the app has made it deaf."""
+        super().__init__()
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return
+        self._ears = socket.socketpair()
+        for ear in self._ears:
+            ear.setblocking(False)
+        heard, told = self._ears
+        self._notifier = QSocketNotifier(heard.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._hear)
+        signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGINT, _raise_nothing)
+
+    def stop(self) -> None:
+        """Listen no more; who is at the end anyway need not be told to end."""
+        signal.set_wakeup_fd(-1)
+
+    def _hear(self) -> None:
+        self._ears[0].recv(_MOST_INTERRUPTS)
+        self.came.emit()
+
+
+def _raise_nothing(number: int, frame: FrameType | None) -> None:
+    """Let whatever Qt asks of Python right now come to its end."""
+
+
 def start(arguments: list[str], settings: Settings) -> QApplication:
     """Start Qt, looking as the user has chosen.
 
@@ -100,14 +144,18 @@ def run(paths: list[Path], settings: Settings) -> int:
     Returns:
         The exit status.
     """
-    app = start(sys.argv[:1], settings)
-    window = MainWindow(settings)
-    relay = ErrorRelay()
-    relay.caught.connect(window.show_error)
-    relay.install()
-    window.show()
-    window.open_paths(paths)
-    collector = GarbageCollector()
+    with interrupts_end_at_once():
+        app = start(sys.argv[:1], settings)
+        window = MainWindow(settings)
+        relay = ErrorRelay()
+        relay.caught.connect(window.show_error)
+        relay.install()
+        window.show()
+        window.open_paths(paths)
+        collector = GarbageCollector()
+    interrupts = InterruptListener()
+    interrupts.came.connect(app.quit)
     status = app.exec()
+    interrupts.stop()
     collector.deleteLater()
     return status

@@ -1,6 +1,7 @@
 """The command `eurosat-gui` as a user starts it, each time as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -125,3 +126,77 @@ def test_the_libraries_of_scenes_are_not_loaded_before_a_scene_is_opened(tmp_pat
         timeout=60,
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+INTERRUPTED_AT = """
+import signal, sys
+from eurosat.gui import __main__, app, main_window, screen, settings
+def interrupt(*_, **__):
+    signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{place} = interrupt
+sys.exit(__main__.main())
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "__main__._options",
+        "screen.obstacle",
+        "settings.Settings.__init__",
+        "app.start",
+        "main_window.ImagesPage.__init__",
+        "main_window.MainWindow.open_paths",
+    ],
+)
+def test_ctrl_c_before_the_window_is_there_ends_the_app_without_a_word(place: str, tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT.format(place=place)],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    # The screen of the tests has its own word about windows.
+    said = [line for line in done.stderr.splitlines() if "plugin does not support" not in line]
+    assert (done.returncode, done.stdout, said) == (130, "", [])
+
+
+TELLS_WHEN_IDLE = """
+import signal, sys
+from PySide6.QtCore import QTimer
+from eurosat.gui import __main__, app
+start = app.start
+def start_and_tell(*arguments):
+    started = start(*arguments)
+    QTimer.singleShot(500, lambda: print("idle", flush=True))
+    return started
+app.start = start_and_tell
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(__main__.main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can be sent Ctrl-C alone")
+def test_ctrl_c_ends_a_window_in_which_nothing_happens(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", TELLS_WHEN_IDLE],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as app:
+        assert app.stdout is not None
+        assert app.stdout.readline() == "idle\n"
+        app.send_signal(signal.SIGINT)
+        try:
+            _, said = app.communicate(timeout=20)
+        finally:
+            app.kill()
+    assert app.returncode == 0
+    assert "Traceback" not in said
+    assert (tmp_path / "EuroSAT Edge" / "eurosat-edge.ini").exists(), "as if it had been closed"
