@@ -17,6 +17,7 @@ from eurosat.interrupts import interrupts_end_at_once
 from .icon import app_icon
 from .main_window import MainWindow
 from .settings import APPLICATION, ORGANISATION, Settings
+from .small_screen import keep_dialogs_on_screen
 from .theme import apply_theme
 
 _LOG = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def start(arguments: list[str], settings: Settings) -> QApplication:
     # The same on every system, in light and dark, and at every scale.
     app.setStyle("Fusion")
     apply_theme(settings.theme)
+    keep_dialogs_on_screen(app)
     return app
 
 

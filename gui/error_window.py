@@ -5,10 +5,22 @@ import traceback
 from importlib.metadata import PackageNotFoundError, version
 
 from PySide6.QtCore import Qt, qVersion
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from .small_screen import fit_on_screen
+
 _PACKAGES = ("eurosat-edge", "PySide6-Essentials", "ai-edge-litert", "numpy", "Pillow", "rasterio")
+
+
+class _ErrorBox(QMessageBox):
+    """A message that moves up where its details would not fit on the screen."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Stay on the screen. Called by Qt."""
+        super().resizeEvent(event)
+        if self.isVisible():
+            fit_on_screen(self)
 
 
 def show_error(error: BaseException, parent: QWidget | None) -> QMessageBox:
@@ -21,7 +33,7 @@ def show_error(error: BaseException, parent: QWidget | None) -> QMessageBox:
     Returns:
         The message, already shown.
     """
-    box = QMessageBox(parent)
+    box = _ErrorBox(parent)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setIcon(QMessageBox.Icon.Warning)
     box.setWindowTitle(box.tr("Something went wrong"))

@@ -17,6 +17,7 @@ from .image_view import ImageView
 from .results import ResultsFilter, ResultsModel, ResultsTable
 from .session import Session
 from .settings import Settings
+from .small_screen import WIDTH_OF_HANDLE
 from .workspace import Filter, Item
 
 _LARGEST_SHARE_OF_TABLE: Final = 0.4
@@ -80,7 +81,9 @@ class ImagesPage(QSplitter):
         self._connect()
 
     def _lay_out(self) -> None:
+        self.setHandleWidth(WIDTH_OF_HANDLE)
         self._right = QSplitter(Qt.Orientation.Vertical, self)
+        self._right.setHandleWidth(WIDTH_OF_HANDLE)
         self._right.addWidget(self.answer)
         self._right.addWidget(_column(self._summary_title, self.summary))
         # The longest class name, some of its bar, and the number.
@@ -163,7 +166,8 @@ class ImagesPage(QSplitter):
         left = self.table.width_of_answers + 2 * _MARGIN
         left = min(left, round(width * _LARGEST_SHARE_OF_TABLE))
         right = max(self._right.minimumWidth(), round(width * _SHARE_OF_ANSWER))
-        self.setSizes([left, width - left - right, right])
+        middle = width - left - right - 2 * self.handleWidth()
+        self.setSizes([left, middle, right])
         self.restoreState(self._settings.layout("columns"))
         self._right.restoreState(self._settings.layout("right"))
         # Columns that are wide enough for one font are not for another.

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QLabel,
     QMainWindow,
     QMessageBox,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -33,6 +32,7 @@ from .model_card import ModelCard
 from .model_menu import ModelMenu
 from .notice import Notice
 from .opening import Opening
+from .pages import Pages
 from .scene_page import ScenePage
 from .scene_session import SceneSession
 from .session import Session
@@ -109,9 +109,9 @@ class MainWindow(QMainWindow):
         self.summary = self.images_page.summary
         self.filter_bar = self.images_page.filter_bar
         self.scene_page = ScenePage(self.scenes, self._settings, self)
-        self._pages = QStackedWidget(self)
+        self._pages = Pages(self)
         for page in (self._empty, self.images_page, self.scene_page):
-            self._pages.addWidget(page)
+            self._pages.add(page)
         central = QWidget(self)
         column = QVBoxLayout(central)
         column.setContentsMargins(0, 0, 0, 0)
@@ -299,14 +299,14 @@ class MainWindow(QMainWindow):
 
     @property
     def _shows_scene(self) -> bool:
-        return self._pages.currentWidget() is self.scene_page
+        return self._pages.page is self.scene_page
 
     def _show_page(self) -> None:
         has_items, has_scene = bool(self.session.workspace.items), self.scenes.work is not None
         self.show_scene.setVisible(has_items and has_scene)
         shows_scene = has_scene and (self.show_scene.isChecked() or not has_items)
         page = self.images_page if has_items else self._empty
-        self._pages.setCurrentWidget(self.scene_page if shows_scene else page)
+        self._pages.show_page(self.scene_page if shows_scene else page)
         self._show_progress()
 
     def _switch_page(self) -> None:
@@ -323,7 +323,7 @@ class MainWindow(QMainWindow):
     def _update_enabled(self) -> None:
         """Offer only what can be done with what is seen."""
         page, work = self.images_page, self.scenes.work
-        sees_images = self._pages.currentWidget() is page
+        sees_images = self._pages.page is page
         sees_rows = sees_images and page.row_count > 0
         if self._shows_scene:
             has_picture = work is not None and work.facts is not None
@@ -421,8 +421,8 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout and end all threads. Called by Qt."""
         self._settings.set_layout("window", self.saveGeometry())
-        self._settings.set_layout("scene", self.scene_page.columns.saveState())
         self.images_page.remember_layout()
+        self.scene_page.remember_layout()
         for dialog in self.findChildren(QDialog):
             dialog.close()
         self.hide()  # Ending the threads may take a moment.
@@ -432,7 +432,10 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _restore_layout(self) -> None:
-        self.resize(QSize(_WIDTH, _HEIGHT).boundedTo(self.screen().availableSize()))
+        usual, screen = QSize(_WIDTH, _HEIGHT), self.screen().availableSize()
+        self.resize(usual.boundedTo(screen))
+        if self.size() != usual:  # Nor is there room for a frame around it.
+            self.setWindowState(Qt.WindowState.WindowMaximized)
         self.restoreGeometry(self._settings.layout("window"))
         self.images_page.restore_layout(self.width())
-        self.scene_page.columns.restoreState(self._settings.layout("scene"))
+        self.scene_page.restore_layout(self.width())

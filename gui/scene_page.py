@@ -19,9 +19,10 @@ from .scene_session import SceneSession
 from .scene_view import SceneView
 from .scene_work import ReadOut, SceneFacts
 from .settings import Settings
+from .small_screen import WIDTH_OF_HANDLE
 
-_USUAL_WIDTH: Final = 1280
-_LARGEST_SHARE_OF_PANEL: Final = 0.45
+_WIDEST_PANEL: Final = 576
+_LARGEST_SHARE_OF_PANEL: Final = 0.54
 
 
 class ScenePage(QWidget):
@@ -65,12 +66,10 @@ class ScenePage(QWidget):
         layout.addWidget(self.view, 1)
         layout.addWidget(self._read_out)
         self.columns = QSplitter(self)
+        self.columns.setHandleWidth(WIDTH_OF_HANDLE)
         self.columns.addWidget(left)
         self.columns.addWidget(self.panel)
         self.columns.setStretchFactor(0, 1)
-        width = round(_USUAL_WIDTH * _LARGEST_SHARE_OF_PANEL)
-        width = min(width, self.panel.sizeHint().width())
-        self.columns.setSizes([_USUAL_WIDTH - width, width])
         self.columns.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -102,6 +101,17 @@ class ScenePage(QWidget):
     def read_out(self) -> str:
         """What is said of the place under the mouse."""
         return self._read_out.text()
+
+    def remember_layout(self) -> None:
+        """Remember how wide everything is."""
+        self._settings.set_layout("scene", self.columns.saveState())
+
+    def restore_layout(self, width: int) -> None:
+        """Make everything as wide as it was, in a window of this width in pixels."""
+        share = round(width * _LARGEST_SHARE_OF_PANEL)
+        panel = min(share, _WIDEST_PANEL, self.panel.sizeHint().width())
+        self.columns.setSizes([width - panel, panel])
+        self.columns.restoreState(self._settings.layout("scene"))
 
     def preview(self) -> None:
         """Map what is on screen."""

@@ -132,4 +132,4 @@ def test_what_may_not_be_asked_for_is_not_there(user: User, few_tiles: Path):
 
 def test_the_first_window_is_no_larger_than_the_screen(window: MainWindow):
     size = window.screen().availableSize()
-    assert window.size() == QSize(1280, 800).boundedTo(size)
+    assert window.frameSize() == QSize(1280, 800).boundedTo(size)

@@ -1,0 +1,35 @@
+"""Small screens: windows that would like more room, and fingers where others have a mouse."""
+
+from typing import Final
+
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+
+WIDTH_OF_HANDLE: Final = 8
+"""Width of what is dragged to divide a window, in pixels of the layout; Qt's own is half of it."""
+
+
+def keep_dialogs_on_screen(app: QApplication) -> None:
+    """Let no dialog be larger than the screen, not even those that Qt itself lays out."""
+    app.focusWindowChanged.connect(_fit_dialog)
+
+
+def _fit_dialog() -> None:
+    dialog = QApplication.activeModalWidget()
+    if isinstance(dialog, QDialog):
+        fit_on_screen(dialog)
+
+
+def fit_on_screen(window: QWidget) -> None:
+    """Make a window no larger than the screen, with the frame around it, and move it there.
+
+    One that fits stays where it is.
+    """
+    screen, frame = window.screen().availableGeometry(), window.frameGeometry()
+    if screen.contains(frame):
+        return
+    around = frame.size() - window.size()
+    window.resize(window.size().boundedTo(screen.size() - around))
+    frame = window.frameGeometry()
+    left = min(frame.left(), screen.left() + screen.width() - frame.width())
+    top = min(frame.top(), screen.top() + screen.height() - frame.height())
+    window.move(max(left, screen.left()), max(top, screen.top()))

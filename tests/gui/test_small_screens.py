@@ -1,0 +1,161 @@
+"""The app on a small screen, as a Raspberry Pi has: all can be seen, reached and touched."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import (
+    QApplication,
+    QScrollArea,
+    QSplitter,
+)
+from pytestqt.qtbot import QtBot
+
+from eurosat.gui.error_window import show_error
+from eurosat.gui.main_window import MainWindow
+
+from ..eurosat.scenes.scene_fixtures import texture, write_rgb
+from .conftest import PATIENCE_MS, User
+
+TOUCH_SCREEN = QSize(800, 480)
+"""That of a Raspberry Pi."""
+AT_TWICE_THE_SIZE = TOUCH_SCREEN / 2
+LEAST_SHARE_OF_A_SCENE = 0.4
+LEAST_HANDLE = 8
+SCENE_NAME = "S2B_MSIL1C_20230615T105629_N0509_R094_T31UFQ_20230615T124612.SAFE"
+
+
+@pytest.fixture
+def raspberry_letters(qapp: QApplication) -> Iterator[None]:
+    """The size of letters that Raspberry Pi OS comes with."""
+    usual = qapp.font()
+    font = QFont(usual)
+    font.setPointSize(12)
+    qapp.setFont(font)
+    yield
+    qapp.setFont(usual)
+
+
+@pytest.fixture
+def owner(raspberry_letters: None, open_window: Callable[..., MainWindow], qtbot: QtBot) -> User:
+    """Somebody who opens the app for the first time on such a screen."""
+    del raspberry_letters
+    window = open_window()
+    window.showNormal()  # The screen of the tests is higher.
+    window.resize(TOUCH_SCREEN)
+    qtbot.waitUntil(lambda: window.session.classifier is not None, timeout=PATIENCE_MS)
+    return User(window, qtbot)
+
+
+def opens_a_scene(user: User, folder: Path, name: str = "scene.tif") -> None:
+    scenes = user.window.scenes
+    scenes.open(write_rgb(folder / name, texture(200, 200, low=60, high=140)))
+    user.waits_for(lambda: scenes.can_map)
+
+
+def test_nothing_that_is_open_makes_the_window_larger_than_a_small_screen(
+    user: User, few_tiles: Path, tmp_path: Path
+):
+    window = user.window
+    user.opens(few_tiles)
+    opens_a_scene(user, tmp_path)
+    user.chooses("Explain")
+    for page in (window.images_page, window.scene_page):
+        window.show_scene.setChecked(page is window.scene_page)
+        user.chooses("Show the scene")
+        user.chooses("Show the scene")
+        least = window.minimumSizeHint()
+        assert least.boundedTo(AT_TWICE_THE_SIZE) == least
+        window.resize(AT_TWICE_THE_SIZE)
+        assert window.size() == AT_TWICE_THE_SIZE
+
+
+def test_a_page_that_does_not_fit_can_be_scrolled_to_its_end(user: User, few_tiles: Path):
+    user.opens(few_tiles)
+    window = user.window
+    window.resize(AT_TWICE_THE_SIZE)
+    page = window.images_page
+    (area,) = [one for one in window.findChildren(QScrollArea) if one.widget() is page]
+    user.waits_for(lambda: area.horizontalScrollBar().maximum() > 0)
+    assert page.width() >= page.minimumSizeHint().width()
+    area.horizontalScrollBar().setValue(area.horizontalScrollBar().maximum())
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    corner = page.rect().bottomRight()
+    assert area.viewport().rect().contains(page.mapTo(area.viewport(), corner))
+
+
+def test_a_scene_has_its_share_of_the_screen(owner: User, tmp_path: Path):
+    opens_a_scene(owner, tmp_path)
+    window = owner.window
+    assert window.width() <= TOUCH_SCREEN.width()
+    assert window.scene_page.view.width() >= LEAST_SHARE_OF_A_SCENE * window.width()
+
+
+def test_the_first_window_fills_a_screen_that_is_smaller_than_it_would_like(
+    open_window: Callable[..., MainWindow],
+):
+    window = open_window()
+    assert window.isMaximized()
+    window.showNormal()
+    window.resize(500, 400)
+    window.close()
+    assert not open_window().isMaximized(), "but the next one is as the user has left it"
+
+
+def test_details_of_an_error_stay_on_the_screen(user: User):
+    box = show_error(ValueError("no"), user.window)
+    screen = box.screen().availableGeometry()
+    box.move(100, screen.bottom() - box.height() - 10)
+    (details,) = [one for one in box.buttons() if one.text().startswith("Show Details")]
+    before = box.height()
+    details.click()
+    assert box.height() > before
+    assert screen.contains(box.frameGeometry())
+    box.close()
+
+
+DIALOG = """
+import sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from eurosat.gui.app import start
+from eurosat.gui.settings import Settings
+app = start(sys.argv[:1], Settings())
+window = QWidget()
+window.show()
+def tell():
+    dialog = app.activeModalWidget()
+    print(dialog.screen().availableGeometry().contains(dialog.frameGeometry()))
+    dialog.close()
+QTimer.singleShot(500, tell)
+QFileDialog.getSaveFileName(window, options=QFileDialog.Option.DontUseNativeDialog)
+"""
+
+
+def test_a_dialog_of_qt_fits_on_a_small_screen(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", DIALOG],
+        # The screen of the tests has 800 x 800 pixels.
+        env={
+            **os.environ,
+            "QT_QPA_PLATFORM": "offscreen",
+            "QT_SCALE_FACTOR": "2",
+            "XDG_CONFIG_HOME": str(tmp_path),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_what_divides_the_window_is_wide_enough_for_a_finger(user: User):
+    for splitter in user.window.findChildren(QSplitter):
+        assert splitter.handleWidth() >= LEAST_HANDLE
