@@ -1,13 +1,15 @@
 """What the model says of an image: a headline in plain words, and a bar for each class."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from eurosat.classifier import Prediction
 
 from .class_bars import Bar, ClassBars
 from .class_texts import description_of, title_of
 from .headline import Headline
+from .long_text import LongText
 from .workspace import Item, Status, class_of
 
 
@@ -30,12 +32,10 @@ class AnswerPanel(QWidget):
             font = label.font()
             font.setBold(True)
             label.setFont(font)
-        self._title.setWordWrap(True)
+        self._confidence.setWordWrap(False)
         self._title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._confidence.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
-        self._description = QLabel(self)
-        self._description.setWordWrap(True)
-        self._description.setTextFormat(Qt.TextFormat.PlainText)
+        self._description = LongText("", self)
         self._description.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.bars = ClassBars(self.tr("Confidence of each class"), self)
         self.fixed_order = QCheckBox(self.tr("Always in the same order"), self)
@@ -61,6 +61,18 @@ class AnswerPanel(QWidget):
     def description(self) -> str:
         """The sentence below the headline."""
         return self._description.text()
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height at which no line of the texts is cut. Called by Qt."""
+        size, layout = super().minimumSizeHint(), self.layout()
+        lines = layout.minimumHeightForWidth(self.width()) if layout else 0
+        return QSize(size.width(), max(size.height(), lines))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make room for more lines, where they have become shorter. Called by Qt."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
     def show_item(self, item: Item | None) -> None:
         """Show what is known of an image."""

@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QFontInfo
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
+
+from .long_text import LongText
 
 _USUAL_SCALE: Final = 1.9
 
 
-class Headline(QLabel):
+class Headline(LongText):
     """A title; it stays larger than the text, whatever font the user has chosen for that."""
 
     def __init__(self, text: str, parent: QWidget, scale: float = _USUAL_SCALE) -> None:
@@ -22,7 +24,6 @@ class Headline(QLabel):
         """
         super().__init__(text, parent)
         self._scale = scale
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self._fit_to_font()
         # Qt tells a widget with a size of its own nothing of a change around it.
         parent.installEventFilter(self)

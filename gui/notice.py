@@ -4,6 +4,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible, QAccessibleEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
+from .long_text import LongText
+
 
 class Notice(QFrame):
     """One sentence, until it is closed or another takes its place."""
@@ -12,9 +14,7 @@ class Notice(QFrame):
         """Say nothing yet."""
         super().__init__(parent)
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._label = QLabel(self)
-        self._label.setWordWrap(True)
-        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._label = LongText("", self)
         # A name without spaces does not widen the window.
         self._label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._label.setTextInteractionFlags(

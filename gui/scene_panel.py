@@ -30,6 +30,7 @@ from eurosat.scenes.windows import CLOSE_UP, STRIDES, WINDOW
 from .class_texts import plain_tip
 from .headline import Headline
 from .legend import Legend
+from .long_text import LongText
 from .one_line import OneLine
 from .scene_work import SceneWork, Stage
 from .time_texts import duration, time_left
@@ -119,7 +120,7 @@ class ScenePanel(QScrollArea):
             # What was typed for another scene.
             self._bands.clear()
             self._show_threshold(work.settings)
-        self._title.setText(_breakable(work.path.name))
+        self._title.setText(work.path.name)
         self._title.setToolTip(plain_tip(str(work.path)))
         self._size.setText(self._size_of(work))
         self._notes.setText("\n".join(f"•  {note}" for note in facts.notes) if facts else "")
@@ -238,7 +239,7 @@ class ScenePanel(QScrollArea):
             choice.installEventFilter(self)
         self._plan = OneLine(parent)
         _set_up(self._plan)
-        self._plan.setWordWrap(False)
+        self._plan.setTextFormat(Qt.TextFormat.PlainText)
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -246,7 +247,7 @@ class ScenePanel(QScrollArea):
         form.addRow(self.tr("Bands"), self._bands)
         form.addRow(self.tr("Labels"), self._stride)
         form.addRow("", self._close_ups)
-        form.addRow("", self._plan)
+        form.addRow(self._plan)  # Over the whole width, as it ends with how long it takes.
         form.addRow(self.tr("Unsure below"), self._unsure)
         form.addRow(self.tr("Maps in"), folder)
         return form
@@ -407,20 +408,13 @@ class ScenePanel(QScrollArea):
         self._state.setVisible(bool(text))
 
 
-def _breakable(name: str) -> str:
-    """Return a name that may be broken into lines where it has no spaces."""
-    return name.replace("_", "_\u200b").replace("-", "-\u200b")
-
-
 def _label(parent: QWidget) -> QLabel:
-    label = QLabel(parent)
+    label = LongText("", parent)
     _set_up(label)
     return label
 
 
 def _set_up(label: QLabel) -> None:
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    # A path without spaces does not widen the column.
+    # A name without spaces does not widen the column.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

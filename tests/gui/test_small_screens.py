@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QApplication,
+    QLabel,
     QScrollArea,
     QSplitter,
 )
@@ -52,6 +53,13 @@ def owner(raspberry_letters: None, open_window: Callable[..., MainWindow], qtbot
     return User(window, qtbot)
 
 
+def sees_every_line(user: User, labels: list[QLabel]) -> None:
+    """Wait until all is laid out, for which Qt takes several turns."""
+    for label in labels:
+        if label.isVisible() and label.wordWrap():
+            user.waits_for(lambda: label.height() >= label.heightForWidth(label.width()))  # noqa: B023
+
+
 def opens_a_scene(user: User, folder: Path, name: str = "scene.tif") -> None:
     scenes = user.window.scenes
     scenes.open(write_rgb(folder / name, texture(200, 200, low=60, high=140)))
@@ -89,11 +97,52 @@ def test_a_page_that_does_not_fit_can_be_scrolled_to_its_end(user: User, few_til
     assert area.viewport().rect().contains(page.mapTo(area.viewport(), corner))
 
 
+def test_no_line_is_cut_of_what_is_said_of_a_file_with_a_long_name(owner: User, tmp_path: Path):
+    missing = tmp_path / SCENE_NAME / ("a" * 60 + ".tif")
+    owner.opens(missing)
+    answer = owner.window.answer
+    (label,) = [one for one in answer.findChildren(QLabel) if one.text() == answer.description]
+    assert str(missing) in label.text()
+    sees_every_line(owner, answer.findChildren(QLabel))
+    assert owner.window.size() == TOUCH_SCREEN
+    lines = label.fontMetrics().boundingRect(
+        label.contentsRect(), Qt.TextFlag.TextWordWrap, QLabel.text(label)
+    )
+    assert lines.width() <= label.contentsRect().width()
+
+
+def test_what_is_copied_of_a_long_name_is_that_name(
+    owner: User, qapp: QApplication, tmp_path: Path
+):
+    opens_a_scene(owner, tmp_path, SCENE_NAME + ".tif")
+    (title,) = [
+        one
+        for one in owner.window.scene_page.panel.findChildren(QLabel)
+        if one.text() == SCENE_NAME + ".tif"
+    ]
+    title.setSelection(0, len(QLabel.text(title)))
+    assert title.selectedText() == SCENE_NAME + ".tif"
+    owner.qtbot.keyClick(title, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert qapp.clipboard().text() == SCENE_NAME + ".tif"
+
+
 def test_a_scene_has_its_share_of_the_screen(owner: User, tmp_path: Path):
     opens_a_scene(owner, tmp_path)
     window = owner.window
     assert window.width() <= TOUCH_SCREEN.width()
     assert window.scene_page.view.width() >= LEAST_SHARE_OF_A_SCENE * window.width()
+
+
+def test_how_long_a_map_takes_can_be_read(owner: User, tmp_path: Path):
+    opens_a_scene(owner, tmp_path)
+    window = owner.window
+    owner.waits_for(lambda: bool(window.scenes.work and window.scenes.work.seconds_expected))
+    (plan,) = [
+        one
+        for one in window.scene_page.panel.findChildren(QLabel)
+        if "windows" in one.text() and "," in one.text()
+    ]
+    assert plan.fontMetrics().horizontalAdvance(plan.text()) <= plan.width()
 
 
 def test_the_first_window_fills_a_screen_that_is_smaller_than_it_would_like(
