@@ -46,14 +46,15 @@ class FilterBar(QWidget):
         self.set_classes(())
 
         choices = QHBoxLayout()
-        choices.addWidget(self._class, 1)
+        choices.addWidget(self.text, 1)
         choices.addWidget(self._lowest)
         choices.addWidget(QLabel(self.tr("to"), self))
         choices.addWidget(self._highest)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text)
         layout.addLayout(choices)
+        # The whole width, for the longest name of a class.
+        layout.addWidget(self._class)
         self.text.textChanged.connect(self._report)
         self._class.currentIndexChanged.connect(self._report)
         self._lowest.valueChanged.connect(self._on_lowest_changed)

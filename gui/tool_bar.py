@@ -47,9 +47,6 @@ class ToolBar(QToolBar):
             [actions.open_images, actions.open_folder, actions.open_scene, actions.show_scene]
         )
         self.addSeparator()
-        self.addWidget(self._model)
-        self.addAction(actions.show_card)
-        self.addSeparator()
         self.addAction(actions.explain)
         # Of use together with a heat map alone.
         heat_action = self.addWidget(heat)
@@ -58,6 +55,10 @@ class ToolBar(QToolBar):
         actions.explain.enabledChanged.connect(heat_action.setEnabled)
         self.addSeparator()
         self.addWidget(_menu_button(export, self.tr("Export"), self))
+        # At the end, where it does not push others out of a narrow bar: it is in the menu, too.
+        self.addSeparator()
+        self.addWidget(self._model)
+        self.addAction(actions.show_card)
         for button in map(self.widgetForAction, self.actions()):
             if isinstance(button, QToolButton):
                 button.setFocusPolicy(Qt.FocusPolicy.TabFocus)

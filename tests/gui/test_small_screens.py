@@ -11,14 +11,19 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QApplication,
+    QComboBox,
     QLabel,
     QScrollArea,
     QSplitter,
+    QStyle,
+    QStyleOptionComboBox,
+    QToolButton,
 )
 from pytestqt.qtbot import QtBot
 
 from eurosat.gui.error_window import show_error
 from eurosat.gui.main_window import MainWindow
+from eurosat.labels import EUROSAT_CLASSES
 
 from ..eurosat.scenes.scene_fixtures import texture, write_rgb
 from .conftest import PATIENCE_MS, User
@@ -124,6 +129,37 @@ def test_what_is_copied_of_a_long_name_is_that_name(
     assert title.selectedText() == SCENE_NAME + ".tif"
     owner.qtbot.keyClick(title, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert qapp.clipboard().text() == SCENE_NAME + ".tif"
+
+
+def test_the_longest_class_can_be_read_where_it_is_chosen(owner: User, few_tiles: Path):
+    owner.opens(few_tiles)
+    longest = max((cover.title for cover in EUROSAT_CLASSES), key=len)
+    owner.filters(longest)
+    (box,) = owner.window.filter_bar.findChildren(QComboBox)
+    option = QStyleOptionComboBox()
+    box.initStyleOption(option)
+    control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+    field = box.style().subControlRect(control, option, part, box)
+    needed = box.iconSize().width() + box.fontMetrics().horizontalAdvance(longest)
+    owner.waits_for(lambda: box.size() == option.rect.size())
+    assert field.width() >= needed
+
+
+@pytest.mark.parametrize(("points", "width"), [(9, 800), (12, 800), (20, 1280)])
+def test_export_stands_in_the_tool_bar(
+    points: int, width: int, qapp: QApplication, user: User, few_tiles: Path
+):
+    usual = qapp.font()
+    font = QFont(usual)
+    font.setPointSize(points)
+    qapp.setFont(font)
+    window = user.window
+    user.opens(few_tiles)
+    user.chooses("Explain")
+    window.resize(width, 480)
+    (button,) = [one for one in window.findChildren(QToolButton) if one.text() == "Export"]
+    user.waits_for(button.isVisible)
+    qapp.setFont(usual)
 
 
 def test_a_scene_has_its_share_of_the_screen(owner: User, tmp_path: Path):
