@@ -2,11 +2,21 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -24,6 +34,26 @@ _MANY_HECTARES: Final = 100_000
 _WIDEST: Final = {_HECTARES: "1,000,000", _SHARE: "100.0%", _CONFIDENCE: "100%"}
 _SHORTEST_TITLE: Final = "Permanent"
 _SPACE: Final = 10
+
+
+class _Titles(QStyledItemDelegate):
+    """Takes a click on a name for one on its box, which is small for a finger."""
+
+    def editorEvent(
+        self,
+        event: QEvent,
+        model: QAbstractItemModel,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> bool:
+        """Show or hide a class. Called by Qt."""
+        is_click = event.type() == QEvent.Type.MouseButtonRelease
+        if not (is_click and index.flags() & Qt.ItemFlag.ItemIsUserCheckable):
+            return super().editorEvent(event, model, option, index)
+        role = Qt.ItemDataRole.CheckStateRole
+        was_shown = Qt.CheckState(index.data(role)) is Qt.CheckState.Checked
+        state = Qt.CheckState.Unchecked if was_shown else Qt.CheckState.Checked
+        return model.setData(index, state.value, role)
 
 
 class Legend(QTableWidget):
@@ -45,6 +75,7 @@ class Legend(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
+        self.setItemDelegateForColumn(_CLASS, _Titles(self))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setAutoFillBackground(False)  # That of the panel is seen through it.

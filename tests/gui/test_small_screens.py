@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
     QApplication,
@@ -22,8 +22,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from eurosat.gui.error_window import show_error
+from eurosat.gui.legend import Legend
 from eurosat.gui.main_window import MainWindow
 from eurosat.labels import EUROSAT_CLASSES
+from eurosat.scenes.areas import Area
 
 from ..eurosat.scenes.scene_fixtures import texture, write_rgb
 from .conftest import PATIENCE_MS, User
@@ -239,6 +241,25 @@ def test_a_dialog_of_qt_fits_on_a_small_screen(tmp_path: Path):
         timeout=60,
     )
     assert done.stdout == "True\n", done.stderr
+
+
+def test_a_class_is_hidden_by_a_touch_of_its_name_or_its_box(user: User, qtbot: QtBot):
+    legend = Legend(user.window)
+    qtbot.addWidget(legend)
+    areas = (Area("Forest", "Forest", "#003300", 1, 100, 1e4, 1, 1),)
+    legend.show_areas(areas, set())
+    legend.resize(400, 200)
+    legend.show()
+    told: list[bool] = []
+    legend.hidden_changed.connect(lambda _, is_hidden: told.append(is_hidden))
+    cell = legend.visualRect(legend.model().index(0, 0))
+    for x in (cell.right() - 5, cell.left() + 10, cell.center().x()):
+        qtbot.mouseClick(
+            legend.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, cell.center().y())
+        )
+    assert told == [True, False, True]
+    qtbot.keyClick(legend, Qt.Key.Key_Space)
+    assert told[3:] == [False]
 
 
 def test_what_divides_the_window_is_wide_enough_for_a_finger(user: User):
