@@ -79,6 +79,7 @@ class SceneUser(User):
 
     def maps(self) -> Path:
         """Map the scene and return the folder of the map."""
+        self.waits_for(lambda: self.window.scenes.can_map)  # The process before is at its end.
         self.clicks("Map the scene")
         self.waits_for(lambda: self.work.stage is Stage.FINISHED or bool(self.refusal()))
         assert self.refusal() == ""
