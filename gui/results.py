@@ -8,6 +8,7 @@ from typing import Any, Final
 from PySide6.QtCore import (
     QAbstractTableModel,
     QEvent,
+    QItemSelectionModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -324,7 +325,9 @@ class ResultsTable(QTableView):
         if index.isValid():
             # After rows came or went, places are known only when they have been laid out.
             self.doItemsLayout()
-            self.setCurrentIndex(index)
+            # Not the view's own way to it, which selects a range while Shift is held.
+            flags = QItemSelectionModel.SelectionFlag
+            self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
             self.scrollTo(index)
 
     def sort_again(self) -> None:

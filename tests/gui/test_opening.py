@@ -7,7 +7,7 @@ from threading import Event
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QUrl
+from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
@@ -275,6 +275,18 @@ def test_what_is_opened_is_looked_at_even_if_it_was_open_already(user: User, pic
     QGuiApplication.clipboard().setImage(painted(50, 30)[0])
     user.chooses("Paste")
     assert user.current() is user.window.session.workspace.items[-1]
+
+
+def test_what_is_dropped_while_shift_is_held_is_selected_alone(user: User, pictures: Pictures):
+    user.opens(*pictures(3))
+    new = pictures(2)[0]
+    user.qtbot.keyPress(user.window, Qt.Key.Key_Shift, Qt.KeyboardModifier.ShiftModifier)
+    assert QGuiApplication.keyboardModifiers() == Qt.KeyboardModifier.ShiftModifier
+    try:
+        items = user.opens(new)
+    finally:
+        user.qtbot.keyRelease(user.window, Qt.Key.Key_Shift)
+    assert user.window.table.selected_items() == [items[3]]
 
 
 def test_an_unreadable_file_is_a_row_with_its_reason(
