@@ -5,7 +5,7 @@ would be read as whatever was in memory. So a file is opened once for each threa
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -74,8 +74,14 @@ class SideBySide:
                 if stop > start:
                     where = (rows, (start, stop))
                     tasks.append(self._threads.submit(_read_into, part, handle, its_bands, where))
-        for task in tasks:
-            task.result()
+        try:
+            for task in tasks:
+                task.result()
+        finally:
+            # After an error or Ctrl-C, none goes on with a handle that is read or closed next.
+            for task in tasks:
+                task.cancel()
+            wait(tasks)
         return values
 
 

@@ -1,10 +1,13 @@
 """JPEG 2000 decoded by several threads: the same pixels as by one, and no error goes unheard."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.errors import RasterioIOError
 
 from eurosat.errors import SceneError
 from eurosat.scenes import side_by_side
@@ -56,3 +59,26 @@ def test_a_file_that_is_cut_short_while_it_is_open_is_told(tmp_path: Path):
             file.truncate(band.stat().st_size // 2)
         with pytest.raises(SceneError, match="is damaged or cut short"):
             scene.read_rows(600, 900)
+
+
+def test_nothing_is_decoded_any_more_when_an_error_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(side_by_side, "usable_cores", lambda: 2)
+    product, _ = write_product(tmp_path, side=900, **BLOCKS)
+    read_into = side_by_side._read_into
+    at_work: list[threading.Thread] = []
+
+    def watched(values: np.ndarray, handle: Any, bands: list[int], window: Any) -> None:
+        if handle.name == str(band_of(product, 4)):
+            raise RasterioIOError
+        at_work.append(threading.current_thread())
+        time.sleep(0.1)
+        read_into(values, handle, bands, window)
+        at_work.remove(threading.current_thread())
+
+    with open_scene(product) as scene:
+        monkeypatch.setattr(side_by_side, "_read_into", watched)
+        with pytest.raises(SceneError, match="is damaged or cut short"):
+            scene.read_rows(0, 900)
+        assert not at_work
