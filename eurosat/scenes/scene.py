@@ -248,6 +248,7 @@ def open_scene(
     bands: Bands | None = None,
     kind: InputKind = InputKind.AUTO,
     offset: int | None = None,
+    threads: int | None = None,
 ) -> Iterator[Scene]:
     """Open a scene: any raster file that GDAL knows, GeoTIFF, JPEG 2000, PNG and JPEG among them.
 
@@ -260,6 +261,7 @@ def open_scene(
         bands: Which bands are red, green and blue; found by their names if not given.
         kind: What its values are.
         offset: What is added to values of 16 bits, such as -1000; found out if not given.
+        threads: How many decode JPEG 2000; as many as there are cores, up to eight, if not given.
 
     Yields:
         The scene.
@@ -332,7 +334,7 @@ def open_scene(
             stack.enter_context(
                 _warped(dataset, ground, name)
                 if ground.is_resampled
-                else side_by_side(dataset, product.files if product else [str(path)])
+                else side_by_side(dataset, product.files if product else [str(path)], threads)
             ),
             nodata,
         )

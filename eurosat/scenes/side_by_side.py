@@ -92,15 +92,19 @@ def _read_into(values: np.ndarray, handle: "DatasetReader", bands: list[int], wi
 
 @contextmanager
 def side_by_side(
-    dataset: "DatasetReader", files: Sequence[str]
+    dataset: "DatasetReader", files: Sequence[str], threads: int | None = None
 ) -> "Iterator[DatasetReader | SideBySide]":
     """Yield what reads a scene fastest.
 
     Args:
         dataset: The scene as one raster.
         files: What it consists of: itself, or a file for each of its three bands.
+        threads: How many decode; as many as there are cores, up to eight, if not given.
     """
-    threads = min(usable_cores(), _MOST_THREADS)
+    threads = threads or min(usable_cores(), _MOST_THREADS)
+    if threads == 1:
+        yield dataset
+        return
     with ExitStack() as stack:
 
         def opened(file: str) -> "DatasetReader":
@@ -111,7 +115,7 @@ def side_by_side(
         is_worth_it = all(
             file.driver == "JP2OpenJPEG" and file.block_shapes[0][1] < file.width for file in first
         )
-        if threads == 1 or not is_worth_it:
+        if not is_worth_it:
             yield dataset
             return
         handles = [

@@ -226,7 +226,7 @@ def _open_job(job: SceneJob) -> None:
     path = Path(job.scene)
     with ExitStack() as stack:
         scene = stack.enter_context(
-            open_scene(path, bands=job.bands, kind=job.kind, offset=job.offset)
+            open_scene(path, bands=job.bands, kind=job.kind, offset=job.offset, threads=1)
         )
         size = (scene.ground.height, scene.ground.width)
         if scene_state(path)[0] != job.scene_bytes or size != (job.grid.height, job.grid.width):

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError, SceneError
 from eurosat.model_file import shipped_model_path
+from eurosat.scenes import side_by_side
 from eurosat.scenes import workers as workers_module
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import map_scene
@@ -249,3 +251,14 @@ def _address_in(log: Path) -> str:
             return found[1]
         time.sleep(0.1)
     raise AssertionError(log.read_text(encoding="utf-8"))
+
+
+def test_a_worker_decodes_in_one_thread_as_others_are_at_work_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(side_by_side, "usable_cores", lambda: 8)
+    blocks = {"driver": "JP2OpenJPEG", "blockxsize": 128, "blockysize": 128}
+    scene = write_rgb(tmp_path / "scene.jp2", texture(2100, 330), **blocks)
+    before = set(threading.enumerate())
+    assert answer_strip(job_for(scene), (0, 1)).shape == (1, 10, 10)
+    assert set(threading.enumerate()) == before
