@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -298,6 +299,20 @@ def test_a_zip_cut_short_is_refused(tmp_path: Path, command_here: Command):
     assert done.returncode == 2
     assert f"{archive.name} is damaged or cut short" in done.stderr
     assert not (tmp_path / "maps").exists()
+
+
+def test_a_damaged_zip_of_any_name_is_no_product(tmp_path: Path, command_here: Command):
+    archive = tmp_path / "tiles.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.txt", "a")
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 255  # The version that is needed to unpack it.
+    archive.write_bytes(content)
+    assert not is_scene(archive)
+    done = command_here("eurosat-classify", archive, *SMALL[:2])
+    assert done.returncode == 2
+    assert "is not a readable JPEG, PNG, TIFF, WebP or BMP image" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_of_products_is_refused_and_one_of_them_named(tmp_path: Path):
