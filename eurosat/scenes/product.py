@@ -30,7 +30,7 @@ _NAME: Final = re.compile(r"S2[A-Z]_(OPER_PRD_)?MSIL(1C|2A)_.+\.(SAFE|zip)", re.
 _ZIP: Final = b"PK\x03\x04"
 
 # What unpackers, file managers and the app put beside a product.
-_BESIDE_IT: Final = (".", "__MACOSX", "desktop.ini", "maps")
+_BESIDE_IT: Final = re.compile(r"\..*|__MACOSX|desktop\.ini|maps")
 
 _MOST_METADATA_BYTES: Final = 16 << 20
 """A product has about 50 kB of them."""
@@ -45,6 +45,9 @@ _ONE_TAGS: Final = {
 
 _ONE: Final = 10_000
 """The digital number that stands for a reflectance of 1."""
+
+_MOST_ONE: Final = 1_000_000
+"""With more, the brightest of 16 bits would be nearly black."""
 
 _Place = Path | zipfile.Path
 
@@ -151,7 +154,10 @@ def read_product(path: Path) -> Product | None:
         with (folder / metadata).open("rb") as file:
             tree = ElementTree.fromstring(file.read(_MOST_METADATA_BYTES))
         kind = _METADATA[metadata]
-        factor = _ONE / next((float(text) for text in _texts(tree, _ONE_TAGS[kind])), _ONE)
+        one = next((float(text) for text in _texts(tree, _ONE_TAGS[kind])), _ONE)
+        if not 1 <= one <= _MOST_ONE:
+            raise SceneError(f"{name} {DAMAGED}")
+        factor = _ONE / one
         offsets = {_offset(tree, band) for band in PRODUCT_BANDS}
         if len(offsets) > 1:
             raise SceneError(
@@ -218,7 +224,7 @@ def _opened(path: Path) -> _Place | None:
 
 def _metadata_in(place: _Place) -> tuple[_Place, str] | None:
     """Return where metadata are, and their name: in a folder, or in the one in it that is all."""
-    inside = (each for each in place.iterdir() if not each.name.startswith(_BESIDE_IT))
+    inside = (each for each in place.iterdir() if not _BESIDE_IT.fullmatch(each.name))
     first = list(islice(inside, 2))
     for folder in (place, *first) if len(first) == 1 else (place,):
         for name in _METADATA:

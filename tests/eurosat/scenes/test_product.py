@@ -173,7 +173,8 @@ def test_products_are_scenes_and_other_folders_and_zips_are_not(tmp_path: Path):
     plain.mkdir()
     (plain / "a.txt").write_text("a")
     other = Path(shutil.make_archive(str(plain), "zip", plain))
-    for path in (tmp_path, plain, other):
+    (unpacked / "maps of 2019").mkdir()
+    for path in (tmp_path, plain, other, unpacked):
         assert not is_scene(path), path
 
 
@@ -244,6 +245,11 @@ def with_an_offset_that_is_no_number(product: Path) -> None:
     metadata_of(product).write_text(whole.replace("-1000", "much"))
 
 
+def without_an_end_of_its_scale(product: Path) -> None:
+    whole = metadata_of(product).read_text()
+    metadata_of(product).write_text(whole.replace(">10000<", ">1e400<"))
+
+
 def with_other_offsets(product: Path) -> None:
     whole = metadata_of(product).read_text()
     metadata_of(product).write_text(whole.replace('id="2">-1000', 'id="2">-900'))
@@ -269,6 +275,7 @@ def of_two_tiles(product: Path) -> None:
         (with_a_band_of_another_size, "differ in size or place: download it again"),
         (with_metadata_cut_short, "is damaged or cut short"),
         (with_an_offset_that_is_no_number, "is damaged or cut short"),
+        (without_an_end_of_its_scale, "is damaged or cut short"),
         (with_other_offsets, "another offset in each of its bands"),
         (without_metadata, "has no MTD_MSIL1C.xml or MTD_MSIL2A.xml"),
         (of_two_tiles, "has 2 images of band 4 at 10 m"),
