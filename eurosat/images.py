@@ -146,17 +146,21 @@ def find_images(
     Raises:
         ImageError: A folder may not be searched.
     """
-    # Here and below: loaded where there are folders, and not before the first answer.
-    from eurosat.scenes.product import is_product
-
     for path in paths:
         for match in _expand(path):
             if not goes_on():
                 return
-            if is_folder(match) and not is_product(match):
+            if is_folder(match) and not _is_product(match):
                 yield from _search(match, goes_on, left_out)
             else:
                 yield match
+
+
+def _is_product(folder: Path) -> bool:
+    # Here and in `_search`: loaded where there are folders, and not before every first answer.
+    from eurosat.scenes.product import is_product
+
+    return is_product(folder)
 
 
 def _refusal(label: str, problem: str) -> ImageError:
@@ -168,10 +172,8 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            from eurosat.scenes.product import is_product
-
             problem = "is a folder: name an image in it."
-            if is_product(path):
+            if _is_product(path):
                 problem = "is a whole scene: `eurosat-map` makes a map of it."
         elif not stat.S_ISREG(status.st_mode):
             problem = "is a device or a pipe: name an image file."

@@ -844,8 +844,11 @@ def test_a_pattern_without_a_match_and_a_name_like_a_pattern_are_passed_on(tmp_p
 # Cost
 
 
-def test_importing_loads_no_decoder_and_no_framework() -> None:
-    script = "import sys, eurosat.images; print(*sys.modules)"
+def test_naming_an_image_loads_no_decoder_no_framework_and_nothing_of_scenes() -> None:
+    script = (
+        "import sys; from pathlib import Path; from eurosat.images import find_images;"
+        " list(find_images([Path('a.jpg')])); print(*sys.modules)"
+    )
     finished = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": str(Path(images.__file__).parent.parent)},
@@ -856,5 +859,13 @@ def test_importing_loads_no_decoder_and_no_framework() -> None:
     loaded = set(finished.stdout.split())
     assert {"numpy", "PIL.Image"} <= loaded
     assert loaded.isdisjoint(
-        {"PIL.JpegImagePlugin", "PIL.TiffImagePlugin", "tensorflow", "keras", "scipy", "asyncio"}
+        {
+            "eurosat.scenes",
+            "PIL.JpegImagePlugin",
+            "PIL.TiffImagePlugin",
+            "tensorflow",
+            "keras",
+            "scipy",
+            "asyncio",
+        }
     )
