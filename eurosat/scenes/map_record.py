@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from eurosat.classifier import Classifier
 from eurosat.existence import is_folder
+from eurosat.folder_lock import LOCK_FILE
 from eurosat.scenes.areas import AREAS_FILE, Area
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.polygons import POLYGONS_FILE
@@ -191,13 +192,24 @@ def answers_in(work: Path, grids: dict[str, WindowGrid], classifier: Classifier)
 
 
 def _is_free(folder: Path, scene: Path) -> bool:
-    """Tell whether a folder is new, or empty, or has a map of this scene, finished or not."""
+    """Tell whether a folder is new, or empty, or has a map of this scene, finished or not.
+
+    An unfinished map that does not say of which scene it is counts as nothing: no window of it is
+    classified yet.
+    """
     plans = [read_json(folder / RECORD_FILE), *_unfinished_plans(folder)]
     found = [plan["scene"] for plan in plans if plan and "scene" in plan]
     if found:
         return all(name == str(scene.absolute()) for name in found)
     try:
-        return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        if not folder.is_dir():
+            return not folder.exists()
+        inside = list(folder.iterdir())
+        if [each.name for each in inside] == [UNFINISHED_FOLDER] and inside[0].is_dir():
+            # A run may have ended, for want of room, say, before it wrote what it was begun with.
+            names = (each.name for each in inside[0].iterdir())
+            return all(name == LOCK_FILE or name.startswith(_WORK_PREFIX) for name in names)
+        return not inside
     except OSError:  # It may not be read, which whoever writes to it will tell.
         return True
 

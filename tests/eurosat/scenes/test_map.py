@@ -600,6 +600,24 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path: Path, command_he
     assert {file.name for file in (tmp_path / "maps" / "scene").iterdir()} == MAP_FILES
 
 
+def test_a_run_that_ended_before_it_began_leaves_its_folder_to_the_next(
+    tmp_path: Path, command_here: Command
+):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    line = ("eurosat-map", path, "--out", "maps", *SMALL)
+    unfinished = tmp_path / "maps" / "scene" / "unfinished"
+    (unfinished / "stride-64-0123456789abcdef").mkdir(parents=True)
+    (unfinished / "lock").touch()
+    assert command_here(*line).returncode == 0
+    assert {file.name for file in unfinished.parent.iterdir()} == MAP_FILES
+
+    mine = tmp_path / "others" / "scene" / "unfinished" / "essay.txt"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    assert "scene-2" in command_here(*line, "--out", "others").stdout
+    assert mine.exists()
+
+
 def test_a_map_that_could_not_be_written_whole_is_not_finished(
     tmp_path: Path, command_here: Command
 ):
