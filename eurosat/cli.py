@@ -105,7 +105,7 @@ def classify(
         typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
-    _warn_of_scenes(images, left_out)
+    _warn_of_scenes([name for name, found in answers if isinstance(found, Prediction)], left_out)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
     for error in errors:
         tell_error(error)

@@ -24,6 +24,8 @@ JPEG_2000: Final = (b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")
 
 _JPEG_2000_SUFFIXES: Final = frozenset({".jp2", ".j2k"})
 
+_IS_SCENE: Final = "is a whole scene: `eurosat-map` makes a map of it."
+
 _FILES_OF_A_MAP: Final = frozenset({"map.json", "classes.tif"})
 """By these, a folder is known that `eurosat-map` wrote; the pictures in it are no tiles."""
 
@@ -100,7 +102,7 @@ def read_image(
         ) from None
     label = name or str(path)
     with _open_file(path, label) as stream:
-        return _decode(stream, label)
+        return _decode(stream, label, path)
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -156,11 +158,11 @@ def find_images(
                 yield match
 
 
-def _is_product(folder: Path) -> bool:
-    # Here and in `_search`: loaded where there are folders, and not before every first answer.
+def _is_product(path: Path) -> bool:
+    # Here and in `_search`: loaded where it is needed, and not before every first answer.
     from eurosat.scenes.product import is_product
 
-    return is_product(folder)
+    return is_product(path)
 
 
 def _refusal(label: str, problem: str) -> ImageError:
@@ -174,7 +176,7 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
         if stat.S_ISDIR(status.st_mode):
             problem = "is a folder: name an image in it."
             if _is_product(path):
-                problem = "is a whole scene: `eurosat-map` makes a map of it."
+                problem = _IS_SCENE
         elif not stat.S_ISREG(status.st_mode):
             problem = "is a device or a pipe: name an image file."
         elif status.st_size == 0:
@@ -192,7 +194,7 @@ def _open_file(path: Path, label: str) -> IO[bytes]:
     raise _refusal(label, problem)
 
 
-def _decode(stream: IO[bytes], label: str) -> np.ndarray:
+def _decode(stream: IO[bytes], label: str, path: Path | None = None) -> np.ndarray:
     """Decode an image file to a uint8 array of shape [height, width, 3]."""
     too_large = f"has more than {MAX_PIXELS // 1_000_000} million pixels: cut or shrink it first."
     # Pillow raises errors of any type for a damaged file, and no other code of ours runs in here
@@ -217,6 +219,8 @@ def _decode(stream: IO[bytes], label: str) -> np.ndarray:
                 "is JPEG 2000, as whole scenes are: `eurosat-map` makes a map of it; save a tile as"
                 " JPEG, PNG, TIFF, WebP or BMP."
             )
+        elif path is not None and _is_product(path):
+            problem = _IS_SCENE
         elif head[:2] in (b"II", b"MM"):
             problem = (
                 "is not a TIFF that can be read: save it with three bands, red, green and blue, "

@@ -207,10 +207,14 @@ def test_scenes_that_are_no_images_are_told_of_where_tiles_are_classified(
     told = f"field/{product.name} is a whole scene and was left out: `eurosat-map` makes a map."
     assert done.stderr.endswith(f"Warning: {told}\n")
     image = shutil.copy(band_of(product, 4), tmp_path / "field" / "b04.jp2")
-    done = command_here("eurosat-classify", "field", product, image, *SMALL[:2])
+    archive = zip_of(product).rename(tmp_path / "renamed.zip")
+    named = (product, metadata_of(product), archive, image)
+    done = command_here("eurosat-classify", "field", *named, *SMALL[:2])
     assert done.returncode == 1
     assert "2 whole scenes, " in done.stderr
-    assert f"{product} is a whole scene: `eurosat-map` makes a map of it." in done.stderr
+    assert "looked at as one tile" not in done.stderr
+    for path in named[:3]:
+        assert f"{path} is a whole scene: `eurosat-map` makes a map of it." in done.stderr
     assert f"{image} is JPEG 2000, as whole scenes are: `eurosat-map` makes a map" in done.stderr
 
 
