@@ -67,7 +67,7 @@ def main() -> None:
                 flush=True,
             )
         if options.product:
-            return  # What follows leaves out reading, of which a product is another form.
+            return  # What follows is about pixels in memory, from whatever file they come.
         single = seconds_of_single_tiles(path, options.model, options.sample)
         for stride, compared in ((64, "stride 64"), (16, "stride 16, no close-ups")):
             whole = single * WindowGrid(options.side, options.side, stride).window_count

@@ -22,7 +22,7 @@ ERRORS_ARE_HEARD: Final[dict[str, Any]] = {"GDAL_NUM_THREADS": "1"}
 """Options of GDAL, with which it uses no threads of its own."""
 
 _MOST_THREADS: Final = 8
-"""A Sentinel-2 tile has eleven blocks across."""
+"""More would find little to do: a Sentinel-2 tile has eleven blocks across."""
 
 
 class SideBySide:
