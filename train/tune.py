@@ -262,7 +262,7 @@ def run_trials(
                 study.optuna.optimize(
                     lambda trial: _try(trial, study, dataset, count, watch),
                     n_trials=1,
-                    catch=_NotNeededError,
+                    catch=(_NotNeededError, _TriedError),
                 )
                 write_results(study)
             else:
@@ -316,6 +316,10 @@ class _NotNeededError(Exception):
     """Another process had begun the last trial that was missing."""
 
 
+class _TriedError(Exception):
+    """An earlier trial is of the same combination: two processes chose it at the same moment."""
+
+
 class _SamplerByNumber(optuna.samplers.TPESampler):
     """Draws by the seed, the number of the trial and the trials before it.
 
@@ -336,15 +340,24 @@ class _SamplerByNumber(optuna.samplers.TPESampler):
 def _queue_untried(study: Study) -> None:
     """Let a combination be next that was not tried yet, where there are few."""
     there_are = combinations(study.space)
-    trials = study.optuna.get_trials(deepcopy=False)
-    if there_are is None or any(trial.state is TrialState.WAITING for trial in trials):
+    waiting = study.optuna.get_trials(deepcopy=False, states=[TrialState.WAITING])
+    if there_are is None or waiting:
         return
-    # Of one that was broken off, nothing is known.
-    tried = [_rounded(_asked_for(trial)) for trial in trials if trial.state is not TrialState.FAIL]
+    tried = _chosen(study)
     untried = [values for values in there_are if values not in tried]
     if untried:
         chosen = np.random.default_rng((study.settings.seed, len(tried))).integers(len(untried))
         study.optuna.enqueue_trial(untried[chosen])
+
+
+def _chosen(study: Study, before: float = float("inf")) -> list[dict[str, Any]]:
+    """Return the values of all trials with a number below one, those that wait included."""
+    return [
+        _rounded(_asked_for(trial))
+        for trial in study.optuna.get_trials(deepcopy=False)
+        # Of one that was broken off, nothing is known.
+        if trial.number < before and trial.state is not TrialState.FAIL
+    ]
 
 
 def _asked_for(frozen: FrozenTrial) -> dict[str, Any]:
@@ -370,6 +383,8 @@ def _train(
     if sum(other.number < trial.number for other in study.trials()) >= count:
         raise _NotNeededError
     values = _rounded({name: _suggest(trial, name, among) for name, among in study.space.items()})
+    if combinations(study.space) and values in _chosen(study, before=trial.number):
+        raise _TriedError
     watch(study.trials())
     epochs = study.settings.epochs
     configuration = replace(study.configuration(values), epochs=epochs, patience=epochs)

@@ -655,6 +655,17 @@ def test_of_few_combinations_one_that_was_broken_off_is_tried_again(
     assert sorted(trial.values["filters"] for trial in study.trials()) == [2, 3, 4]
 
 
+def test_of_few_combinations_one_that_two_processes_chose_at_once_is_tried_once(
+    dataset: Dataset, tmp_path: Path
+):
+    study = opened(tmp_path / "study", dataset, epochs=1, only=("filters",))
+    run_trials(study, dataset, count=1)
+    for _ in range(2):
+        study.optuna.enqueue_trial({"filters": 2})
+    run_trials(study, dataset, count=3)
+    assert sorted(trial.values["filters"] for trial in study.trials()) == [2, 3, 4]
+
+
 QUICK = ("--epochs", 1, "--fraction", 0.1)
 """For a process of its own, which tries models of the full size."""
 
