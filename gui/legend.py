@@ -11,6 +11,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -47,7 +48,11 @@ class _Titles(QStyledItemDelegate):
         index: QModelIndex | QPersistentModelIndex,
     ) -> bool:
         """Show or hide a class. Called by Qt."""
-        is_click = event.type() == QEvent.Type.MouseButtonRelease
+        is_click = (
+            isinstance(event, QMouseEvent)
+            and event.type() == QEvent.Type.MouseButtonRelease
+            and event.button() == Qt.MouseButton.LeftButton
+        )
         if not (is_click and index.flags() & Qt.ItemFlag.ItemIsUserCheckable):
             return super().editorEvent(event, model, option, index)
         role = Qt.ItemDataRole.CheckStateRole

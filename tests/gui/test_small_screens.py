@@ -258,6 +258,9 @@ def test_a_class_is_hidden_by_a_touch_of_its_name_or_its_box(user: User, qtbot: 
             legend.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, cell.center().y())
         )
     assert told == [True, False, True]
+    for button in (Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton):
+        qtbot.mouseClick(legend.viewport(), button, pos=cell.center())
+    assert told == [True, False, True]
     qtbot.keyClick(legend, Qt.Key.Key_Space)
     assert told[3:] == [False]
 
