@@ -61,7 +61,10 @@ class LongText(QLabel):
             self._copy(QClipboard.Mode.Selection)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Offer to copy what is selected. Called by Qt."""
+        """Offer to copy what is selected, where anything can be. Called by Qt."""
+        if not self.textInteractionFlags() & Qt.TextInteractionFlag.TextSelectableByMouse:
+            super().contextMenuEvent(event)
+            return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("&Copy"), self._copy).setEnabled(self.hasSelectedText())

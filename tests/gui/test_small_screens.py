@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QSize, Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QContextMenuEvent, QFont
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -131,6 +131,22 @@ def test_what_is_copied_of_a_long_name_is_that_name(
     assert title.selectedText() == SCENE_NAME + ".tif"
     owner.qtbot.keyClick(title, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert qapp.clipboard().text() == SCENE_NAME + ".tif"
+
+
+def test_only_what_can_be_selected_has_a_menu_to_copy_it(
+    owner: User, qapp: QApplication, few_tiles: Path
+):
+    owner.opens(few_tiles)
+    answer = owner.window.answer
+    for text, entries in ((answer.headline, []), (answer.description, ["&Copy"])):
+        (label,) = [one for one in answer.findChildren(QLabel) if one.text() == text]
+        place = label.rect().center()
+        reason = QContextMenuEvent.Reason.Mouse
+        qapp.sendEvent(label, QContextMenuEvent(reason, place, label.mapToGlobal(place)))
+        menu = qapp.activePopupWidget()
+        assert [action.text() for action in (menu.actions() if menu else [])] == entries
+        if menu:
+            menu.close()
 
 
 def test_the_longest_class_can_be_read_where_it_is_chosen(owner: User, few_tiles: Path):
