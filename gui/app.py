@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -105,8 +106,9 @@ class InterruptListener(QObject):
         signal.set_wakeup_fd(-1)
 
     def _hear(self) -> None:
-        self._ears[0].recv(_MOST_INTERRUPTS)
-        self.came.emit()
+        with suppress(BlockingIOError):  # Qt may wake it a second time for what was read already.
+            self._ears[0].recv(_MOST_INTERRUPTS)
+            self.came.emit()
 
 
 def _raise_nothing(number: int, frame: FrameType | None) -> None:

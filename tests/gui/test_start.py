@@ -200,3 +200,31 @@ def test_ctrl_c_ends_a_window_in_which_nothing_happens(tmp_path: Path):
     assert app.returncode == 0
     assert "Traceback" not in said
     assert (tmp_path / "EuroSAT Edge" / "eurosat-edge.ini").exists(), "as if it had been closed"
+
+
+WOKEN_FOR_NOTHING = """
+import signal, sys
+from PySide6.QtCore import QCoreApplication, QEvent, QSocketNotifier
+from eurosat.gui.app import InterruptListener
+signal.signal(signal.SIGINT, signal.default_int_handler)
+app = QCoreApplication(sys.argv)
+listener = InterruptListener()
+listener.came.connect(lambda: print("came"))
+(notifier,) = listener.findChildren(QSocketNotifier)
+app.sendEvent(notifier, QEvent(QEvent.Type.SockAct))
+print("nothing yet")
+signal.raise_signal(signal.SIGINT)
+app.processEvents()
+"""
+
+
+def test_being_woken_for_nothing_is_neither_an_error_nor_ctrl_c(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", WOKEN_FOR_NOTHING],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.split("\n"), done.stderr) == (["nothing yet", "came", ""], "")
