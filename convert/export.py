@@ -50,12 +50,7 @@ class Recipe(StrEnum):
     NARROWED = "equalised and rounded, ranges narrowed"
 
 
-CALIBRATED = frozenset({Precision.INT8, Precision.INT16X8})
-"""Precisions whose activations are integers with measured ranges."""
-
-_OPERATORS = {
-    Precision.INT16X8: (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8),
-}
+_INT16X8_OPERATORS = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
 def export(
@@ -86,16 +81,16 @@ def export(
     logits = _logits(model)
     if precision is Precision.INT16X8:
         # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
-        logits, calibration = _copy(logits), calibration.astype(np.float32)
-    converter = tf.lite.TFLiteConverter.from_keras_model(logits)
-    operators = _OPERATORS.get(precision, tf.lite.OpsSet.TFLITE_BUILTINS)
-    converter.target_spec.supported_ops = [operators]
+        logits, pixels = _copy(logits), calibration.astype(np.float32)
+        converter = tf.lite.TFLiteConverter.from_keras_model(logits)
+        converter.target_spec.supported_ops = [_INT16X8_OPERATORS]
+        converter.representative_dataset = lambda: ([tile[None]] for tile in pixels)
+    else:
+        converter = tf.lite.TFLiteConverter.from_keras_model(logits)
     if precision is not Precision.FLOAT32:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision is Precision.FLOAT16:
         converter.target_spec.supported_types = [tf.float16]
-    if precision in CALIBRATED:
-        converter.representative_dataset = lambda: ([tile[None]] for tile in calibration)
     with _refusing(precision):
         flatbuffer = converter.convert()
     return _finished(flatbuffer, views)
