@@ -51,8 +51,8 @@ the Keras model, and this file on LiteRT{views}.
 {rows}
 
 The two give the same answer on {agreement:.2%} of the tiles. The accuracy drop is {drop:.2f} points
-(95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}). On validation, which
-chose the epoch, the Keras model reached {validation:.2%}.{reserves}
+(95 % interval {low:.2f} to {high:.2f}; McNemar's exact test p = {p:.2g}).{reserves}
+On validation, which chose the epoch, the Keras model reached {validation:.2%}.
 
 {confidence_and_cost}## How it was made
 
