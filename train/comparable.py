@@ -99,11 +99,10 @@ def _check_comparable(known: Sequence[Known]) -> None:
     for one, other in combinations(known, 2):
         if set(one.class_names) != set(other.class_names):
             raise RunFolderError(
-                f"{one.source} tells apart {_few(one.class_names)}, and {other.source} "
-                f"{_few(other.class_names)}, so no tile has an answer that both can give: go on "
-                "from one of them with the data of the other (eurosat-train --from-run or "
-                "--from-model) and compare what comes out, or judge each by itself with "
-                "eurosat-evaluate."
+                f"{_what_one_alone_knows(one, other)}, so not every tile has an answer that both "
+                "can give: go on from one of them with the data of the other (eurosat-train "
+                "--from-run or --from-model) and compare what comes out, or judge each by itself "
+                "with eurosat-evaluate."
             )
         if one.fingerprint and other.fingerprint and one.fingerprint != other.fingerprint:
             reason = "were trained on different data"
@@ -133,6 +132,16 @@ def check_data(known: Sequence[Known], dataset: Dataset) -> None:
                 "known that are new to it: name its own with --data, or judge it on all of these "
                 "with eurosat-evaluate."
             )
+
+
+def _what_one_alone_knows(one: Known, other: Known) -> str:
+    """Return for a sentence which classes only one of two models tells apart."""
+    alone = [
+        (first.source, [name for name in first.class_names if name not in second.class_names])
+        for first, second in ((one, other), (other, one))
+    ]
+    told = ", and only ".join(f"{source} knows {_few(names)}" for source, names in alone if names)
+    return f"Only {told}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -322,11 +322,23 @@ def test_models_of_other_classes_are_refused_with_what_to_do(
         done = command_here("eurosat-compare", ours, other, "--data", "nowhere")
         assert_refused(
             done,
-            f"{ours} tells apart Barn, Pond, Yard, and {other if other != 'cnn-int8' else ''}",
-            " AnnualCrop, Forest, HerbaceousVegetation, Highway, 6 more, so no tile has an",
+            f"Only {ours} knows Barn, Pond, Yard, and only ",
+            f"{other if other != 'cnn-int8' else 'cnn-int8.tflite'} knows AnnualCrop, Forest, "
+            "HerbaceousVegetation, Highway, 6 more, so not every tile has an answer that both can",
             "eurosat-train --from-run or --from-model",
             "eurosat-evaluate",
         )
+
+
+def test_of_models_that_share_classes_only_the_others_are_told(
+    two_runs: tuple[Path, Path], tmp_path: Path, command_here: Command
+):
+    ours = shutil.copytree(two_runs[0], tmp_path / "ours")
+    record = read_json(ours / "split.json")
+    record["class_names"].remove("River")
+    (ours / "split.json").write_text(json.dumps(record), encoding="utf-8")
+    done = command_here("eurosat-compare", ours, two_runs[0], "--data", "nowhere")
+    assert_refused(done, f"Only {two_runs[0]} knows River, so not every tile has an answer")
 
 
 def test_a_file_of_other_data_is_refused_beside_a_run_and_by_itself(
