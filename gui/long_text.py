@@ -31,13 +31,16 @@ class LongText(QLabel):
             text: The text.
             parent: The widget around it.
         """
-        super().__init__(_broken(text), parent)
+        super().__init__(parent)
+        self.setText(text)
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
 
     def setText(self, text: str) -> None:
         """Show another text."""
         super().setText(_broken(text))
+        # What a screen reader says; without a name of its own it says what is shown.
+        self.setAccessibleName(text)
 
     def text(self) -> str:
         """Return the text."""

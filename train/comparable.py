@@ -111,8 +111,8 @@ def _check_comparable(known: Sequence[Known]) -> None:
         else:
             continue
         raise RunFolderError(
-            f"{one.source} and {other.source} {reason}, so no tiles are new to both: compare "
-            f"models with the same data, --split-seed and fractions."
+            f"{one.source} and {other.source} {reason}, so no tiles are known to be new to "
+            "both: compare models with the same data, --split-seed and fractions."
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import EurosatError, ModelFileError, RunFolderError
-from eurosat.model_file import find_model, read_model_file
+from eurosat.model_file import find_model, read_model_file, shipped_model_names
 from eurosat.run_folder import RunFolder
 
 from .configuration import SHAPE, TrainingConfiguration, recorded_configuration
@@ -54,8 +54,8 @@ def no_int8_model(path: Path) -> ModelFileError:
 
 
 def _configuration_of_run(run: str) -> TrainingConfiguration:
-    if Path(run).suffix == ".tflite":
-        raise RunFolderError(f"{run} is a model file and no run: name it with --from-model.")
+    if Path(run).suffix == ".tflite" or (run in shipped_model_names() and not Path(run).exists()):
+        raise RunFolderError(f"{run} is a converted model and no run: name it with --from-model.")
     return recorded_configuration(RunFolder(Path(run)))
 
 

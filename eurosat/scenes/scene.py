@@ -31,6 +31,7 @@ from eurosat.scenes.product import (
     read_product,
     scene_named_by,
 )
+from eurosat.scenes.side_by_side import NO_THREADS_OF_GDAL, side_by_side
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -261,7 +262,7 @@ def open_scene(
         bands: Which bands are red, green and blue; found by their names if not given.
         kind: What its values are.
         offset: What is added to values of 16 bits, such as -1000; found out if not given.
-        threads: How many decode JPEG 2000; as many as there are cores, up to eight, if not given.
+        threads: How many decode JPEG 2000, at most eight; as many as there are cores if not given.
 
     Yields:
         The scene.
@@ -277,8 +278,6 @@ def open_scene(
     try:
         import rasterio
         from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-        from eurosat.scenes.side_by_side import ERRORS_ARE_HEARD, side_by_side
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "Whole scenes need rasterio: install it with `pip install 'eurosat-edge[scene]'`."
@@ -288,7 +287,7 @@ def open_scene(
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with ExitStack() as stack:
         cache = _CACHE_BYTES_OF_PRODUCT if product else _CACHE_BYTES
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache, **ERRORS_ARE_HEARD))
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=cache, **NO_THREADS_OF_GDAL))
         try:
             source = one_raster(product, name) if product else path
             dataset = stack.enter_context(rasterio.open(source))

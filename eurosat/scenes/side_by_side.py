@@ -11,15 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import rasterio
 
 from eurosat.classifier import usable_cores
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-ERRORS_ARE_HEARD: Final[dict[str, Any]] = {"GDAL_NUM_THREADS": "1"}
-"""Options of GDAL, with which it uses no threads of its own."""
+NO_THREADS_OF_GDAL: Final[dict[str, Any]] = {"GDAL_NUM_THREADS": "1"}
+"""Options of GDAL, with which the errors of all that it does are heard."""
 
 _MOST_THREADS: Final = 8
 """More would find little to do: a Sentinel-2 tile has eleven blocks across."""
@@ -86,7 +85,9 @@ class SideBySide:
 
 
 def _read_into(values: np.ndarray, handle: "DatasetReader", bands: list[int], window: Any) -> None:
-    with rasterio.Env(**ERRORS_ARE_HEARD):  # Each thread has options of its own.
+    import rasterio
+
+    with rasterio.Env(**NO_THREADS_OF_GDAL):  # Each thread has options of its own.
         values[:] = handle.read(bands, window=window)
 
 
@@ -99,9 +100,11 @@ def side_by_side(
     Args:
         dataset: The scene as one raster.
         files: What it consists of: itself, or a file for each of its three bands.
-        threads: How many decode; as many as there are cores, up to eight, if not given.
+        threads: How many decode, at most eight; as many as there are cores if not given.
     """
-    threads = threads or min(usable_cores(), _MOST_THREADS)
+    import rasterio
+
+    threads = min(threads or usable_cores(), _MOST_THREADS)
     if threads == 1:
         yield dataset
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QFont
+from PySide6.QtGui import QAccessible, QContextMenuEvent, QFont
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -131,6 +131,8 @@ def test_what_is_copied_of_a_long_name_is_that_name(
     assert title.selectedText() == SCENE_NAME + ".tif"
     owner.qtbot.keyClick(title, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert qapp.clipboard().text() == SCENE_NAME + ".tif"
+    said = QAccessible.queryAccessibleInterface(title)
+    assert said.text(QAccessible.Text.Name) == SCENE_NAME + ".tif", "what a screen reader says"
 
 
 def test_only_what_can_be_selected_has_a_menu_to_copy_it(

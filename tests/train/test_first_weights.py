@@ -86,8 +86,9 @@ def test_a_run_that_is_not_there_is_refused_before_anything_is_written(
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("Error: nowhere")
     assert not (tmp_path / "run").exists()
-    done = command_here("eurosat-train", "--from-run", "model.tflite", "--data", small_archive)
-    assert_refused(done, "model.tflite is a model file and no run", "--from-model")
+    for model in ("model.tflite", "cnn-int8"):
+        done = command_here("eurosat-train", "--from-run", model, "--data", small_archive)
+        assert_refused(done, f"{model} is a converted model and no run", "--from-model")
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def test_nothing_is_decoded_any_more_when_an_error_is_told(
 ):
     monkeypatch.setattr(side_by_side, "usable_cores", lambda: 2)
     product, _ = write_product(tmp_path, side=900, **BLOCKS)
-    read_into = side_by_side._read_into
+    read_into = side_by_side._read_into  # pyright: ignore[reportPrivateUsage]
     at_work: list[threading.Thread] = []
 
     def watched(values: np.ndarray, handle: Any, bands: list[int], window: Any) -> None:
