@@ -35,6 +35,9 @@ _TCI_BRIGHTEST: Final = {"l1c-tci": 3558, "l2a-tci": 2000}
 _BASELINE_OFFSET: Final = -1000
 """What products since processing baseline 04.00 (January 2022) ask to be added."""
 
+_VALUES_AT_A_TIME: Final = 1 << 18
+"""NumPy makes indices of 8 bytes of the values that it looks up."""
+
 _DARKEST_PERCENT: Final = 1
 _HAZE_OF_BLUE: Final = 500
 """Seen through air, even a dark pixel reflects 5 % of blue light; an L2A product took that away."""
@@ -134,9 +137,17 @@ class Scaling:
         # Every value that there is, once: much cheaper than arithmetic on every pixel.
         bits = np.dtype(f"u{values.dtype.itemsize}")
         every_value = np.arange(np.iinfo(bits).max + 1).astype(bits).view(values.dtype)
-        return np.stack(
-            [self._scaled(every_value, index)[band.view(bits)] for index, band in enumerate(values)]
-        )
+        pixels = np.empty(values.shape, np.uint8)
+        parts = max(1, values[0].size // _VALUES_AT_A_TIME)
+        for index, band in enumerate(values):
+            found = self._scaled(every_value, index)
+            for numbers, its_pixels in zip(
+                np.array_split(band.view(bits), parts),
+                np.array_split(pixels[index], parts),
+                strict=True,
+            ):
+                its_pixels[...] = found[numbers]
+        return pixels
 
     def _scaled(self, values: np.ndarray, band: int) -> np.ndarray:
         if self.kind in _TCI_BRIGHTEST:

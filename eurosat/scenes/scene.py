@@ -57,7 +57,7 @@ _SAMPLE_SIDE: Final = 512
 _CACHE_BYTES: Final = 64 << 20
 """What GDAL keeps of a file that it has decoded."""
 
-_CACHE_BYTES_OF_PRODUCT: Final = 96 << 20
+_CACHE_BYTES_OF_PRODUCT: Final = 68 << 20
 """It has three bands of 16 bits in blocks of 1024 rows, which would be decoded several times with
 less."""
 

@@ -88,7 +88,7 @@ def _read_into(values: np.ndarray, handle: "DatasetReader", bands: list[int], wi
     import rasterio
 
     with rasterio.Env(**NO_THREADS_OF_GDAL):  # Each thread has options of its own.
-        values[:] = handle.read(bands, window=window)
+        handle.read(bands, window=window, out=values)
 
 
 @contextmanager

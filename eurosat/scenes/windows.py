@@ -47,7 +47,7 @@ LEAST_DATA: Final = 0.5
 STRIP: Final = 512
 """The rows of pixels that are worked on at once where windows are not worked on one by one."""
 
-_ROWS_READ_AT_ONCE: Final = 256
+_ROWS_READ_AT_ONCE: Final = 128
 
 BYTES: Final = np.dtype(np.float32).itemsize
 """Of one probability in a file of answers."""
@@ -375,10 +375,11 @@ class Rows:
             self._start = stop = first
             self._pixels, self._has_data = self._pixels[:0], self._has_data[:0]
         if end > stop:
-            new_stop = min(max(end, stop + _ROWS_READ_AT_ONCE), self._height)
-            pixels, has_data = self._read_rows(stop, new_stop)
             kept = first - self._start
-            self._pixels = np.concatenate([self._pixels[kept:], pixels])
-            self._has_data = np.concatenate([self._has_data[kept:], has_data])
+            parts = [(self._pixels[kept:], self._has_data[kept:])]
+            # What a scene takes while it is read is several times as much as what it gives.
+            for start in range(stop, end, _ROWS_READ_AT_ONCE):
+                parts.append(self._read_rows(start, min(start + _ROWS_READ_AT_ONCE, self._height)))
+            self._pixels, self._has_data = map(np.concatenate, zip(*parts, strict=True))
             self._start = first
         return self._pixels[positions - self._start], self._has_data[positions - self._start]
