@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 NO_THREADS_OF_GDAL: Final[dict[str, Any]] = {"GDAL_NUM_THREADS": "1"}
 """Options of GDAL, with which the errors of all that it does are heard."""
 
+_JPEG_2000: Final = "JP2OpenJPEG"
+_DRIVERS: Final = {_JPEG_2000, "VRT"}
+"""Of a file, and of the bands of a product as one raster."""
+
 _MOST_THREADS: Final = 8
 """More would find little to do: a Sentinel-2 tile has eleven blocks across."""
 
@@ -105,7 +109,7 @@ def side_by_side(
     import rasterio
 
     threads = min(threads or usable_cores(), _MOST_THREADS)
-    if threads == 1:
+    if threads == 1 or dataset.driver not in _DRIVERS:
         yield dataset
         return
     with ExitStack() as stack:
@@ -116,7 +120,7 @@ def side_by_side(
         first = [opened(file) for file in files]
         # A file without blocks would be decoded as a whole by each thread.
         is_worth_it = all(
-            file.driver == "JP2OpenJPEG" and file.block_shapes[0][1] < file.width for file in first
+            file.driver == _JPEG_2000 and file.block_shapes[0][1] < file.width for file in first
         )
         if not is_worth_it:
             yield dataset
