@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 
@@ -133,32 +134,44 @@ class Scaling:
         if self.kind is InputKind.EUROSAT:
             return np.clip(values, 0, 255).astype(np.uint8)
         if values.dtype.kind not in "iu" or values.dtype.itemsize > 2:
-            return np.stack([self._scaled(band, index) for index, band in enumerate(values)])
-        # Every value that there is, once: much cheaper than arithmetic on every pixel.
+            return np.stack([_scaled(self, band, index) for index, band in enumerate(values)])
         bits = np.dtype(f"u{values.dtype.itemsize}")
-        every_value = np.arange(np.iinfo(bits).max + 1).astype(bits).view(values.dtype)
         pixels = np.empty(values.shape, np.uint8)
         parts = max(1, values[0].size // _VALUES_AT_A_TIME)
-        for index, band in enumerate(values):
-            found = self._scaled(every_value, index)
-            for numbers, its_pixels in zip(
+        for table, band, its_pixels in zip(
+            _pixels_of_every_value(self, values.dtype), values, pixels, strict=True
+        ):
+            for numbers, found in zip(
                 np.array_split(band.view(bits), parts),
-                np.array_split(pixels[index], parts),
+                np.array_split(its_pixels, parts),
                 strict=True,
             ):
-                its_pixels[...] = found[numbers]
+                found[...] = table[numbers]
         return pixels
 
-    def _scaled(self, values: np.ndarray, band: int) -> np.ndarray:
-        if self.kind in _TCI_BRIGHTEST:
-            numbers = values * (_TCI_BRIGHTEST[self.kind] / 255)
-        else:
-            numbers = values.astype(np.float64) * self.factor + self.offset
-        if self.kind in _WITHOUT_SKY:
-            added, passed = clear_sky(_USUAL_SUN)
-            numbers = added[band] + passed[band] * numbers
-        pixels = np.floor(1.5 + numbers * (254 / _BRIGHTEST))  # As GDAL rounds to a byte.
-        return np.clip(np.nan_to_num(pixels, nan=1), 1, 255).astype(np.uint8)
+
+@lru_cache(maxsize=4)
+def _pixels_of_every_value(scaling: Scaling, dtype: np.dtype[Any]) -> list[np.ndarray]:
+    """Return what every whole number of a type becomes: much cheaper than to compute each pixel.
+
+    Returns:
+        For red, green and blue a table, to be indexed by the number without its sign.
+    """
+    bits = np.dtype(f"u{dtype.itemsize}")
+    every_value = np.arange(np.iinfo(bits).max + 1).astype(bits).view(dtype)
+    return [_scaled(scaling, every_value, band) for band in range(3)]
+
+
+def _scaled(scaling: Scaling, values: np.ndarray, band: int) -> np.ndarray:
+    if scaling.kind in _TCI_BRIGHTEST:
+        numbers = values * (_TCI_BRIGHTEST[scaling.kind] / 255)
+    else:
+        numbers = values.astype(np.float64) * scaling.factor + scaling.offset
+    if scaling.kind in _WITHOUT_SKY:
+        added, passed = clear_sky(_USUAL_SUN)
+        numbers = added[band] + passed[band] * numbers
+    pixels = np.floor(1.5 + numbers * (254 / _BRIGHTEST))  # As GDAL rounds to a byte.
+    return np.clip(np.nan_to_num(pixels, nan=1), 1, 255).astype(np.uint8)
 
 
 def choose_scaling(

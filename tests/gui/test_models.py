@@ -218,6 +218,18 @@ def test_a_plain_file_of_others_works(
     assert "Forest" in user.summary()
 
 
+def card_of(user: User, dialogs: Dialogs, path: Path) -> str:
+    """What the card of a model file says."""
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    user.chooses("Model card")
+    (card,) = [one for one in user.window.findChildren(QDialog) if one.isVisible()]
+    shown = card.findChild(QTextBrowser)
+    assert isinstance(shown, QTextBrowser)
+    card.close()
+    return shown.toPlainText()
+
+
 def test_the_card_shows_what_few_test_tiles_do_not_prove(
     user: User, dialogs: Dialogs, tmp_path: Path
 ):
@@ -227,14 +239,7 @@ def test_the_card_shows_what_few_test_tiles_do_not_prove(
     told = {"reserves": ["17 tiles do not prove <more>.", 5]}
     accuracy = {**file.metadata.accuracy, **told}
     write_model_file(path, file.flatbuffer, replace(file.metadata, accuracy=accuracy))
-    chooses_file(user, dialogs, path)
-    user.waits_for(lambda: in_use(user) == path)
-    user.chooses("Model card")
-    (card,) = [one for one in user.window.findChildren(QDialog) if one.isVisible()]
-    shown = card.findChild(QTextBrowser)
-    assert isinstance(shown, QTextBrowser)
-    assert "\n17 tiles do not prove <more>.\n" in shown.toPlainText()
-    card.close()
+    assert "\n17 tiles do not prove <more>.\n" in card_of(user, dialogs, path)
 
 
 @pytest.mark.parametrize("path", [CNN, None], ids=["ours", "plain"])
@@ -244,13 +249,7 @@ def test_the_card_shows_what_is_in_the_file(
     if path is None:
         path = tmp_path / "plain <b>.tflite"
         plain_file(path)
-    chooses_file(user, dialogs, path)
-    user.waits_for(lambda: in_use(user) == path)
-    user.chooses("Model card")
-    (card,) = [one for one in user.window.findChildren(QDialog) if one.isVisible()]
-    shown = card.findChild(QTextBrowser)
-    assert isinstance(shown, QTextBrowser)
-    text = shown.toPlainText()
+    text = card_of(user, dialogs, path)
     file = read_model_file(path)
     assert file.sha256 in text
     assert path.name in text
@@ -268,4 +267,3 @@ def test_the_card_shows_what_is_in_the_file(
         data = f"{train} tiles for training, {validation} for validation, {test} for test"
         assert data in text
         assert "Permanent crop" in text
-    card.close()

@@ -14,12 +14,23 @@ from .conftest import assert_one_sentence
 
 
 def gui(*arguments: object, folder: Path, **changes: str | None) -> CompletedProcess[str]:
+    """Run the command in a folder, with other variables of the environment, or without some."""
     environment = {**os.environ, **{name: value for name, value in changes.items() if value}}
     for name, value in changes.items():
         if value is None:
             environment.pop(name, None)
+    return _run(folder, environment, "-m", "eurosat.gui", *map(str, arguments))
+
+
+def ran(folder: Path, code: str, *arguments: str) -> CompletedProcess[str]:
+    """Run some code in a folder, without a screen and with settings of its own."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(folder)}
+    return _run(folder, environment, "-c", code, *arguments)
+
+
+def _run(folder: Path, environment: dict[str, str], *arguments: str) -> CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "eurosat.gui", *map(str, arguments)],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -91,15 +102,7 @@ def test_reset_settings_forgets_what_was_chosen(tmp_path: Path):
     file.write_text(chosen)
 
     def start(*options: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", CLOSES_AT_ONCE, *options],
-            env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
-            cwd=tmp_path,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=60,
-        )
+        done = ran(tmp_path, CLOSES_AT_ONCE, *options)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         return file.read_text()
@@ -116,15 +119,7 @@ def test_the_libraries_of_scenes_are_not_loaded_before_a_scene_is_opened(tmp_pat
         "sys.exit(__main__.main())",
         "__main__.main(); print([name for name in ('rasterio', 'affine') if name in sys.modules])",
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
+    done = ran(tmp_path, code)
     assert done.stdout.strip() == "[]", done.stderr
 
 
@@ -151,15 +146,7 @@ sys.exit(__main__.main())
     ],
 )
 def test_ctrl_c_before_the_window_is_there_ends_the_app_without_a_word(place: str, tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT.format(place=place)],
-        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
+    done = ran(tmp_path, INTERRUPTED_AT.format(place=place))
     # The screen of the tests has its own word about windows.
     said = [line for line in done.stderr.splitlines() if "plugin does not support" not in line]
     assert (done.returncode, done.stdout, said) == (130, "", [])
@@ -219,12 +206,5 @@ app.processEvents()
 
 
 def test_being_woken_for_nothing_is_neither_an_error_nor_ctrl_c(tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, "-c", WOKEN_FOR_NOTHING],
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
+    done = ran(tmp_path, WOKEN_FOR_NOTHING)
     assert (done.stdout.split("\n"), done.stderr) == (["nothing yet", "came", ""], "")
