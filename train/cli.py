@@ -159,6 +159,16 @@ def train(
             )
         ),
     ] = None,
+    mosaics: Annotated[
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "mosaics",
+                "Share of tiles put together from pieces of several, for maps: the label is what "
+                "lies in the middle; 0 to 1.",
+            )
+        ),
+    ] = None,
     balanced: Annotated[
         bool | None,
         typer.Option(

@@ -59,6 +59,8 @@ class TrainingConfiguration:
             are given; 0 to 45.
         mixup: Strength alpha of mixing pairs of training tiles and their labels, 0 for none; the
             share of one tile is drawn from Beta(alpha, alpha) (Zhang et al. 2018).
+        mosaics: Share of training tiles that are put together from pieces of several, labelled by
+            what lies in their middle, 0 to 1 (`eurosat.train.mosaic`).
         growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
             half of `image_size`, the others three quarters. Training costs what its pixels cost,
             and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
@@ -100,6 +102,7 @@ class TrainingConfiguration:
     zoom: float = 0.0
     rotation: float = 0.0
     mixup: float = 0.0
+    mosaics: float = 0.0
     growing: float = 0.0
     averaged: int = 0
     teacher: str = ""
@@ -218,6 +221,7 @@ _LOWEST = {
     "zoom": 0,
     "rotation": 0,
     "mixup": 0,
+    "mosaics": 0,
     "growing": 0,
     "averaged": 0,
 }
@@ -229,6 +233,7 @@ _HIGHEST = {
     "filters": 10_000,
     "l2": 1_000,
     "mixup": 1_000,
+    "mosaics": 1,
     "image_size": 1_024,
     "width": 10,
     "seed": LARGEST_SEED,

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from .configuration import TrainingConfiguration
+from .mosaic import put_together
 from .teacher import Teacher
 
 TEACHER_SHARE = 0.5
@@ -79,6 +80,11 @@ class TrainingTiles:
                 answer = tf.numpy_function(self._teacher, [tiles], tf.float32, stateful=False)
                 answer = tf.ensure_shape(answer, labels.shape)
                 labels = (1 - TEACHER_SHARE) * labels + TEACHER_SHARE * answer
+            if asked.mosaics:
+                # Last: a teacher says what the whole tiles show that pieces are taken from.
+                tiles, labels = put_together(
+                    tiles, labels, tf.random.fold_in(seed, 5), asked.mosaics
+                )
             return tiles, labels
 
         return (

@@ -223,6 +223,18 @@ def average_over_cells(
     return averages
 
 
+def middle_weights(side: int) -> np.ndarray:
+    """Return how much a window counts for each of its pixels: float64 `[side, side]`, 1 in all."""
+    weights = np.outer(_weights_across(side), _weights_across(side))
+    return weights / weights.sum()
+
+
+def _weights_across(count: int) -> np.ndarray:
+    """Return what a window counts for each of so many equal parts of it, from rim to rim."""
+    places = (np.arange(count) + 0.5) / count
+    return np.sin(np.pi * places) ** 2
+
+
 def _average_over_row(
     probabilities: np.ndarray,
     grid: WindowGrid,
@@ -232,9 +244,7 @@ def _average_over_row(
     """Average over one row of cells: [cells, classes], and which were seen at all: [cells, 1]."""
     down, across, classes = probabilities.shape
     reach = grid.side // grid.stride  # A window covers so many cells down and across.
-    # Where the middle of a cell may lie in a window, from rim to rim.
-    places = (np.arange(reach) + 0.5) / reach
-    weights = np.sin(np.pi * places) ** 2
+    weights = _weights_across(reach)
     rows = np.arange(max(0, row - reach + 1), min(row + 1, down))
     answers = np.asarray(probabilities[rows[0] : rows[-1] + 1])
     counts = weights[row - rows, np.newaxis] * np.nan_to_num(answers.max(axis=2)) ** 2

@@ -212,6 +212,8 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--rotation", "nan"], "--rotation"),
         (["--mixup", "-0.1"], "--mixup must be at least 0, not -0.1."),
         (["--mixup", "nan"], "--mixup"),
+        (["--mosaics", "-0.1"], "--mosaics must be at least 0, not -0.1."),
+        (["--mosaics", "1.1"], "--mosaics must be at most 1, not 1.1."),
         (["--growing", "-0.1"], "--growing"),
         (["--growing", "1"], "--growing must be below 1, not 1.0."),
         (["--averaged", "-1"], "--averaged must be at least 0, not -1."),
@@ -667,7 +669,17 @@ def test_a_run_of_before_there_were_all_settings_goes_on(
     copied_run: RunFolder, small_run: Path, small_archive: Path, command_here: Command
 ):
     config = read_json(copied_run.config)
-    for name in ("blocks", "filters", "shift", "jitter", "zoom", "rotation", "mixup", "averaged"):
+    for name in (
+        "blocks",
+        "filters",
+        "shift",
+        "jitter",
+        "zoom",
+        "rotation",
+        "mixup",
+        "mosaics",
+        "averaged",
+    ):
         del config["training"][name]
     copied_run.config.write_text(json.dumps(config), encoding="utf-8")
     copied_run.metrics.unlink()
