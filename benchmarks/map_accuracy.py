@@ -3,9 +3,9 @@
 Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
 square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
 harder and straighter than on the ground, but windows meet them as they do there, now here and now
-there: tiles are cut to 60 pixels, so that no stride keeps step with them. Maps with close-ups are
-compared with those of windows alone. A second table tells how many pixels maps call sure of their
-class, at the model's own threshold, and how many of these are right.
+there: tiles are cut to 60 pixels, so that no stride keeps step with them. A second table tells how
+many pixels maps call sure of their class, at the model's own threshold, and how many of these are
+right.
 """
 
 import sys
@@ -19,7 +19,6 @@ from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.windows import (
-    CLOSE_UP,
     STRIDES,
     Rows,
     WindowGrid,
@@ -48,31 +47,22 @@ def main() -> None:
         for field, (pixels, truth) in scenes.items():
             for stride in STRIDES:
                 grid = WindowGrid(*truth.shape, stride)
-                windows = classify(pixels, classifier, grid)
-                ways: list[np.ndarray | None] = [None]
-                if stride <= CLOSE_UP:
-                    ways.insert(0, classify(pixels, classifier, grid.close_ups))
-                judged = [judge(windows, way, grid, classifier, truth) for way in ways]
-                right[field].append(", ".join(f"{share:.1%}" for share, _, _ in judged))
-                sure[field].append(", ".join(f"{part:.1%} {of:.1%}" for _, part, of in judged))
-        print_table(f"{model}, pixels with the right class: with close-ups, without", right)
-        print_table(
-            f"{model}, pixels that are sure, and how many of these are right: with, without", sure
-        )
+                answers = classify(pixels, classifier, grid)
+                share, part, of_part = judge(answers, grid, classifier, truth)
+                right[field].append(f"{share:.1%}")
+                sure[field].append(f"{part:.1%} {of_part:.1%}")
+        print_table(f"{model}, pixels with the right class", right)
+        print_table(f"{model}, pixels that are sure, and how many of these are right", sure)
 
 
 def judge(
-    windows: np.ndarray,
-    close_ups: np.ndarray | None,
-    grid: WindowGrid,
-    classifier: Classifier,
-    truth: np.ndarray,
+    answers: np.ndarray, grid: WindowGrid, classifier: Classifier, truth: np.ndarray
 ) -> tuple[float, float, float]:
     """Return the shares of pixels that are right, that are sure, and of these that are right."""
-    labels = average_over_cells(windows, grid, close_ups).argmax(axis=2)
+    labels = average_over_cells(answers, grid).argmax(axis=2)
     is_right = spread(labels, grid.stride, truth.shape) == truth
     threshold = MapSettings().threshold_of(classifier)
-    cells = label_cells(windows, grid, classifier.class_names, threshold, close_ups)
+    cells = label_cells(answers, grid, classifier.class_names, threshold)
     is_sure = spread(cells.labels, grid.stride, truth.shape) != len(classifier.class_names)
     return float(is_right.mean()), float(is_sure.mean()), float(is_right[is_sure].mean())
 
@@ -80,9 +70,9 @@ def judge(
 def print_table(title: str, rows: dict[int, list[str]]) -> None:
     """Print a row for each size of a field, and a column for each stride."""
     print(title)
-    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>28}" for stride in STRIDES))
+    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>16}" for stride in STRIDES))
     for field, cells in rows.items():
-        print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>28}" for cell in cells))
+        print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>16}" for cell in cells))
 
 
 def make_scene(

@@ -21,7 +21,6 @@ from eurosat.classifier import Classifier
 from eurosat.model_file import find_model
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.dense import DenseClassifier
-from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WINDOW, Rows, WindowGrid, one_by_one
 
@@ -45,24 +44,20 @@ def main() -> None:
         with ProcessPoolExecutor(1, get_context("spawn")) as apart:
             path = apart.submit(write, Path(folder), block, options.side).result()
         print(f"{options.side:,} x {options.side:,} pixels, {options.model}", flush=True)
-        alone = ["--no-close-ups"]
         runs = [
-            ("stride 64", MapSettings(64), []),
-            ("stride 64, processes", MapSettings(64), ["--processes", options.processes]),
-            ("stride 32", MapSettings(32), []),
-            ("stride 16", MapSettings(16), []),
-            ("stride 16, no close-ups", MapSettings(16, close_ups=False), alone),
+            ("stride 64", 64, []),
+            ("stride 64, processes", 64, ["--processes", options.processes]),
+            ("stride 32", 32, []),
+            ("stride 16", 16, []),
         ]
         if options.product:
             runs = runs[:3]  # A product differs in how it is read, which costs the same in others.
         seconds = {}
-        for name, settings, more in runs:
+        for name, stride, more in runs:
             out = Path(folder, name.replace(" ", "-"))
-            stride = ["--stride", settings.stride]
-            command = [path, "--out", out, "--model", options.model, *stride, *more]
+            command = [path, "--out", out, "--model", options.model, "--stride", stride, *more]
             seconds[name], peak = run_and_watch([sys.executable, "-c", MAP, *map(str, command)])
-            grids = settings.grids(options.side, options.side).values()
-            count = sum(grid.window_count for grid in grids)
+            count = WindowGrid(options.side, options.side, stride).window_count
             print(
                 f"{name:24}{count:>9,} windows {seconds[name]:7.1f} s {peak / 2**20:6.0f} MB"
                 f" {seconds[name] / seconds['stride 64']:6.2f} times stride 64",
@@ -71,9 +66,9 @@ def main() -> None:
         if options.product:
             return  # What follows is about pixels in memory, from whatever file they come.
         single = seconds_of_single_tiles(path, options.model, options.sample)
-        for stride, compared in ((64, "stride 64"), (16, "stride 16, no close-ups")):
+        for stride in (64, 16):
             whole = single * WindowGrid(options.side, options.side, stride).window_count
-            done = [name for name in seconds if name.startswith(compared)]
+            done = [name for name in seconds if name.startswith(f"stride {stride}")]
             ratios = ", ".join(f"{whole / seconds[name]:.2f} times {name}" for name in done)
             print(
                 f"single-tile classify in a loop: {single * 1e3:.2f} ms a window, so {whole:.0f} s"

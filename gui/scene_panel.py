@@ -5,7 +5,6 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import parse_bands
-from eurosat.scenes.windows import CLOSE_UP, STRIDES, WINDOW
+from eurosat.scenes.windows import STRIDES
 
 from .class_texts import plain_tip
 from .headline import Headline
@@ -140,7 +139,6 @@ class ScenePanel(QScrollArea):
             self._choose_folder,
         ):
             choice.setEnabled(is_settled)
-        self._close_ups.setEnabled(is_settled and work.settings.stride <= CLOSE_UP)
         self._folder.setText(str(work.maps))
         self._folder.setToolTip(plain_tip(str(work.maps)))
         self._preview.setEnabled(can_map)
@@ -208,14 +206,6 @@ class ScenePanel(QScrollArea):
             self.tr("The model sees 64 × 64 pixels; closer labels take longer and draw finer edges")
         )
         self._stride.activated.connect(self._choose)
-        self._close_ups = QCheckBox(self.tr("Look closer, too"), parent)
-        self._close_ups.setToolTip(
-            self.tr(
-                "Ask about squares of {side} × {side} pixels, too: more often right, but takes"
-                " about twice as long; not for labels every {wide} pixels"
-            ).format(side=CLOSE_UP, wide=WINDOW)
-        )
-        self._close_ups.clicked.connect(self._choose)
         self._folder = QLineEdit(parent)
         self._folder.setReadOnly(True)
         self._folder.setAccessibleName(self.tr("Maps in"))
@@ -246,7 +236,6 @@ class ScenePanel(QScrollArea):
         form.addRow(self.tr("Values"), self._kind)
         form.addRow(self.tr("Bands"), self._bands)
         form.addRow(self.tr("Labels"), self._stride)
-        form.addRow("", self._close_ups)
         form.addRow(self._plan)  # Over the whole width, as it ends with how long it takes.
         form.addRow(self.tr("Unsure below"), self._unsure)
         form.addRow(self.tr("Maps in"), folder)
@@ -324,7 +313,6 @@ class ScenePanel(QScrollArea):
             self._settings,
             kind=InputKind(self._kind.currentData()),  # Qt keeps a plain text.
             stride=self._stride.currentData(),
-            close_ups=self._close_ups.isChecked(),
             bands=bands,
             unsure_below=None if unsure == _AS_THE_MODEL_ASKS else unsure / 100,
         )
@@ -335,7 +323,6 @@ class ScenePanel(QScrollArea):
         self._settings = settings
         self._kind.setCurrentIndex(self._kind.findData(settings.kind))
         self._stride.setCurrentIndex(self._stride.findData(settings.stride))
-        self._close_ups.setChecked(settings.close_ups)
         # What is being typed, or makes no sense yet, stays.
         if not self._unsure.hasFocus():
             self._show_threshold(settings)
@@ -360,8 +347,6 @@ class ScenePanel(QScrollArea):
         text = ""
         if count:
             text = self.tr("{count:,} windows") if count > 1 else self.tr("1 window")
-            if len(work.grids) > 1:
-                text = self.tr("{count:,} windows and close-ups")
             text = text.format(count=count)
         if count and seconds is not None:
             text += f", {duration(seconds)}"

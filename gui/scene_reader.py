@@ -182,8 +182,8 @@ def _tile_of(scene: Scene, tile: Tile) -> QImage:
 
 def _previewed(scene: Scene, preview: _Preview) -> MapSoFar:
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        return preview_map(scene, preview.classifier, preview.settings, preview.window, work)
+        answers = Path(folder) / "answers"
+        return preview_map(scene, preview.classifier, preview.settings, preview.window, answers)
 
 
 def _picture(pixels: np.ndarray, has_data: np.ndarray) -> QImage:

@@ -126,12 +126,7 @@ class SceneSession(QObject):
         if work is None or (work.is_busy and work.stage is not Stage.OPENING):
             return
         old, work.settings = work.settings, settings
-        same = replace(
-            old,
-            stride=settings.stride,
-            close_ups=settings.close_ups,
-            unsure_below=settings.unsure_below,
-        )
+        same = replace(old, stride=settings.stride, unsure_below=settings.unsure_below)
         if same != settings or work.facts is None:  # The scene is read in another way.
             self._open()
         elif old != settings:
@@ -250,7 +245,7 @@ class SceneSession(QObject):
         work.windows_done = 0
         if classifier is not None and work.grid is not None:
             work.windows_done = windows_kept(
-                work.path, work.maps, classifier, work.settings, work.grids
+                work.path, work.maps, classifier, work.settings, work.grid
             )
         work.stage = Stage.STOPPED if work.windows_done else Stage.READY
 

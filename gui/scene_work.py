@@ -13,7 +13,7 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.areas import Area, count_per_cell, measure_areas
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
-from eurosat.scenes.land_map import MapStart, classify_grids
+from eurosat.scenes.land_map import MapStart, classify_scene
 from eurosat.scenes.map_record import LandMap, MapSettings
 from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import read_cells
@@ -203,19 +203,15 @@ class SceneWork:
         return self.stage in BUSY
 
     @property
-    def grids(self) -> dict[str, WindowGrid]:
-        """The windows, and the close-ups if they are asked, once the scene is open."""
-        return self.settings.grids(self.facts.height, self.facts.width) if self.facts else {}
-
-    @property
     def grid(self) -> WindowGrid | None:
         """How windows and cells lie, once the scene is open."""
-        return next(iter(self.grids.values()), None)
+        facts = self.facts
+        return WindowGrid(facts.height, facts.width, self.settings.stride) if facts else None
 
     @property
     def window_count(self) -> int:
-        """Number of all windows and close-ups, once the scene is open."""
-        return sum(grid.window_count for grid in self.grids.values())
+        """Number of all windows, once the scene is open; 0 before."""
+        return self.grid.window_count if self.grid else 0
 
     @property
     def seconds_expected(self) -> float | None:
@@ -278,45 +274,33 @@ class GrowingMap:
         self._start = start
         self._names = classifier.class_names
         self._unsure_below = settings.threshold_of(classifier)
-        # Rows of cells that are labelled: by windows, and with close-ups.
-        self._rows = [0] * len(start.grids)
+        self._rows = 0  # Of cells that are labelled.
         self._cells = _empty_cells(start.grid, self._names)
 
     def take(self, windows_done: int) -> MapSoFar:
         """Label the cells that are covered by finished windows only.
 
         A row of windows finishes the row of cells at its upper edge; the last one finishes all.
-        When all windows are done, the close-ups go over the cells again from the top.
         """
-        for number, grid in enumerate(self._start.grids.values()):
-            down, across = grid.windows
-            rows = min(max(0, windows_done // across), down)
-            self._label(number, grid.cells[0] if rows == down else rows)
-            windows_done -= grid.window_count
-        return MapSoFar(self._cells, self._areas())
-
-    def _label(self, number: int, end: int) -> None:
-        """Label the rows of cells up to `end` with the first of the files, or with both."""
-        start, grid = self._rows[number], self._start.grid
-        if end <= start:
-            return
-        first = max(0, start - WINDOW // grid.stride + 1)
-        found: list[np.ndarray] = []
-        for name, its_grid in list(self._start.grids.items())[: number + 1]:
-            down, across = its_grid.windows
-            shape = (min(end, down) - first, across, len(self._names))
+        grid, start = self._start.grid, self._rows
+        down, across = grid.windows
+        rows = windows_done // across
+        end = grid.cells[0] if rows == down else rows
+        if end > start:
+            first = max(0, start - WINDOW // grid.stride + 1)
+            shape = (rows - first, across, len(self._names))
             skipped = first * across * len(self._names) * BYTES
-            values = np.fromfile(self._start.work / name, np.float32, prod(shape), offset=skipped)
-            found.append(values.reshape(shape))
-        self._cells = _with_labels(
-            self._cells,
-            found,
-            (first, 0),
-            (slice(start, end), slice(0, grid.cells[1])),
-            self._names,
-            self._unsure_below,
-        )
-        self._rows[number] = end
+            found = np.fromfile(self._start.answers, np.float32, prod(shape), offset=skipped)
+            self._cells = _with_labels(
+                self._cells,
+                found.reshape(shape),
+                (first, 0),
+                (slice(start, end), slice(0, grid.cells[1])),
+                self._names,
+                self._unsure_below,
+            )
+            self._rows = end
+        return MapSoFar(self._cells, self._areas())
 
     def _areas(self) -> tuple[Area, ...]:
         """Measure as if every cell were full of data: to read where it is takes too long."""
@@ -334,7 +318,7 @@ def preview_map(
     classifier: Classifier,
     settings: MapSettings,
     window: tuple[int, int, int, int],
-    work: Path,
+    answers: Path,
 ) -> MapSoFar:
     """Map a small part of a scene, with the same labels and areas as in the whole map.
 
@@ -343,7 +327,7 @@ def preview_map(
         classifier: The model.
         settings: What the user chose.
         window: The part: its first row of cells, the one after the last, and likewise columns.
-        work: An empty folder for what the model says.
+        answers: A file for what the model says, not yet there.
 
     Raises:
         SceneError: The file is damaged.
@@ -360,7 +344,7 @@ def preview_map(
         for start, end, side in zip(first, (bottom, right), (grid.height, grid.width), strict=True)
     )
     part = scene.part(rows, columns)
-    found = classify_grids(part, classifier, settings, work)
+    found = classify_scene(part, classifier, settings, answers)
     cells = _with_labels(
         _empty_cells(grid, classifier.class_names),
         found,
@@ -426,7 +410,7 @@ def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:
 
 def _with_labels(
     cells: CellMap,
-    found: list[np.ndarray],
+    found: np.ndarray,
     first: tuple[int, int],
     where: tuple[slice, slice],
     class_names: tuple[str, ...],
@@ -436,8 +420,7 @@ def _with_labels(
 
     Args:
         cells: The cells so far.
-        found: What the model says of the windows that cover the new cells, and of the close-ups if
-            they are asked.
+        found: What the model says of the windows that cover the new cells.
         first: The row and column of the first of these windows.
         where: The new cells.
         class_names: The names of the classes.
@@ -446,7 +429,7 @@ def _with_labels(
     stride = cells.grid.stride
     (down, across) = (slice(w.start - f, w.stop - f) for w, f in zip(where, first, strict=True))
     part = WindowGrid(down.stop * stride, across.stop * stride, stride)
-    new = label_cells(found[0], part, class_names, unsure_below, *found[1:])
+    new = label_cells(found, part, class_names, unsure_below)
     labels, confidence = cells.labels.copy(), cells.confidence.copy()
     confidence[where] = new.confidence[down, across]
     # The model was asked nothing about what has no data.

@@ -21,7 +21,7 @@ NO_DATA: Final = "nodata"
 UNSURE_COLOUR: Final = "#D4D4D4"
 
 LEAST_SURE: Final = 0.5
-"""A cell is unsure if a smaller share of its windows, and of its close-ups, is sure of it."""
+"""A cell is unsure if a smaller share of its windows is sure of it."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,13 @@ def label_cells(
     grid: WindowGrid,
     class_names: tuple[str, ...],
     unsure_below: float | None,
-    close_ups: np.ndarray | None = None,
 ) -> CellMap:
     """Give each cell the class that is most probable on average, or "unsure".
 
     A threshold is fitted to answers about single tiles, and the mean of several answers that are
     all sure of their tile may lie below it. So it is the windows that are asked whether they are
     sure, and a cell is if at least half of those that cover it, weighted as for the mean, are sure
-    of its class, or at least half of the close-ups that do.
+    of its class.
 
     Args:
         probabilities: float32 of shape [windows down, windows across, classes], as
@@ -125,9 +124,8 @@ def label_cells(
         grid: How windows and cells lie.
         class_names: The names of the classes, at most 254.
         unsure_below: The confidence below which a window is unsure, or None.
-        close_ups: Those of `grid.close_ups`, likewise, or None.
     """
-    averages = average_over_cells(probabilities, grid, close_ups)
+    averages = average_over_cells(probabilities, grid)
     confidence, labels = averages.max(axis=2), averages.argmax(axis=2)
     is_unsure = confidence == 0
     if unsure_below:
@@ -137,14 +135,9 @@ def label_cells(
             is_top = answers == answers.max(axis=-1, keepdims=True)
             return is_top & (answers >= unsure_below)
 
-        def share(answers: np.ndarray, its_grid: WindowGrid) -> np.ndarray:
-            shares = average_over_cells(answers, its_grid, of=surely)
-            return np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
-
-        is_sure = share(probabilities, grid) >= LEAST_SURE
-        if close_ups is not None:
-            is_sure |= share(close_ups, grid.close_ups) >= LEAST_SURE
-        is_unsure |= ~is_sure
+        shares = average_over_cells(probabilities, grid, of=surely)
+        share = np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
+        is_unsure |= share < LEAST_SURE
     classes = map_classes(class_names)
     labels = np.where(is_unsure, classes[-1].id, labels).astype(np.uint8)
     return CellMap(grid, classes, labels, confidence)

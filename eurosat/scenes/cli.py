@@ -82,14 +82,6 @@ def map_scenes(
         float | None,
         typer.Option(min=0, max=1, help="Confidence below which a window is unsure."),
     ] = None,
-    close_ups: Annotated[
-        bool,
-        typer.Option(
-            "--close-ups/--no-close-ups",
-            help="Below stride 64, look at squares of half the side, too: more often right, but"
-            " takes about twice as long.",
-        ),
-    ] = True,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -113,9 +105,8 @@ def map_scenes(
 
     Each scene gets a folder in DIR with classes.tif, confidence.tif, areas.csv,
     classes.geojson, map.png and report.html. A cell is unsure if fewer than half
-    of its windows, and of its close-ups, are as sure of its class as the model
-    file, or --unsure-below, asks. After Ctrl-C, the same command goes on where it
-    was.
+    of its windows are as sure of its class as the model file, or --unsure-below,
+    asks. After Ctrl-C, the same command goes on where it was.
 
     Exit status 0 if all scenes were mapped, 1 if some could not be, 2 if none.
     """
@@ -124,7 +115,7 @@ def map_scenes(
     if sum(choice is not None for choice in (threads, processes, scheduler)) > 1:
         raise EurosatError("Choose one of --threads, --processes and --scheduler.")
     scenes = _each_once(scenes)
-    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below, close_ups)
+    settings = MapSettings(stride, _parsed(bands), kind, offset, unsure_below)
     classifier = Classifier(find_model(model), threads=threads)
     with _workers(processes, scheduler) as workers:
         failures = _map_all(scenes, out, classifier, settings, workers)
@@ -203,10 +194,7 @@ def _folders(scenes: list[Path], out: Path) -> list[Path]:
 
 def _tell_start(start: MapStart) -> None:
     scene, grid = start.scene, start.grid
-    count, *close_ups = (its_grid.window_count for its_grid in start.grids.values())
-    windows = f"{count:,} window{'s' * (count != 1)}"
-    if close_ups:
-        windows += f" and {close_ups[0]:,} close-up{'s' * (close_ups[0] != 1)}"
+    windows = f"{grid.window_count:,} window{'s' * (grid.window_count != 1)}"
     notes.print(
         f"[bold]{escape(printable(scene.path.name))}[/]: {grid.width:,} × {grid.height:,} pixels of"
         f" {scene.ground.pixel_name}, {windows} at stride {grid.stride},"

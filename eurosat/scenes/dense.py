@@ -32,8 +32,7 @@ More would cost memory, fewer time.
 class DenseClassifier:
     """A model and its scene twin, ready for the windows of one grid.
 
-    Windows with empty pixels are left to the model itself. Where the model by itself sees mirrored
-    pixels of a close-up, the twin sees mirrored features.
+    Windows with empty pixels are left to the model itself.
 
     Attributes:
         twin: The scene twin.
@@ -59,12 +58,10 @@ class DenseClassifier:
         self.rows_at_once = min(down, STRIP // grid.stride)
         self._columns_at_once = min(across, _COLUMNS // grid.stride, _WINDOWS // self.rows_at_once)
         height, width = (
-            (count - 1) * grid.stride + grid.side
+            (count - 1) * grid.stride + WINDOW
             for count in (self.rows_at_once, self._columns_at_once)
         )
-        self.twin: SceneTwin = make_twin(
-            classifier.model_file, height, width, grid.stride, side=grid.side
-        )
+        self.twin: SceneTwin = make_twin(classifier.model_file, height, width, grid.stride)
         self._models = ModelPool(self.twin.flatbuffer, name, size=classifier.threads, is_scene=True)
         with self._models.lent() as model:
             takes_pixels = (model.input.dtype, model.output.dtype) == (np.uint8, np.float32)
@@ -100,7 +97,7 @@ class DenseClassifier:
         columns = mirrored(0, width, grid.width)
         pixels, has_data = rows.take(mirrored(start * stride, self.twin.height, grid.height))
         pixels, has_data = pixels.take(columns, axis=1), has_data.take(columns, axis=1)
-        is_whole = _are_whole(has_data, grid.side, stride)[: stop - start, :across]
+        is_whole = _are_whole(has_data, stride)[: stop - start, :across]
 
         def answer(first: int) -> np.ndarray | None:
             if not is_whole[:, first : first + at_once].any():
@@ -127,20 +124,20 @@ class DenseClassifier:
         self, answers: np.ndarray, chosen: np.ndarray, pixels: np.ndarray, has_data: np.ndarray
     ) -> None:
         """Fill in what the model itself says of the chosen windows."""
-        side, stride = self._grid.side, self._grid.stride
+        stride = self._grid.stride
         for row, columns in enumerate(map(np.flatnonzero, chosen)):
             if not len(columns):
                 continue
             corners = columns * stride
             top = row * stride
-            tiles = np.stack([pixels[top : top + side, x : x + side] for x in corners])
-            known = np.stack([has_data[top : top + side, x : x + side] for x in corners])
+            tiles = np.stack([pixels[top : top + WINDOW, x : x + WINDOW] for x in corners])
+            known = np.stack([has_data[top : top + WINDOW, x : x + WINDOW] for x in corners])
             answers[row, columns] = classify_tiles(tiles, known, self._classifier)
 
 
-def _are_whole(has_data: np.ndarray, side: int, stride: int) -> np.ndarray:
-    """Tell which squares of `side` pixels, one every `stride`, have no empty pixel."""
+def _are_whole(has_data: np.ndarray, stride: int) -> np.ndarray:
+    """Tell which windows, one every `stride`, have no empty pixel."""
     counts = np.zeros((has_data.shape[0] + 1, has_data.shape[1] + 1), np.int32)
     counts[1:, 1:] = (~has_data).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)
-    empty = counts[side:, side:] - counts[:-side, side:] - counts[side:, :-side]
-    return (empty + counts[:-side, :-side])[::stride, ::stride] == 0
+    empty = counts[WINDOW:, WINDOW:] - counts[:-WINDOW, WINDOW:] - counts[WINDOW:, :-WINDOW]
+    return (empty + counts[:-WINDOW, :-WINDOW])[::stride, ::stride] == 0

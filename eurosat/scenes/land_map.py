@@ -20,13 +20,13 @@ from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.map_record import (
+    ANSWERS_FILE,
     PICTURE_FILE,
     PLAN_FILE,
     RECORD_FILE,
     UNFINISHED_FOLDER,
     LandMap,
     MapSettings,
-    answers_in,
     finished_map,
     make_plan,
     program_version,
@@ -41,12 +41,12 @@ from eurosat.scenes.rasters import CLASSES_FILE, RASTER_BLOCK, write_rasters
 from eurosat.scenes.report import REPORT_FILE, write_report
 from eurosat.scenes.scene import Scene, open_scene
 from eurosat.scenes.windows import (
-    CLOSE_UP,
     STRIP,
     WINDOW,
     Rows,
     WindowGrid,
     classify_windows,
+    windows_done,
 )
 from eurosat.scenes.workers import SceneJob, Workers
 
@@ -63,20 +63,16 @@ class MapStart:
     Attributes:
         scene: The open scene.
         grid: Its windows and cells.
-        windows_done: How many windows, close-ups included, an earlier run classified.
+        windows_done: How many windows an earlier run classified.
         seconds: About how long the rest of them takes here; reading and writing come on top.
-        work: The folder with the files to which `classify_windows` adds rows while `progress` is
-            called.
-        grids: What is asked: the windows, then the close-ups, if there are any, by the name of the
-            file of their answers.
+        answers: The file to which `classify_windows` adds rows while `progress` is called.
     """
 
     scene: Scene
     grid: WindowGrid
     windows_done: int
     seconds: float
-    work: Path
-    grids: dict[str, WindowGrid]
+    answers: Path
 
 
 def map_scene(
@@ -98,7 +94,7 @@ def map_scene(
         classifier: The model.
         settings: What the user chose.
         started: Called once before the work begins.
-        progress: Called with the number of windows done and of all, close-ups included.
+        progress: Called with the number of windows done and of all.
         writing: Called with the share of the files that is written, in steps done and of all.
         workers: Other processes that classify; this one does it without them.
 
@@ -156,16 +152,15 @@ def _make(
     remove_outdated(folder, plan)
     work = work_folder(folder, plan)
     write_text(work / PLAN_FILE, json.dumps(plan, indent=2))
-    grids = settings.grids(scene.ground.height, scene.ground.width)
-    grid, *_ = grids.values()
-    done = answers_in(work, grids, classifier)
-    count = sum(its_grid.window_count for its_grid in grids.values())
-    seconds = seconds_per_window(classifier, grid) * (count - done)
+    answers = work / ANSWERS_FILE
+    grid = WindowGrid(scene.ground.height, scene.ground.width, settings.stride)
+    done = windows_done(answers, grid, len(classifier.class_names))
+    seconds = seconds_per_window(classifier, grid) * (grid.window_count - done)
     if workers:
         seconds *= classifier.threads / workers.threads
-    started(MapStart(scene, grid, done, seconds, work, grids))
-    found = classify_grids(scene, classifier, settings, work, progress, workers)
-    cells = label_cells(found[0], grid, classifier.class_names, plan["unsure_below"], *found[1:])
+    started(MapStart(scene, grid, done, seconds, answers))
+    found = classify_scene(scene, classifier, settings, answers, progress, workers)
+    cells = label_cells(found, grid, classifier.class_names, plan["unsure_below"])
     del found
 
     remove_left_over(folder)
@@ -201,58 +196,51 @@ def _make(
     return LandMap(folder, areas, scene.ground.pixel_name)
 
 
-def classify_grids(
+def classify_scene(
     scene: Scene,
     classifier: Classifier,
     settings: MapSettings,
-    work: Path,
+    answers: Path,
     progress: Progress = lambda done, total: None,
     workers: Workers | None = None,
-) -> list[np.ndarray]:
-    """Ask about all windows, and all close-ups if they are asked, in the fastest way there is.
+) -> np.ndarray:
+    """Ask about all windows of a scene in the fastest way there is.
 
     Args:
         scene: The scene.
         classifier: The model.
         settings: What the user chose.
-        work: The folder for the answers; those of an earlier run are gone on with.
-        progress: Called with the number of windows done and of all, close-ups included.
+        answers: The file for the answers; those of an earlier run are gone on with.
+        progress: Called with the number of windows done and of all.
         workers: Other processes that classify.
 
     Returns:
-        What `classify_windows` does: for the windows, and for the close-ups.
+        What `classify_windows` does.
 
     Raises:
         SceneError: The scene is damaged.
         ModelFileError: The model fails.
         OSError: The answers cannot be written.
     """
-    grids = settings.grids(scene.ground.height, scene.ground.width)
-    count = sum(grid.window_count for grid in grids.values())
-    found: list[np.ndarray] = []
-    before = 0
-    for name, grid in grids.items():
-        dense = dense_classifier(classifier, grid)
-        answer_strips, rows_at_once = None, 1
-        if dense:
-            answer_strips = partial(dense.answer_strips, Rows.of(scene))
-            rows_at_once = dense.rows_at_once
-        if workers:
-            job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
-            answer_strips = partial(workers.answer, job)
-            rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride
-        answers = classify_windows(
-            scene,
-            classifier,
-            grid,
-            work / name,
-            lambda done, _, before=before: progress(before + done, count),
-            answer_strips=answer_strips,
-            rows_at_once=rows_at_once,
-        )
-        found.append(answers)
-        before += grid.window_count
-    return found
+    grid = WindowGrid(scene.ground.height, scene.ground.width, settings.stride)
+    dense = dense_classifier(classifier, grid)
+    answer_strips, rows_at_once = None, 1
+    if dense:
+        answer_strips = partial(dense.answer_strips, Rows.of(scene))
+        rows_at_once = dense.rows_at_once
+    if workers:
+        job = _job(scene, classifier, settings, grid, is_dense=dense is not None)
+        answer_strips = partial(workers.answer, job)
+        rows_at_once = dense.rows_at_once if dense else STRIP // grid.stride
+    return classify_windows(
+        scene,
+        classifier,
+        grid,
+        answers,
+        progress,
+        answer_strips=answer_strips,
+        rows_at_once=rows_at_once,
+    )
 
 
 def _write_pages(
@@ -276,22 +264,14 @@ def _write_pages(
             " windows that cover it; the surer a window is, and the nearer the cell to its middle,"
             " the more it counts."
         )
-    windows = f"{cells.grid.window_count:,}, every {cells.grid.stride} pixels"
-    if plan["close_ups"]:
-        labels += (
-            f" The mean of close-ups of {width * CLOSE_UP / WINDOW:g} m by"
-            f" {height * CLOSE_UP / WINDOW:g} m counts a third beside it."
-        )
-        windows += f", and {cells.grid.close_ups.window_count:,} close-ups"
     unsure_below = plan["unsure_below"]
     if not unsure_below:
         unsure = "Unsure is a cell that shows too little for an answer."
     elif cells.grid.stride == WINDOW:
         unsure = f"Unsure is a cell whose most probable class has less than {unsure_below:.1%}."
     else:
-        asked = "windows, and of whose close-ups," if plan["close_ups"] else "windows,"
         unsure = (
-            f"Unsure is a cell of whose {asked} counted so, fewer than half give its class at least"
+            "Unsure is a cell of whose windows, counted so, fewer than half give its class at least"
             f" {unsure_below:.1%}."
         )
     footer = (f"{plan['model']}. {labels} {unsure}", *scene.warnings)
@@ -304,7 +284,7 @@ def _write_pages(
         "Model": f"{plan['model']}, SHA-256 {plan['model_sha256']}",
         "Grid": f"{scene.ground.width:,} × {scene.ground.height:,} pixels of"
         f" {scene.ground.pixel_name}, {scene.ground.crs_name or 'no coordinate system'}",
-        "Windows": windows,
+        "Windows": f"{cells.grid.window_count:,}, every {cells.grid.stride} pixels",
         "Program": f"EuroSAT Edge {program_version()}",
     }
     write_report(

@@ -19,13 +19,7 @@ from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
 from eurosat.scenes.scene import Bands
-from eurosat.scenes.windows import (
-    CLOSE_UP,
-    DEFAULT_STRIDE,
-    STRIDES,
-    WindowGrid,
-    windows_done,
-)
+from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES, WindowGrid, windows_done
 
 PICTURE_FILE: Final = "map.png"
 
@@ -38,7 +32,6 @@ UNFINISHED_FOLDER: Final = "unfinished"
 _WORK_PREFIX: Final = "stride-"
 
 ANSWERS_FILE: Final = "probabilities.float32"
-CLOSE_UPS_FILE: Final = "close-ups.float32"
 PLAN_FILE: Final = "plan.json"
 
 
@@ -53,7 +46,6 @@ class MapSettings:
         offset: What is added to values of 16 bits, or None to find it out.
         unsure_below: The confidence below which a window is unsure, 0 to 1, or None for the one
             that the model file states.
-        close_ups: Whether close-ups are asked too, if the stride is not too wide for them.
     """
 
     stride: int = DEFAULT_STRIDE
@@ -61,28 +53,6 @@ class MapSettings:
     kind: InputKind = InputKind.AUTO
     offset: int | None = None
     unsure_below: float | None = None
-    close_ups: bool = True
-
-    @property
-    def has_close_ups(self) -> bool:
-        """Whether close-ups are asked."""
-        return self.close_ups and self.stride <= CLOSE_UP
-
-    def grids(self, height: int, width: int) -> dict[str, WindowGrid]:
-        """Return what is asked: the windows, and the close-ups if they are asked.
-
-        Args:
-            height: Rows of the scene.
-            width: Columns of the scene.
-
-        Returns:
-            For each the name of the file of its answers; the windows come first.
-        """
-        windows = WindowGrid(height, width, self.stride)
-        grids = {ANSWERS_FILE: windows}
-        if self.has_close_ups:
-            grids[CLOSE_UPS_FILE] = windows.close_ups
-        return grids
 
     def threshold_of(self, classifier: Classifier) -> float | None:
         """Return the confidence below which a window is unsure; None if no one states one."""
@@ -147,23 +117,13 @@ def unfinished_settings(scene: Path, maps: Path) -> MapSettings | None:
         if red_green_blue is not None and len(red_green_blue) != 3:
             return None
         offset = None if plan["offset"] is None else int(plan["offset"])
-        return MapSettings(
-            plan["stride"],
-            red_green_blue,
-            InputKind(plan["input"]),
-            offset,
-            close_ups=bool(plan["close_ups"]),
-        )
+        return MapSettings(plan["stride"], red_green_blue, InputKind(plan["input"]), offset)
     except (KeyError, TypeError, ValueError):  # Somebody has edited it.
         return None
 
 
 def windows_kept(
-    scene: Path,
-    maps: Path,
-    classifier: Classifier,
-    settings: MapSettings,
-    grids: dict[str, WindowGrid],
+    scene: Path, maps: Path, classifier: Classifier, settings: MapSettings, grid: WindowGrid
 ) -> int:
     """Return how many windows of a map an earlier run classified that was stopped.
 
@@ -172,7 +132,7 @@ def windows_kept(
         maps: The folder in which its map gets a folder.
         classifier: The model.
         settings: What the user chose.
-        grids: What `MapSettings.grids` returns for the scene.
+        grid: The windows of the scene.
 
     Returns:
         0 if there is no such run, or it was one of another model, scene or choice, with which
@@ -180,15 +140,10 @@ def windows_kept(
     """
     try:
         plan = make_plan(scene, classifier, settings)
-        return answers_in(work_folder(map_folder(scene, maps), plan), grids, classifier)
+        answers = work_folder(map_folder(scene, maps), plan) / ANSWERS_FILE
+        return windows_done(answers, grid, len(classifier.class_names))
     except OSError:  # The scene or the answers are gone.
         return 0
-
-
-def answers_in(work: Path, grids: dict[str, WindowGrid], classifier: Classifier) -> int:
-    """Return how many windows, close-ups included, have an answer in a folder of an earlier run."""
-    classes = len(classifier.class_names)
-    return sum(windows_done(work / name, grid, classes) for name, grid in grids.items())
 
 
 def _is_free(folder: Path, scene: Path) -> bool:
@@ -225,7 +180,6 @@ def make_plan(path: Path, classifier: Classifier, settings: MapSettings) -> dict
         "model": metadata.name if metadata else classifier.model_file.path.name,
         "model_sha256": classifier.model_file.sha256,
         "stride": settings.stride,
-        "close_ups": settings.has_close_ups,
         "bands": list(settings.bands) if settings.bands else None,
         "input": settings.kind.value,
         "offset": settings.offset,

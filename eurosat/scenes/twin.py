@@ -21,7 +21,6 @@ from eurosat.errors import ModelFileError, printable
 from eurosat.graph import Graph, indices
 from eurosat.model_file import ModelFile
 from eurosat.runtime import SCENE_SIGNATURE
-from eurosat.scenes.windows import mirrored
 
 _ELEMENTWISE: Final = frozenset(
     {"QUANTIZE", "DEQUANTIZE", "CAST", "ADD", "MUL", "SUB", "RELU", "RELU6"}
@@ -56,13 +55,8 @@ class SceneTwin:
     step: int
 
 
-def make_twin(
-    model_file: ModelFile, height: int, width: int, step: int, *, side: int | None = None
-) -> SceneTwin:
+def make_twin(model_file: ModelFile, height: int, width: int, step: int) -> SceneTwin:
     """Make the scene twin of a model.
-
-    With a smaller `side` it answers for close-ups: squares of that side, whose features are
-    continued by their mirror image to those of a tile.
 
     Args:
         model_file: A model of ours, of full integers or of floats.
@@ -70,7 +64,6 @@ def make_twin(
             that of a tile.
         width: Width, likewise.
         step: Pixels from a tile to the next.
-        side: Height and width of a close-up in pixels.
 
     Raises:
         ModelFileError: Tiles at this step share none of the model's layers, as it pads or resizes
@@ -78,7 +71,7 @@ def make_twin(
         MissingPackageError: LiteRT's description of the format is not installed.
     """
     try:
-        return _Rewriting(Graph(model_file.flatbuffer)).twin(height, width, step, side)
+        return _Rewriting(Graph(model_file.flatbuffer)).twin(height, width, step)
     # The generated code raises errors of many types for a graph that is damaged or not ours.
     except (_NoTwinError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, _NoTwinError) else "its graph is not one of ours"
@@ -113,7 +106,7 @@ class _Rewriting:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
-    def twin(self, height: int, width: int, step: int, side: int | None) -> SceneTwin:
+    def twin(self, height: int, width: int, step: int) -> SceneTwin:
         """Rewrite the graph for a large window, and pack it."""
         graph = self._graph
         if not graph.is_one_to_one:
@@ -123,15 +116,13 @@ class _Rewriting:
             rows + max(0, height - rows) // step * step,
             columns + max(0, width - columns) // step * step,
         )
-        seen = (side or rows, side or columns)
-        grid = (window[0] - seen[0]) // step + 1, (window[1] - seen[1]) // step + 1
+        grid = (window[0] - rows) // step + 1, (window[1] - columns) // step + 1
         extents = self._extents(_Extent((rows, columns), window, 1))
         shared, features = self._handover(extents, step, rows * columns * channels)
         extent = extents[features]
         first, rest = graph.operators[:shared], graph.operators[shared:]
         self._enlarge(first, extents)
-        missing = (rows - seen[0]) // extent.jump, (columns - seen[1]) // extent.jump
-        take = self._take_tiles(features, extent, grid, step // extent.jump, missing)
+        take = self._take_tiles(features, extent, grid, step // extent.jump)
         self._see_tile_by_tile(rest, features, int(take[-1].outputs[0]), prod(grid))
         graph.operators = [*first, *take, *rest, self._arrange_answers(grid)]
         return SceneTwin(graph.packed(), *window, step)
@@ -238,23 +229,13 @@ class _Rewriting:
         self._set_shape(index, [1, *extents[index].window, self._channels(index)])
 
     def _take_tiles(
-        self,
-        features: int,
-        extent: _Extent,
-        grid: tuple[int, int],
-        stride: int,
-        missing: tuple[int, int],
+        self, features: int, extent: _Extent, grid: tuple[int, int], stride: int
     ) -> list[Any]:
-        """Take the features of each tile out of those of the window: one batch of all tiles.
-
-        Of close-ups, the rows and columns that are missing are the mirror image of the others.
-        """
+        """Take the features of each tile out of those of the window: one batch of all tiles."""
         (rows, columns), (_, across) = extent.tile, extent.window
-        if rows <= missing[0] or columns <= missing[1]:
-            raise _NoTwinError("close-ups have none of the features of its layers")
         top, left = (np.arange(count) * stride for count in grid)
-        row = top[:, None, None, None] + mirrored(0, rows, rows - missing[0])[:, None]
-        column = left[:, None, None] + mirrored(0, columns, columns - missing[1])
+        row = top[:, None, None, None] + np.arange(rows)[:, None]
+        column = left[:, None, None] + np.arange(columns)
         places = (row * across + column).reshape(-1, rows, columns).astype(np.int32)
         channels = self._channels(features)
         flat = self._graph.add_like(features, "features", [prod(extent.window), channels])

@@ -4,7 +4,7 @@ The answers go to a file row by row, so that a run that was stopped goes on wher
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,20 +17,6 @@ from eurosat.scenes.scene import Scene
 WINDOW: Final = TILE_SIZE
 """Height and width of a window in pixels: a EuroSAT tile."""
 
-CLOSE_UP: Final = WINDOW // 2
-"""Height and width of a close-up in pixels.
-
-It is a window of half the side, continued by its mirror image to a tile. What is smaller than a
-tile, a village or a hall, fills more of it. A mean over windows and close-ups is more often right
-than either (`benchmarks/map_accuracy.py`).
-"""
-
-CLOSE_UP_WEIGHT: Final = 1 / 3
-"""How much the close-ups of a cell count beside its windows.
-
-With 1, maps are less often right at stride 32, where a cell has a single close-up.
-"""
-
 STRIDES: Final = (64, 32, 16, 8)
 """The distances between windows, in pixels, that can be chosen."""
 
@@ -42,7 +28,7 @@ Where the truth is known, 7 to 17 of 100 pixels more get the right class at 32
 """
 
 LEAST_DATA: Final = 0.5
-"""A window with a smaller share of pixels with data is skipped; a close-up needs them all."""
+"""A window with a smaller share of pixels with data is skipped."""
 
 STRIP: Final = 512
 """The rows of pixels that are worked on at once where windows are not worked on one by one."""
@@ -70,21 +56,18 @@ class WindowGrid:
     Attributes:
         height: Rows of the scene.
         width: Columns of the scene.
-        stride: Pixels from a window to the next; divides `side`.
-        side: Height and width of a window in pixels: `WINDOW`, or `CLOSE_UP`.
+        stride: Pixels from a window to the next; divides `WINDOW`.
     """
 
     height: int
     width: int
     stride: int
-    side: int = WINDOW
 
     @property
     def windows(self) -> tuple[int, int]:
         """Number of windows down and across."""
         down, across = (
-            max(0, -(-(length - self.side) // self.stride)) + 1
-            for length in (self.height, self.width)
+            max(0, -(-(length - WINDOW) // self.stride)) + 1 for length in (self.height, self.width)
         )
         return down, across
 
@@ -97,17 +80,6 @@ class WindowGrid:
         """Return all rows of windows from the first one on, so many at a time."""
         down = self.windows[0]
         return [(row, min(row + rows, down)) for row in range(first, down, rows)]
-
-    @property
-    def close_ups(self) -> "WindowGrid":
-        """The close-ups of the same cells.
-
-        Raises:
-            ValueError: The stride is so wide that close-ups would leave out land.
-        """
-        if self.stride > CLOSE_UP:
-            raise ValueError(f"the stride is {self.stride}, but close-ups have {CLOSE_UP} pixels")
-        return replace(self, side=CLOSE_UP)
 
     @property
     def cells(self) -> tuple[int, int]:
@@ -186,7 +158,6 @@ def windows_done(answers: Path, grid: WindowGrid, classes: int) -> int:
 def average_over_cells(
     probabilities: np.ndarray,
     grid: WindowGrid,
-    close_ups: np.ndarray | None = None,
     of: Callable[[np.ndarray], np.ndarray] = lambda answers: answers,
 ) -> np.ndarray:
     """Average what all windows that cover a cell say of it, weighted by how well they show it.
@@ -198,28 +169,31 @@ def average_over_cells(
     fields is less sure than one that lies within a field, so that windows count by the square of
     their confidence, too.
 
-    The mean of the close-ups, taken likewise, counts a third as much as that of the windows.
-
     Args:
         probabilities: What `classify_windows` returns.
         grid: The same grid.
-        close_ups: What `classify_windows` returns for `grid.close_ups`, if they were asked.
         of: What is averaged, by the answers of some windows.
 
     Returns:
         float32 of shape [cells down, cells across, classes]; 0 where all windows were skipped.
     """
-    parts = [(probabilities, grid, 1.0)]
-    if close_ups is not None:
-        parts.append((close_ups, grid.close_ups, CLOSE_UP_WEIGHT))
-    averages = np.zeros((*grid.cells, probabilities.shape[2]), np.float32)
+    down, across, classes = probabilities.shape
+    reach = WINDOW // grid.stride  # A window covers so many cells down and across.
+    weights = _weights_across(reach)
+    averages = np.zeros((*grid.cells, classes), np.float32)
     for row in range(grid.cells[0]):
-        total = np.zeros((grid.cells[1], 1))
-        for answers, its_grid, factor in parts:
-            means, is_seen = _average_over_row(answers, its_grid, row, of)
-            averages[row] += factor * means
-            total += factor * is_seen
-        np.divide(averages[row], total, out=averages[row], where=total > 0, casting="same_kind")
+        rows = np.arange(max(0, row - reach + 1), min(row + 1, down))
+        answers = np.asarray(probabilities[rows[0] : rows[-1] + 1])
+        counts = weights[row - rows, np.newaxis] * np.nan_to_num(answers.max(axis=2)) ** 2
+        weight_down = counts.sum(axis=0)
+        seen = np.einsum("ra,rac->ac", counts, np.nan_to_num(of(answers)))
+        sums = np.zeros((grid.cells[1], classes))
+        weight = np.zeros((grid.cells[1], 1))
+        for step in range(reach):
+            end = min(step + across, grid.cells[1])
+            sums[step:end] += weights[step] * seen[: end - step]
+            weight[step:end, 0] += weights[step] * weight_down[: end - step]
+        np.divide(sums, weight, out=averages[row], where=weight > 0, casting="same_kind")
     return averages
 
 
@@ -235,69 +209,40 @@ def _weights_across(count: int) -> np.ndarray:
     return np.sin(np.pi * places) ** 2
 
 
-def _average_over_row(
-    probabilities: np.ndarray,
-    grid: WindowGrid,
-    row: int,
-    of: Callable[[np.ndarray], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Average over one row of cells: [cells, classes], and which were seen at all: [cells, 1]."""
-    down, across, classes = probabilities.shape
-    reach = grid.side // grid.stride  # A window covers so many cells down and across.
-    weights = _weights_across(reach)
-    rows = np.arange(max(0, row - reach + 1), min(row + 1, down))
-    answers = np.asarray(probabilities[rows[0] : rows[-1] + 1])
-    counts = weights[row - rows, np.newaxis] * np.nan_to_num(answers.max(axis=2)) ** 2
-    weight_down = counts.sum(axis=0)
-    seen = np.einsum("ra,rac->ac", counts, np.nan_to_num(of(answers)))
-    sums = np.zeros((grid.cells[1], classes))
-    weight = np.zeros((grid.cells[1], 1))
-    for step in range(reach):
-        end = min(step + across, grid.cells[1])
-        sums[step:end] += weights[step] * seen[: end - step]
-        weight[step:end, 0] += weights[step] * weight_down[: end - step]
-    is_seen = weight > 0
-    return np.divide(sums, weight, out=sums, where=is_seen), is_seen
-
-
 def _classify_row(rows: "Rows", classifier: Classifier, grid: WindowGrid, row: int) -> np.ndarray:
     """Return the probabilities of one row of windows: float32 of shape [windows, classes]."""
     across = grid.windows[1]
-    columns = mirrored(0, (across - 1) * grid.stride + grid.side, grid.width)
-    pixels, has_data = rows.take(mirrored(row * grid.stride, grid.side, grid.height))
+    columns = mirrored(0, (across - 1) * grid.stride + WINDOW, grid.width)
+    pixels, has_data = rows.take(mirrored(row * grid.stride, WINDOW, grid.height))
     # Not by brackets, which took more than twice the time.
     pixels, has_data = pixels.take(columns, axis=1), has_data.take(columns, axis=1)
-    return classify_tiles(_cut(pixels, grid), _cut(has_data, grid), classifier)
+    return classify_tiles(_cut(pixels, grid.stride), _cut(has_data, grid.stride), classifier)
 
 
 def classify_tiles(tiles: np.ndarray, with_data: np.ndarray, classifier: Classifier) -> np.ndarray:
     """Classify windows of which some may be empty in parts; those that are mostly so are skipped.
 
     Args:
-        tiles: uint8 of shape [n, side, side, 3], where the side is that of windows or close-ups.
-        with_data: bool of shape [n, side, side].
+        tiles: uint8 of shape [n, 64, 64, 3].
+        with_data: bool of shape [n, 64, 64].
         classifier: The model.
 
     Returns:
         float32 of shape [n, classes], NaN for those that are skipped.
     """
-    side = tiles.shape[1]
-    is_seen = with_data.mean(axis=(1, 2)) >= (LEAST_DATA if side == WINDOW else 1)
+    is_seen = with_data.mean(axis=(1, 2)) >= LEAST_DATA
     tiles = tiles[is_seen]  # A copy, which may be changed.
     for tile, known in zip(tiles, with_data[is_seen], strict=True):
         if not known.all():
             fill_by_mirroring(tile, known)
-    if side < WINDOW:
-        places = mirrored(0, WINDOW, side)
-        tiles = tiles.take(places, axis=1).take(places, axis=2)
     answers = np.full((len(is_seen), len(classifier.class_names)), np.nan, np.float32)
     answers[is_seen] = classifier.one_view.classify_batch(tiles)
     return answers
 
 
-def _cut(strip: np.ndarray, grid: WindowGrid) -> np.ndarray:
-    """Cut a strip of shape [side, width, ...] into windows: [windows, side, side, ...]."""
-    views = np.lib.stride_tricks.sliding_window_view(strip, grid.side, axis=1)[:, :: grid.stride]
+def _cut(strip: np.ndarray, stride: int) -> np.ndarray:
+    """Cut a strip of shape [64, width, ...] into windows: [windows, 64, 64, ...]."""
+    views = np.lib.stride_tricks.sliding_window_view(strip, WINDOW, axis=1)[:, ::stride]
     return np.moveaxis(np.moveaxis(views, 1, 0), -1, 2)
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QThreadPool, QUrl
+from PySide6.QtCore import QEvent, QPointF, Qt, QThreadPool, QUrl
 from PySide6.QtGui import QColor, QDesktopServices, QImage
 from PySide6.QtWidgets import (
     QApplication,
-    QCheckBox,
     QComboBox,
     QLabel,
     QLineEdit,
@@ -96,8 +95,7 @@ class SceneUser(User):
     def starts_a_long_map(self) -> None:
         """Begin to map a scene of 416 x 521 pixels, and wait until the map grows.
 
-        There are 5,742 windows and close-ups. With the larger model, they share no work and come
-        row by row.
+        There are 2,655 windows. With the larger model, they share no work and come row by row.
         """
         self.answers_with(shipped_model_path("mobilenet-int8"))
         self.chooses_in(QComboBox, "every 8 pixels")
@@ -209,11 +207,11 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
     with open_scene(spain) as scene:
         assert all(note in panel for note in scene.notes)
         pixels, has_data = scene.read_rows(0, 521)
-    assert "413 windows and close-ups, " in panel
+    assert "192 windows, " in panel
     user.chooses_in(QComboBox, "every 16 pixels")
     # The stride decides how windows are classified, so that its time is measured by itself.
     user.waits_for(lambda: user.work.seconds_expected is not None)
-    assert "1,490 windows and close-ups, " in user.panel()
+    assert "690 windows, " in user.panel()
     look = user.window.scene_page.view.quick_look
     assert (look.height(), look.width()) == (521, 416)
     for row, column in ((100, 200), (300, 50), (500, 400)):
@@ -236,7 +234,7 @@ def test_the_time_of_a_map_is_not_measured_while_its_scene_is_read(
     monkeypatch.setattr(scene_reader, "_picture", slow_picture)
     try:
         user.window.open_paths([spain])
-        user.waits_for(lambda: "413 windows" in user.panel())
+        user.waits_for(lambda: "192 windows" in user.panel())
         user.chooses_in(QComboBox, "every 16 pixels")
         QThreadPool.globalInstance().waitForDone()
         QApplication.processEvents()
@@ -244,7 +242,7 @@ def test_the_time_of_a_map_is_not_measured_while_its_scene_is_read(
     finally:
         is_read.set()
     user.waits_until_seen(spain)
-    assert "1,490 windows and close-ups, " in user.panel()
+    assert "690 windows, " in user.panel()
 
 
 def test_the_time_of_a_map_that_was_measured_beside_other_work_is_measured_again(
@@ -259,7 +257,7 @@ def test_the_time_of_a_map_that_was_measured_beside_other_work_is_measured_again
     gate.open()
     user.waits_for(lambda: user.work.seconds_expected != disturbed)
     assert told
-    stays = ["413 windows and close-ups, " in panel for panel in told]
+    stays = ["192 windows, " in panel for panel in told]
     assert all(stays), "the time before stays until then"
     user.waits_for(lambda: not user.window.session.is_busy)
 
@@ -272,7 +270,7 @@ def test_the_time_of_a_map_is_measured_again_for_another_stride(user: SceneUser,
     user.waits_for(lambda: 16 in user.work.well_timed)
     user.chooses_in(QComboBox, "every 32 pixels")
     assert user.work.seconds_expected == before
-    assert "413 windows and close-ups, " in user.panel()
+    assert "192 windows, " in user.panel()
     user.waits_for(lambda: user.work.seconds_expected != before)
 
 
@@ -672,24 +670,6 @@ def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
     assert str(folder) in user.panel()
 
 
-def test_close_ups_can_be_left_out(user: SceneUser, spain: Path, tmp_path: Path):
-    user.sees(spain)
-    (box,) = user.window.scene_page.panel.findChildren(QCheckBox)
-    assert (box.isChecked(), box.isEnabled()) == (True, True)
-    user.chooses_in(QComboBox, "every 64 pixels")
-    assert not box.isEnabled(), "there are none"
-    assert "63 windows" in user.panel()
-    user.chooses_in(QComboBox, "every 32 pixels")
-    assert (box.isChecked(), box.isEnabled()) == (True, True)
-    both = user.maps() / "classes.tif"
-    with_close_ups = both.read_bytes()
-    user.qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
-    assert "192 windows" in user.panel()
-    assert "close-ups" not in user.panel()
-    expected = make_map(spain, tmp_path / "expected", close_ups=False) / "classes.tif"
-    assert (user.maps() / "classes.tif").read_bytes() == expected.read_bytes() != with_close_ups
-
-
 def test_a_map_of_yesterday_is_found_again(user: SceneUser, spain: Path):
     make_map(spain, spain.parent / "maps" / spain.stem)
     before = (spain.parent / "maps" / spain.stem / "classes.tif").stat().st_mtime_ns
@@ -709,7 +689,7 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     labels = user.labels()
     assert (labels[:row] != NODATA).any()
     assert (labels[row:] == NODATA).all()
-    assert f"{done:,} of 5,742 windows" in user.panel()
+    assert f"{done:,} of 2,655 windows" in user.panel()
     assert sum(float(row[0].replace(",", "") or 0) for row in user.legend().values()) > 0
     overlay = user.window.scene_page.view.overlay
     assert [overlay.pixelColor(30, y).alpha() for y in (row - 1, row)] == [255, 0]
@@ -723,7 +703,7 @@ def test_the_map_grows_stops_and_goes_on_where_it_was(user: SceneUser, spain: Pa
     assert now_done >= done
     assert pace is not None and pace.seconds_each is not None
     assert 0 < pace.done <= now_done - done, "earlier windows took none of this time"
-    assert user.work.seconds_left == pace.seconds_each * (5742 - now_done)
+    assert user.work.seconds_left == pace.seconds_each * (2655 - now_done)
     user.waits_for(lambda: user.work.stage is Stage.FINISHED)
     mobilenet = Classifier.shipped("mobilenet-int8")
     expected = map_scene(spain, tmp_path / "expected", mobilenet, MapSettings(stride=8)).folder
@@ -745,13 +725,13 @@ def test_beside_the_images_it_is_said_how_far_the_map_has_come(
     width = user.window.statusBar().minimumSizeHint().width()
     user.chooses("Show the scene")
     user.waits_for(lambda: user.work.seconds_left is not None)
-    share = user.work.windows_done / 5742
+    share = user.work.windows_done / 2655
     assert re.fullmatch(rf"1 scene, {share:.0%} mapped, \d+ (s|min) left", of_the_scene())
-    user.waits_for(lambda: user.work.windows_done / 5742 > share + 0.02)
-    assert f"{user.work.windows_done / 5742:.0%} mapped" in of_the_scene()
+    user.waits_for(lambda: user.work.windows_done / 2655 > share + 0.02)
+    assert f"{user.work.windows_done / 2655:.0%} mapped" in of_the_scene()
     assert user.window.statusBar().minimumSizeHint().width() == width
     user.window.scenes.stop()
-    share = user.work.windows_done / 5742
+    share = user.work.windows_done / 2655
     assert of_the_scene() == f"1 scene, map stopped at {share:.0%}"
     user.waits_for(lambda: user.window.scenes.can_map)
     user.chooses("Map the scene")
@@ -772,10 +752,10 @@ def test_an_unfinished_map_is_told_of_when_its_scene_is_opened_again(
     # With the command: the scene is there before the model is, or the other way round.
     later = SceneUser(open_window(spain), user.qtbot)
     later.waits_until_seen(spain)
-    told = f"Stopped after {kept:,} of 5,742 windows; they are kept."
+    told = f"Stopped after {kept:,} of 2,655 windows; they are kept."
     assert told in later.panel()
     (bar,) = later.window.scene_page.panel.findChildren(QProgressBar)
-    assert (bar.isVisible(), bar.value(), bar.maximum()) == (True, kept, 5742)
+    assert (bar.isVisible(), bar.value(), bar.maximum()) == (True, kept, 2655)
     assert later.button("Go on with the map").isEnabled()
     later.previews()
     assert f"A preview; no file was written.\n{told}" in later.panel()

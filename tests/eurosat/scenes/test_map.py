@@ -23,13 +23,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset
 from eurosat.errors import ModelFileError
 from eurosat.folder_lock import only_process_in
 from eurosat.images import find_images, read_image
 from eurosat.labels import EUROSAT_CLASSES
-from eurosat.model_file import read_model_file, write_model_file
+from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 from eurosat.scenes.cells import CellMap, map_classes
+from eurosat.scenes.land_map import map_scene
 from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
 from eurosat.scenes.scene import open_scene
@@ -465,7 +467,7 @@ def test_windows_and_time_are_said_before_and_the_table_after(
     path = write_rgb(tmp_path / "scene.tif", pixels)
     done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32, *SMALL)
     assert done.returncode == 0, done.stderr
-    told = "130 × 201 pixels of 10 m, 24 windows and 35 close-ups at stride 32, "
+    told = "130 × 201 pixels of 10 m, 24 windows at stride 32, "
     assert told in done.stderr
     assert "Taken for 8-bit colours scaled like EuroSAT" in done.stderr
     *table, last = done.stdout.splitlines()
@@ -673,14 +675,14 @@ def test_a_finished_map_is_kept_unless_something_changed(tmp_path: Path, command
 
 
 def stop_midway(
-    process: "subprocess.Popen[str]", folder: Path, file: str, how: signal.Signals
+    process: "subprocess.Popen[str]", folder: Path, how: signal.Signals
 ) -> tuple[str, Path]:
     """Stop a process when it has classified some rows.
 
     Returns:
         What it said, and where in the folder of the map the file of answers is.
     """
-    pattern = f"unfinished/*/{file}"
+    pattern = "unfinished/*/probabilities.float32"
 
     def has_begun() -> bool:
         return any(answers.stat().st_size for answers in folder.glob(pattern))
@@ -693,37 +695,28 @@ def stop_midway(
     return said, answers
 
 
-@pytest.mark.parametrize(
-    ("file", "before", "down", "across"),
-    [("probabilities.float32", 0, 41, 29), ("close-ups.float32", 41 * 29, 43, 31)],
-)
 def test_a_killed_run_goes_on_and_ends_with_the_same_map(
-    tmp_path: Path,
-    command: Command,
-    start_command: Start,
-    file: str,
-    before: int,
-    down: int,
-    across: int,
+    tmp_path: Path, command: Command, start_command: Start
 ):
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1)
     folder = tmp_path / "maps" / "scene"
     process = start_command(*line, "--out", "maps")
-    _, answers = stop_midway(process, folder, file, signal.SIGKILL)
-    rows = answers.stat().st_size // (across * 10 * 4)
-    assert 0 < rows < down, "killed before the end"
+    _, answers = stop_midway(process, folder, signal.SIGKILL)
+    rows = answers.stat().st_size // (29 * 10 * 4)
+    assert 0 < rows < 41, "killed before the end"
     done = command(*line, "--out", "maps")
     assert done.returncode == 0, done.stderr
-    assert f"Goes on after {before + across * rows:,} of them." in done.stderr
+    assert f"Goes on after {29 * rows:,} of them." in done.stderr
     assert not (folder / "unfinished").exists()
     whole = make_map(path, tmp_path / "whole", stride=16)
     for name in sorted(MAP_FILES - {"map.json"}):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_close_ups_make_maps_of_small_fields_more_often_right(
-    tmp_path: Path, real_dataset: Dataset
+@pytest.mark.parametrize("model", shipped_model_names())
+def test_shipped_models_tell_fields_as_small_as_a_window_apart(
+    tmp_path: Path, real_dataset: Dataset, model: str
 ):
     dice = np.random.default_rng(0)
     chosen = dice.choice(len(real_dataset.tiles), (8, 8))
@@ -732,11 +725,9 @@ def test_close_ups_make_maps_of_small_fields_more_often_right(
     pixels = np.concatenate([np.concatenate(row, axis=1) for row in fields])
     truth = real_dataset.labels[chosen].repeat(60, axis=0).repeat(60, axis=1)
     path = write_rgb(tmp_path / "scene.tif", pixels)
-    windows, both = (
-        (values_in(make_map(path, tmp_path / name, **settings) / "classes.tif") == truth).mean()
-        for name, settings in (("windows", {"close_ups": False}), ("both", {}))
-    )
-    assert both > windows + 0.03
+    made = map_scene(path, tmp_path, Classifier.shipped(model), MapSettings(unsure_below=0.0))
+    # Models that were trained on whole tiles alone reach little more than a half.
+    assert (values_in(made.folder / "classes.tif") == truth).mean() > 0.65
 
 
 def test_the_files_of_a_map_are_no_tiles(tmp_path: Path, command_here: Command):
@@ -754,14 +745,6 @@ def test_the_files_of_a_map_are_no_tiles(tmp_path: Path, command_here: Command):
     assert "Warning" not in command_here("eurosat-classify", tile, *SMALL).stderr
 
 
-def test_stride_64_has_no_close_ups(tmp_path: Path, command_here: Command):
-    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
-    done = command_here("eurosat-map", path, "--out", "maps", "--stride", 64, *SMALL)
-    assert "4 windows at stride 64" in done.stderr
-    again = ("--stride", 64, "--no-close-ups", *SMALL)
-    assert "was mapped before" in command_here("eurosat-map", path, "--out", "maps", *again).stdout
-
-
 def test_a_stopped_run_goes_on_with_another_threshold_and_after_a_map_of_another_stride(
     tmp_path: Path, command: Command, start_command: Start
 ):
@@ -769,9 +752,8 @@ def test_a_stopped_run_goes_on_with_another_threshold_and_after_a_map_of_another
     line = ("eurosat-map", path, *SMALL, "--threads", 1, "--out", "maps")
     maps = tmp_path / "maps"
     folder = maps / "scene"
-    rows = "probabilities.float32"
     assert unfinished_settings(path, maps) is None
-    stop_midway(start_command(*line, "--stride", 16), folder, rows, signal.SIGKILL)
+    stop_midway(start_command(*line, "--stride", 16), folder, signal.SIGKILL)
     assert unfinished_settings(path, maps) == MapSettings(stride=16)
     assert "Goes on after" not in command(*line, "--stride", 32).stderr
     assert {file.name for file in folder.iterdir()} == MAP_FILES | {"unfinished"}
@@ -783,7 +765,7 @@ def test_a_stopped_run_goes_on_with_another_threshold_and_after_a_map_of_another
     assert {file.name for file in folder.iterdir()} == MAP_FILES
     assert unfinished_settings(path, maps) is None
 
-    stop_midway(start_command(*line, "--stride", 8), folder, rows, signal.SIGKILL)
+    stop_midway(start_command(*line, "--stride", 8), folder, signal.SIGKILL)
     write_rgb(path, texture(700, 500, seed=1))
     assert "Goes on after" not in command(*line, "--stride", 8).stderr
     assert {file.name for file in folder.iterdir()} == MAP_FILES
@@ -794,9 +776,7 @@ def test_ctrl_c_leaves_what_is_done(tmp_path: Path, start_command: Start):
     path = write_rgb(tmp_path / "scene.tif", texture(700, 500))
     line = ("eurosat-map", path, "--stride", 16, *SMALL, "--threads", 1, "--out", "maps")
     process = start_command(*line)
-    said, answers = stop_midway(
-        process, tmp_path / "maps" / "scene", "probabilities.float32", signal.SIGINT
-    )
+    said, answers = stop_midway(process, tmp_path / "maps" / "scene", signal.SIGINT)
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("Stopped.")
     assert "Traceback" not in said

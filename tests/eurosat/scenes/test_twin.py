@@ -78,12 +78,11 @@ def scene_with_holes(height: int, width: int) -> np.ndarray:
 
 
 def answers_of(
-    path: Path, stride: int, classifier: Classifier, folder: Path, *, close_ups: bool = False
+    path: Path, stride: int, classifier: Classifier, folder: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """What single windows and what the twin say: [windows down, windows across, classes] each."""
     with open_scene(path) as scene:
         grid = WindowGrid(scene.ground.height, scene.ground.width, stride)
-        grid = grid.close_ups if close_ups else grid
         single = classify_windows(scene, classifier, grid, folder / f"single-{stride}")
         dense = DenseClassifier(classifier, grid)
         strips = [(row, row + 1) for row in range(grid.windows[0])]
@@ -109,22 +108,6 @@ def test_the_twin_says_what_single_windows_say(tmp_path: Path, stride: int, rest
     single, found = answers_of(path, stride, classifier, tmp_path)
     assert len(np.unique(single.argmax(axis=2))) > 1
     assert np.isnan(single).any()
-    assert np.array_equal(single, found, equal_nan=True)
-
-
-@pytest.mark.parametrize("stride", [32, 16])
-def test_the_twin_sees_of_a_close_up_what_the_model_sees(tmp_path: Path, stride: int):
-    classifier = Classifier(saved(tmp_path, random_model("int8")))
-    # Mirrored features are those of mirrored pixels where a square has one colour.
-    colours = np.random.default_rng(0).integers(1, 256, (5, 7, 3), np.uint8)
-    pixels = colours.repeat(32, axis=0).repeat(32, axis=1)
-    pixels[40, 40] = 0
-    path = write_rgb(tmp_path / "scene.tif", pixels)
-    single, found = answers_of(path, stride, classifier, tmp_path, close_ups=True)
-    step = 32 // stride
-    single, found = single[::step, ::step], found[::step, ::step]
-    assert len(np.unique(single.argmax(axis=2))) > 1
-    assert np.isnan(single).any(axis=2).sum() == 1
     assert np.array_equal(single, found, equal_nan=True)
 
 
@@ -197,10 +180,10 @@ def test_windows_that_overlap_share_their_work_without_being_asked_and_nothing_c
 
     monkeypatch.setattr(DenseClassifier, "answer_strips", watched)
     path = write_rgb(tmp_path / "scene.tif", scene_with_holes(201, 250))
-    dense = make_map(path, tmp_path / "dense", stride=16, close_ups=False)
+    dense = make_map(path, tmp_path / "dense", stride=16)
     assert asked
     monkeypatch.setattr("eurosat.scenes.land_map.dense_classifier", lambda *_: None)
-    single = make_map(path, tmp_path / "single", stride=16, close_ups=False)
+    single = make_map(path, tmp_path / "single", stride=16)
     for name in ("classes.tif", "confidence.tif", "areas.csv", "classes.geojson", "map.png"):
         assert (dense / name).read_bytes() == (single / name).read_bytes(), name
 

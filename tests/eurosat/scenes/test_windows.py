@@ -9,7 +9,6 @@ from eurosat.classifier import Classifier
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import (
-    CLOSE_UP,
     STRIDES,
     WINDOW,
     WindowGrid,
@@ -94,16 +93,16 @@ def test_strides_agree_on_a_scene_of_one_window(tmp_path: Path, classifier: Clas
 
 
 def covering(
-    probabilities: np.ndarray, stride: int, row: int, column: int, side: int = WINDOW
+    probabilities: np.ndarray, stride: int, row: int, column: int
 ) -> tuple[list[np.ndarray], list[float]]:
     """Return what the windows that cover a cell say, and how much each counts."""
     answers, weights = [], []
     for place in np.ndindex(probabilities.shape[:2]):
         # The windows that hold the cell's first pixel hold all of it.
         first = stride * (np.array([row, column]) - place)
-        if np.isnan(probabilities[place][0]) or not np.all((first >= 0) & (first < side)):
+        if np.isnan(probabilities[place][0]) or not np.all((first >= 0) & (first < WINDOW)):
             continue
-        off = (first + stride / 2) / side - 0.5  # From middle to middle, at most half a window.
+        off = (first + stride / 2) / WINDOW - 0.5  # From middle to middle, at most half a window.
         answers.append(probabilities[place])
         weights.append(float(np.prod(np.cos(np.pi * off) ** 2) * answers[-1].max() ** 2))
     return answers, weights
@@ -120,68 +119,6 @@ def test_a_cell_gets_the_mean_of_all_windows_that_cover_it(stride: int):
         answers, weights = covering(probabilities, stride, row, column)
         expected = np.average(answers, axis=0, weights=weights) if answers else np.zeros(3)
         assert np.allclose(found[row, column], expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("stride", [32, 16, 8])
-def test_close_ups_of_a_cell_count_a_third_of_its_windows(stride: int):
-    grid = WindowGrid(201, 150, stride)
-    dice = np.random.default_rng(stride)
-    windows, close_ups = (
-        dice.random((*its_grid.windows, 3)).astype(np.float32)
-        for its_grid in (grid, grid.close_ups)
-    )
-    windows[-1] = windows[0, 0] = np.nan
-    close_ups[1, 1] = close_ups[0, 0] = close_ups[:, -1] = close_ups[-1, -2] = np.nan
-    found = average_over_cells(windows, grid, close_ups)
-    kinds = set()
-    for row, column in np.ndindex(grid.cells):
-        means, factors = [], []
-        for answers, side, factor in ((windows, WINDOW, 3), (close_ups, CLOSE_UP, 1)):
-            seen, weights = covering(answers, stride, row, column, side)
-            if seen:
-                means.append(np.average(seen, axis=0, weights=weights))
-                factors.append(factor)
-        kinds.add(tuple(factors))
-        expected = np.average(means, axis=0, weights=factors) if means else np.zeros(3)
-        assert np.allclose(found[row, column], expected, atol=1e-6)
-    assert {(3, 1), (3,), (1,)} <= kinds
-
-
-def test_a_close_up_is_a_small_square_and_its_mirror_image(tmp_path: Path, classifier: Classifier):
-    pixels = texture(130, 201)
-    pixels[70, 40] = 0
-    path = write_rgb(tmp_path / "scene.tif", pixels)
-    grid = WindowGrid(130, 201, 16).close_ups
-    with open_scene(path) as scene:
-        found = classify_windows(scene, classifier, grid, tmp_path / "answers")
-    assert found.shape[:2] == grid.windows == (8, 12)
-    padded = np.pad(pixels, ((0, 144 - 130), (0, 208 - 201), (0, 0)), "reflect")
-    for row, column in np.ndindex(grid.windows):
-        square = padded[row * 16 :, column * 16 :][:32, :32]
-        if not square.any(axis=2).all():  # Too little is left for a mirror image of it.
-            assert np.isnan(found[row, column]).all()
-            continue
-        tile = np.pad(square, ((0, 32), (0, 32), (0, 0)), "reflect")
-        assert np.array_equal(found[row, column], classifier.classify(tile).probabilities)
-    assert np.isnan(found).all(axis=2).sum() == 4
-
-
-def test_no_close_up_leaves_out_land():
-    assert WindowGrid(64, 64, 32).close_ups.windows == (2, 2)
-    with pytest.raises(ValueError, match="stride is 64"):
-        _ = WindowGrid(64, 64, 64).close_ups
-
-
-def test_a_cell_is_sure_too_if_half_of_its_close_ups_are(tmp_path: Path):
-    grid = WindowGrid(64, 64, 32)
-    names = ("River", "Forest")
-    windows = np.array([[[0.7, 0.3]]], np.float32)
-    close_ups = np.array([[[0.9, 0.1], [0.7, 0.3]], [[0.1, 0.9], [np.nan, np.nan]]], np.float32)
-    cells = label_cells(windows, grid, names, 0.8, close_ups)
-    assert cells.labels.tolist() == [[0, 2], [2, 2]]
-    cells = label_cells(windows, grid, names, 0.65, close_ups)
-    assert cells.labels.tolist() == [[0, 0], [0, 0]]
-    assert np.allclose(cells.confidence, [[0.75, 0.7], [0.55, 0.7]])
 
 
 def test_the_window_around_a_cell_counts_most():
