@@ -3,9 +3,10 @@
 Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
 square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
 harder and straighter than on the ground, but windows meet them as they do there, now here and now
-there: tiles are cut to 60 pixels, so that no stride keeps step with them. A second table tells how
-many pixels maps call sure of their class, at the model's own threshold, and how many of these are
-right.
+there: tiles are cut to 60 pixels, so that no stride keeps step with them. They are like those of
+the mosaics that models may learn from, so that what these gain here may be less on the ground. A
+second table tells how many pixels maps call sure of their class, at the model's own threshold, and
+how many of these are right.
 """
 
 import sys
@@ -18,13 +19,7 @@ from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
 from eurosat.scenes.map_record import MapSettings
-from eurosat.scenes.windows import (
-    STRIDES,
-    Rows,
-    WindowGrid,
-    average_over_cells,
-    one_by_one,
-)
+from eurosat.scenes.windows import STRIDES, Rows, WindowGrid, average_over_cells, one_by_one
 from eurosat.split import split_dataset
 
 TILES_ACROSS = 24

@@ -282,12 +282,12 @@ class GrowingMap:
 
         A row of windows finishes the row of cells at its upper edge; the last one finishes all.
         """
-        grid, start = self._start.grid, self._rows
+        grid, labelled = self._start.grid, self._rows
         down, across = grid.windows
         rows = windows_done // across
         end = grid.cells[0] if rows == down else rows
-        if end > start:
-            first = max(0, start - WINDOW // grid.stride + 1)
+        if end > labelled:
+            first = max(0, labelled - WINDOW // grid.stride + 1)
             shape = (rows - first, across, len(self._names))
             skipped = first * across * len(self._names) * BYTES
             found = np.fromfile(self._start.answers, np.float32, prod(shape), offset=skipped)
@@ -295,7 +295,7 @@ class GrowingMap:
                 self._cells,
                 found.reshape(shape),
                 (first, 0),
-                (slice(start, end), slice(0, grid.cells[1])),
+                (slice(labelled, end), slice(0, grid.cells[1])),
                 self._names,
                 self._unsure_below,
             )
@@ -410,7 +410,7 @@ def _empty_cells(grid: WindowGrid, class_names: tuple[str, ...]) -> CellMap:
 
 def _with_labels(
     cells: CellMap,
-    found: np.ndarray,
+    probabilities: np.ndarray,
     first: tuple[int, int],
     where: tuple[slice, slice],
     class_names: tuple[str, ...],
@@ -420,7 +420,7 @@ def _with_labels(
 
     Args:
         cells: The cells so far.
-        found: What the model says of the windows that cover the new cells.
+        probabilities: What the model says of the windows that cover the new cells.
         first: The row and column of the first of these windows.
         where: The new cells.
         class_names: The names of the classes.
@@ -429,7 +429,7 @@ def _with_labels(
     stride = cells.grid.stride
     (down, across) = (slice(w.start - f, w.stop - f) for w, f in zip(where, first, strict=True))
     part = WindowGrid(down.stop * stride, across.stop * stride, stride)
-    new = label_cells(found, part, class_names, unsure_below)
+    new = label_cells(probabilities, part, class_names, unsure_below)
     labels, confidence = cells.labels.copy(), cells.confidence.copy()
     confidence[where] = new.confidence[down, across]
     # The model was asked nothing about what has no data.

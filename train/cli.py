@@ -164,8 +164,8 @@ def train(
         typer.Option(
             help=_with_default(
                 "mosaics",
-                "Share of tiles put together from pieces of several, for maps: the label is what "
-                "lies in the middle; 0 to 1.",
+                "Share of tiles made of pieces of several, labelled by what lies near the middle; "
+                "for maps; 0 to 1.",
             )
         ),
     ] = None,

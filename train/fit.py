@@ -73,8 +73,8 @@ class Epoch:
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        loss: Mean cross-entropy of the augmented training tiles, as they passed; with a teacher,
-            against the labels that it had a share in.
+        loss: Mean cross-entropy of the augmented training tiles, as they passed; with a teacher or
+            mosaics, against the labels that these made.
         accuracy: Their accuracy, 0 to 1.
         validation_loss: Cross-entropy of the validation tiles after the epoch.
         validation_accuracy: Their accuracy, 0 to 1. In a balanced run every class weighs the same

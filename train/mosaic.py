@@ -3,8 +3,7 @@
 A tile of EuroSAT shows one kind of land. A window of a scene often shows several, and a map asks it
 about the land in its middle. Pieces of one image pasted on another, with labels mixed by area, are
 from Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
-Features", 2019; that the middle counts most, and that edges lie and bend as they do on the ground,
-is ours.
+Features", 2019; that the middle counts most, and that edges lie at all angles and bend, is ours.
 """
 
 import math
@@ -21,13 +20,15 @@ LARGEST_BEND = 6.0
 def put_together(
     tiles: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, share: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Paste pieces of two or four tiles of a batch together, for a share of the batch.
+    """Paste pieces of two to four tiles of a batch together, for a share of the batch.
 
-    One edge, or in half of the mosaics two that cross, divide the tile. An edge lies anywhere and
-    at any angle, half of them along rows or columns; half of them bend. Each piece keeps its place
-    in the tile that it comes from. A label is the mean of those of the pieces, weighted by their
-    area, where a pixel counts the more the nearer it is to the middle: as much as a window counts
-    for a cell of a map that lies there.
+    One edge, or in half of the mosaics two, which mostly cross, divide the tile. An edge is at most
+    half a side from the middle and lies at any angle, half of them along rows or columns; half of
+    them bend. Each piece keeps its place in the tile that it comes from. In a batch of fewer than
+    four tiles, some pieces are of the same tile.
+
+    A label is the mean of those of the pieces, weighted by their area, where a pixel counts the
+    more the nearer it is to the middle: as a window counts by its place for a fine cell of a map.
 
     Args:
         tiles: uint8 `[b, h, w, 3]`, with `h == w`.
@@ -68,7 +69,7 @@ def _sides_of_edges(batch: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
     angle = tf.where(is_level, tf.round(angle / (math.pi / 2)) * (math.pi / 2), angle)
     place = side * (draws[3] - 0.5)
     bend = tf.where(is_bent, LARGEST_BEND * draws[4], 0.0)
-    # A whole bend is from a third of a tile to three tiles long.
+    # A whole wave is from a third of a tile to three tiles long.
     pace = 2 * math.pi / side * (1 / 3 + draws[5] * (3 - 1 / 3))
     middle = np.arange(side, dtype=np.float32) - (side - 1) / 2
     across, down = np.meshgrid(middle, middle)

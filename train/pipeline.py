@@ -33,7 +33,8 @@ class TrainingTiles:
             labels: int64 `[n]`.
             class_count: Number of classes, the length of a one-hot label.
             configuration: Says with which seed and how tiles are drawn, augmented and mixed.
-            teacher: Is asked about every tile, as it was changed; half of the label is its answer.
+            teacher: Is asked about every tile, as it was changed, before mosaics are made; half of
+                the label is its answer.
         """
         with tf.device("CPU"):
             self._tiles = tf.constant(tiles)

@@ -135,7 +135,7 @@ def label_cells(
             is_top = answers == answers.max(axis=-1, keepdims=True)
             return is_top & (answers >= unsure_below)
 
-        shares = average_over_cells(probabilities, grid, of=surely)
+        shares = average_over_cells(probabilities, grid, surely)
         share = np.take_along_axis(shares, labels[..., np.newaxis], axis=2)[..., 0]
         is_unsure |= share < LEAST_SURE
     classes = map_classes(class_names)

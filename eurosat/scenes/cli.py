@@ -202,7 +202,7 @@ def _tell_start(start: MapStart) -> None:
         soft_wrap=True,
     )
     if start.windows_done:
-        notes.print(f"  Goes on after {start.windows_done:,} of them.")
+        notes.print(f"  Goes on after {start.windows_done:,} windows.")
     for note in scene.notes:
         notes.print(f"  {escape(note)}", soft_wrap=True)
     for warning in scene.warnings:

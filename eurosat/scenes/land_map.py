@@ -159,9 +159,9 @@ def _make(
     if workers:
         seconds *= classifier.threads / workers.threads
     started(MapStart(scene, grid, done, seconds, answers))
-    found = classify_scene(scene, classifier, settings, answers, progress, workers)
-    cells = label_cells(found, grid, classifier.class_names, plan["unsure_below"])
-    del found
+    probabilities = classify_scene(scene, classifier, settings, answers, progress, workers)
+    cells = label_cells(probabilities, grid, classifier.class_names, plan["unsure_below"])
+    del probabilities
 
     remove_left_over(folder)
     (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.

@@ -204,7 +204,7 @@ def middle_weights(side: int) -> np.ndarray:
 
 
 def _weights_across(count: int) -> np.ndarray:
-    """Return what a window counts for each of so many equal parts of it, from rim to rim."""
+    """Return how much a window counts for each of so many equal parts of it, rim to rim."""
     places = (np.arange(count) + 0.5) / count
     return np.sin(np.pi * places) ** 2
 

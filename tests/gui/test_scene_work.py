@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from eurosat.classifier import Classifier
-from eurosat.gui.scene_work import (
-    MOST_PREVIEWED,
-    GrowingMap,
-    preview_window,
-    usual_maps_folder,
-)
+from eurosat.gui.scene_work import MOST_PREVIEWED, GrowingMap, preview_window, usual_maps_folder
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import MapSettings, map_folder

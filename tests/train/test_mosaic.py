@@ -44,40 +44,43 @@ def test_the_middle_counts_as_it_does_in_maps():
     np.testing.assert_allclose(share, across / across.sum(), atol=1e-3)
 
 
-def test_pieces_are_of_two_or_four_tiles_and_keep_their_places():
-    slope = np.broadcast_to(np.arange(SIDE, dtype=np.uint8)[:, None, None], (COUNT, SIDE, SIDE, 3))
+def test_pieces_are_of_two_to_four_tiles_and_keep_their_places():
+    places = np.stack(np.mgrid[:SIDE, :SIDE], axis=-1).astype(np.uint8)
+    tile = np.concatenate([places, places[..., :1]], axis=-1)
     labels = tf.one_hot(np.arange(COUNT), COUNT)
     seed = tf.constant([1, 2], tf.int64)
-    tiles, mixed = put_together(tf.constant(slope), labels, seed, 1.0)
-    np.testing.assert_array_equal(tiles, slope)
+    tiles = tf.constant(np.broadcast_to(tile, (COUNT, *tile.shape)))
+    made_of, mixed = put_together(tiles, labels, seed, 1.0)
+    np.testing.assert_array_equal(made_of, tiles)
     counts = np.bincount((mixed.numpy() > 0).sum(axis=1), minlength=5)[1:]
-    assert counts.sum() == COUNT
     one, two, three, four = counts / COUNT
-    # An edge near a corner may miss the tile, and two may cross outside it.
-    assert one < 0.1
+    # A bend at the rim may leave one tile alone; where two edges do not cross, there are three.
+    assert one < 0.02
     assert two > 0.4
-    assert three + four > 0.3
+    assert three > 0.1
+    assert four > 0.15
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_so_many_become_mosaics_and_the_others_stay_as_they_are(share: float):
     shown, labels = made(share)
     whole = (shown == KINDS[:, None, None]).all(axis=(1, 2))
-    np.testing.assert_array_equal(labels[whole], np.eye(CLASSES)[KINDS[whole]])
-    # Of mosaics, some show one tile alone, because the edge misses it.
-    assert 1 - share <= whole.mean() + 0.05
-    assert whole.mean() < 1 - 0.85 * share + 0.05 if share else whole.all()
+    np.testing.assert_allclose(labels[whole], np.eye(CLASSES)[KINDS[whole]], atol=1e-6)
+    assert abs(whole.mean() - (1 - share)) < 0.06
 
 
 def test_edges_lie_everywhere_and_at_all_angles():
     shown, _ = made(1.0)
-    own = shown == KINDS[:, None, None]
-    share = own.mean(axis=0)
-    # Mirrored and turned, the pattern is the same: no place and no direction is preferred.
-    for turned in (share[::-1], share[:, ::-1], share.T):
-        assert abs(turned - share).max() < 0.12
-    assert share.min() > 0.3
-    assert share.max() < 0.6
+    kinds = np.array([len(np.unique(tile)) for tile in shown])
+    upright = (shown == shown[:, :1]).all(axis=(1, 2)) & (kinds == 2)
+    level = (shown == shown[:, :, :1]).all(axis=(1, 2)) & (kinds == 2)
+    # Of two pieces' edges, half lie along rows or columns, and half of these do not bend.
+    for straight in (upright, level):
+        assert 0.06 < straight.sum() / (kinds == 2).sum() < 0.2
+    places = {np.flatnonzero(np.diff(tile[0])).item() for tile in shown[upright]}
+    assert len(places) > 25
+    assert min(places) < 6
+    assert max(places) > SIDE - 8
 
 
 def test_the_same_seed_gives_the_same_and_another_gives_others():

@@ -60,6 +60,28 @@ def test_a_teacher_that_is_not_asked_changes_no_tile():
     assert sum(asked) == 20
 
 
+def test_a_teacher_says_what_whole_tiles_show_before_mosaics_are_made():
+    # One colour each, which is the class.
+    truth = np.arange(60) % 2
+    tiles = np.broadcast_to(truth[:, None, None, None] * 200, (60, 64, 64, 3)).astype(np.uint8)
+
+    def teacher(seen: np.ndarray) -> np.ndarray:
+        assert (seen == seen[:, :1, :1]).all(), "it sees no mosaic"
+        return np.eye(2, dtype=np.float32)[1 - seen[:, 0, 0, 0] // 200]
+
+    of_mosaics = replace(DEFAULTS[Architecture.CNN], mosaics=1.0, augment=False)
+    ((seen, labels),) = TrainingTiles(tiles, truth, 2, of_mosaics).epoch(0, 60)
+    ((same, taught),) = TrainingTiles(tiles, truth, 2, of_mosaics, teacher).epoch(0, 60)
+    np.testing.assert_array_equal(seen, same)
+    is_mixed = (labels.numpy() > 0.05).all(axis=1)
+    assert 0.2 < is_mixed.mean() < 0.8, "half of the pieces are of one class"
+    # This teacher says the contrary.
+    expected = (1 - TEACHER_SHARE) * labels.numpy() + TEACHER_SHARE * (1 - labels.numpy())
+    np.testing.assert_allclose(taught, expected, atol=1e-5)
+    ((again, _),) = TrainingTiles(tiles, truth, 2, of_mosaics).epoch(0, 60)
+    np.testing.assert_array_equal(seen, again)
+
+
 def test_all_forms_of_a_teacher_say_the_same(
     small_run: Path, small_models: Path, dataset: Dataset, split: Split
 ):

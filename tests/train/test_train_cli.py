@@ -213,6 +213,7 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--mixup", "-0.1"], "--mixup must be at least 0, not -0.1."),
         (["--mixup", "nan"], "--mixup"),
         (["--mosaics", "-0.1"], "--mosaics must be at least 0, not -0.1."),
+        (["--mosaics", "nan"], "--mosaics"),
         (["--mosaics", "1.1"], "--mosaics must be at most 1, not 1.1."),
         (["--growing", "-0.1"], "--growing"),
         (["--growing", "1"], "--growing must be below 1, not 1.0."),
