@@ -50,8 +50,6 @@ def main() -> None:
             ("stride 32", 32, []),
             ("stride 16", 16, []),
         ]
-        if options.product:
-            runs = runs[:3]  # A product differs in how it is read, which costs the same in others.
         seconds = {}
         for name, stride, more in runs:
             out = Path(folder, name.replace(" ", "-"))

@@ -163,7 +163,7 @@ def fit(
     # Before the first operation: the same seed must give the same digits on the same machine.
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.seed)
-    model = _first_model(configuration, dataset, split, folder)
+    model = first_model(configuration, dataset, split, folder)
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),
@@ -251,10 +251,14 @@ def build_model(configuration: TrainingConfiguration, class_count: int) -> keras
     return model
 
 
-def _first_model(
+def first_model(
     configuration: TrainingConfiguration, dataset: Dataset, split: Split, folder: RunFolder
 ) -> keras.Model:
-    """Return the model that a run begins with, or goes on with once its checkpoint is read."""
+    """Return the model that a run begins with, or goes on with once its checkpoint is read.
+
+    Raises:
+        EurosatError: The first weights cannot be found, downloaded or used.
+    """
     class_count = len(dataset.class_names)
     is_taken_up = folder.checkpoint.exists()
     if not (is_taken_up or configuration.from_run or configuration.from_model):

@@ -207,11 +207,11 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
     with open_scene(spain) as scene:
         assert all(note in panel for note in scene.notes)
         pixels, has_data = scene.read_rows(0, 521)
-    assert "192 windows, " in panel
-    user.chooses_in(QComboBox, "every 16 pixels")
+    assert "690 windows, " in panel
+    user.chooses_in(QComboBox, "every 32 pixels")
     # The stride decides how windows are classified, so that its time is measured by itself.
     user.waits_for(lambda: user.work.seconds_expected is not None)
-    assert "690 windows, " in user.panel()
+    assert "192 windows, " in user.panel()
     look = user.window.scene_page.view.quick_look
     assert (look.height(), look.width()) == (521, 416)
     for row, column in ((100, 200), (300, 50), (500, 400)):
@@ -234,15 +234,15 @@ def test_the_time_of_a_map_is_not_measured_while_its_scene_is_read(
     monkeypatch.setattr(scene_reader, "_picture", slow_picture)
     try:
         user.window.open_paths([spain])
-        user.waits_for(lambda: "192 windows" in user.panel())
-        user.chooses_in(QComboBox, "every 16 pixels")
+        user.waits_for(lambda: "690 windows" in user.panel())
+        user.chooses_in(QComboBox, "every 32 pixels")
         QThreadPool.globalInstance().waitForDone()
         QApplication.processEvents()
         assert user.work.seconds_expected is None
     finally:
         is_read.set()
     user.waits_until_seen(spain)
-    assert "690 windows, " in user.panel()
+    assert "192 windows, " in user.panel()
 
 
 def test_the_time_of_a_map_that_was_measured_beside_other_work_is_measured_again(
@@ -257,20 +257,20 @@ def test_the_time_of_a_map_that_was_measured_beside_other_work_is_measured_again
     gate.open()
     user.waits_for(lambda: user.work.seconds_expected != disturbed)
     assert told
-    stays = ["192 windows, " in panel for panel in told]
+    stays = ["690 windows, " in panel for panel in told]
     assert all(stays), "the time before stays until then"
     user.waits_for(lambda: not user.window.session.is_busy)
 
 
 def test_the_time_of_a_map_is_measured_again_for_another_stride(user: SceneUser, spain: Path):
     user.sees(spain)
-    user.waits_for(lambda: 32 in user.work.well_timed)
-    before = user.work.seconds_expected
-    user.chooses_in(QComboBox, "every 16 pixels")
     user.waits_for(lambda: 16 in user.work.well_timed)
+    before = user.work.seconds_expected
     user.chooses_in(QComboBox, "every 32 pixels")
+    user.waits_for(lambda: 32 in user.work.well_timed)
+    user.chooses_in(QComboBox, "every 16 pixels")
     assert user.work.seconds_expected == before
-    assert "192 windows, " in user.panel()
+    assert "690 windows, " in user.panel()
     user.waits_for(lambda: user.work.seconds_expected != before)
 
 
@@ -1089,7 +1089,7 @@ def test_a_stopped_map_is_gone_on_with_after_another_threshold_and_from_its_own_
 
     user.chooses("Close scene")
     user.sees(spain)
-    assert user.work.settings.stride == 32
+    assert user.work.settings.stride == 16
     dialogs.paths = [tmp_path / "elsewhere"]
     user.clicks("Change…")
     assert user.work.settings.stride == 8

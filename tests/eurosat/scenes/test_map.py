@@ -182,7 +182,7 @@ def test_the_rasters_are_valid_cogs_in_the_right_place_and_colours(tmp_path: Pat
             assert file.block_shapes == [(512, 512)]
             assert file.compression.name == "deflate"
             assert file.overviews(1) != []
-            assert (file.tags()["MODEL"], file.tags()["STRIDE"]) == ("cnn-int8", "32")
+            assert (file.tags()["MODEL"], file.tags()["STRIDE"]) == ("cnn-int8", "16")
     with rasterio.open(folder / "classes.tif") as file:
         colours = file.colormap(1)
         for value, cover in enumerate(EUROSAT_CLASSES):
