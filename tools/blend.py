@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
 from eurosat.train.configuration import recorded_configuration
 from eurosat.train.fit import first_model, read_history
@@ -35,7 +36,7 @@ def main() -> None:
     for file in (source.config, source.split, source.history):
         shutil.copy(file, target.path)
     model = first_model(configuration, dataset, split, target)
-    last = keras.models.load_model(source.model).get_weights()
+    last = load_keras_model(source.model).get_weights()
     pairs = zip(model.get_weights(), last, strict=True)
     model.set_weights([(1 - SHARE) * one + SHARE * other for one, other in pairs])
     keras.Model(model.input, model.output, name=model.name).save(target.model)

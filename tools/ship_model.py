@@ -79,8 +79,8 @@ The confidence shown is calibrated: logits are divided by a temperature of {temp
 on the validation split ([Guo et al. 2017](https://proceedings.mlr.press/v70/guo17a.html)). The
 expected calibration error on test is {before:.2%} without it and {after:.2%} with it. An answer
 with less than {unsure_below:.1%} confidence counts as unsure; this was chosen so that on validation
-99.5 % of the sure answers are right. On test, {coverage:.2%} of the tiles get a sure answer, and {sure:.2%} of
-these are right.
+99.5 % of the sure answers are right. On test, {coverage:.2%} of the tiles get a sure answer, and
+{sure:.2%} of these are right.
 
 """
 
