@@ -1,7 +1,9 @@
 """Fine-tuning: a model that begins where an earlier run ended."""
 
+import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError, ModelFileError, RunFolderError
-from eurosat.keras_model import predict
+from eurosat.keras_model import load_keras_model, predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import TrainingConfiguration, recorded_configuration
@@ -134,3 +136,31 @@ def test_other_sizes_than_those_of_the_run_are_refused(
     done = command_here("eurosat-train", *options, "--from-run", narrow_run)
     assert_refused(done, part)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
+    copied_run: RunFolder, small_run: Path, tmp_path: Path
+):
+    config = json.loads(copied_run.config.read_text(encoding="utf-8"))
+    config["training"]["from_run"] = str(small_run)
+    copied_run.config.write_text(json.dumps(config), encoding="utf-8")
+    model = load_keras_model(copied_run.model)
+    began = model.get_weights()
+    ended = [weights * 1.1 + 0.01 for weights in began]
+    model.set_weights(ended)
+    model.save(copied_run.model)
+    script = Path(__file__).parents[2] / "tools" / "blend.py"
+    blended = RunFolder(tmp_path / "blended")
+    done = subprocess.run(
+        [sys.executable, script, copied_run.path, blended.path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for first, last, between in zip(
+        began, ended, load_keras_model(blended.model).get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(between, (first + last) / 2, rtol=1e-5)
+    metrics = json.loads(blended.metrics.read_text(encoding="utf-8"))
+    assert f"{metrics['validation']['accuracy']:.2%} on validation" in done.stdout
+    assert "test" not in metrics
