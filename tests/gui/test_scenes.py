@@ -290,7 +290,7 @@ def test_a_time_that_cannot_be_measured_is_tried_once(
         QThreadPool.globalInstance().waitForDone()
         QApplication.processEvents()
     assert len(tries) == 1
-    user.chooses_in(QComboBox, "every 16 pixels")
+    user.chooses_in(QComboBox, "every 32 pixels")
     user.waits_for(lambda: len(tries) == 2)
 
 
