@@ -432,7 +432,7 @@ def test_text_beside_a_scene_can_be_copied(user: SceneUser, spain: Path):
 
 def test_a_scene_can_be_dropped_on_the_field_for_bands(user: SceneUser, spain: Path):
     user.sees(spain)
-    user.chooses_in(QComboBox, "every 16 pixels")
+    user.chooses_in(QComboBox, "every 32 pixels")
     (bands,) = [
         line
         for line in user.window.scene_page.panel.findChildren(QLineEdit)
