@@ -731,8 +731,8 @@ def test_shipped_models_tell_fields_as_small_as_a_window_apart(
     made = map_scene(
         path, tmp_path / "map", Classifier.shipped(model), MapSettings(unsure_below=0.0)
     )
-    # Models that were trained on whole tiles alone reach little more than a half.
-    assert (values_in(made.folder / "classes.tif") == truth).mean() > 0.65
+    # These models have 0.83 and 0.78; those before, which knew whole tiles alone, 0.69 and 0.68.
+    assert (values_in(made.folder / "classes.tif") == truth).mean() > 0.73
 
 
 def test_the_files_of_a_map_are_no_tiles(tmp_path: Path, command_here: Command):
