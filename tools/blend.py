@@ -12,8 +12,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import keras
-
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
@@ -39,7 +37,7 @@ def main() -> None:
     last = load_keras_model(source.model).get_weights()
     pairs = zip(model.get_weights(), last, strict=True)
     model.set_weights([(1 - SHARE) * one + SHARE * other for one, other in pairs])
-    keras.Model(model.input, model.output, name=model.name).save(target.model)
+    model.save(target.model)
     (judged,) = report_run(target, dataset, split, read_history(target.history), test=False)
     print(f"{judged.accuracy:.2%} on validation")
 
