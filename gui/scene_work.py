@@ -87,7 +87,7 @@ class SceneFacts:
         corners = self.degrees[:, top : top + 2, left : left + 2]
         weights = np.outer((1 - down + top, down - top), (1 - across + left, across - left))
         longitude, latitude = (corners * weights).sum(axis=(1, 2)).tolist()
-        return longitude, latitude
+        return (longitude + 180) % 360 - 180, latitude
 
 
 def facts_of(scene: Scene) -> SceneFacts:
@@ -103,6 +103,8 @@ def facts_of(scene: Scene) -> SceneFacts:
         count = len(steps)
         degrees = longitudes_latitudes(ground.crs, np.tile(xs, count), np.repeat(ys, count))
         degrees = degrees.reshape(2, count, count)
+        # Beyond 180° they go on, for what lies between two points.
+        degrees[0] = np.unwrap(np.unwrap(degrees[0], period=360, axis=0), period=360, axis=1)
     return SceneFacts(
         ground.height,
         ground.width,

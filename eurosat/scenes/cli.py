@@ -128,7 +128,7 @@ def _each_once(scenes: list[Path]) -> list[Path]:
     """Leave out scenes that are named again, which would be mapped into a second folder."""
     found: dict[Path, Path] = {}
     for scene in map(scene_named_by, scenes):
-        found.setdefault(scene.absolute(), scene)
+        found.setdefault(scene.resolve(), scene)
     return list(found.values())
 
 

@@ -6,7 +6,7 @@ one in UTM that the scene is resampled to.
 
 import re
 from dataclasses import dataclass
-from math import cos, hypot, prod, radians, sin, sqrt
+from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,8 +29,13 @@ _COARSE: Final = 25.0
 _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 """The pixel sizes, in metres, at which a scene is not resampled."""
 
-_STRETCH: Final = 0.01
-"""By how much a map projection may lengthen or shorten a metre on the ground."""
+_STRETCH: Final = 0.005
+"""By how much a map projection may lengthen or shorten a metre on the ground, so that areas are
+right to a hundredth at the worst; UTM stays within a thousandth in its own zone."""
+
+_LARGEST_TURN: Final = 20.0
+"""How many degrees north may lie off the columns of the grid. National grids stay below 15; around
+the poles, north is anywhere."""
 
 _POINTS_ON_AN_EDGE: Final = 33
 _ROUNDING: Final = 1e-6
@@ -129,11 +134,15 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
         ground = _utm_ground(dataset, reason)
     except Exception as error:  # GDAL's own errors, for which rasterio has no public type.
         raise no_place(name) from error
-    finer = (ground.height * ground.width / (dataset.height * dataset.width)) ** 0.5
-    if finer > _MOST_TIMES_FINER:
+    side = _pixel_side(dataset)
+    if side > _MOST_TIMES_FINER * GROUND_RESOLUTION_M:
         raise SceneError(
-            f"{name} has pixels of about {finer * GROUND_RESOLUTION_M / 1000:,.1f} km, which show"
-            " nothing of what the models know: name a scene of about 10 m."
+            f"{name} has pixels of about {side / 1000:,.1f} km, which show nothing of what the"
+            " models know: name a scene of about 10 m."
+        )
+    if ground.height * ground.width > _MOST_TIMES_FINER**2 * dataset.height * dataset.width:
+        raise SceneError(
+            f"{name} reaches too far around the Earth for one map of 10 m: cut it into parts."
         )
     return ground
 
@@ -149,7 +158,7 @@ def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
         Sentences.
     """
     found = []
-    side = sqrt(prod(_ground_steps(dataset))) if ground.is_resampled else 0
+    side = _pixel_side(dataset) if ground.is_resampled else 0
     if side > _COARSE:
         found.append(
             f"Its pixels measure about {side:,.0f} m, and those of the training"
@@ -226,33 +235,62 @@ def _reason_to_resample(dataset: "DatasetReader") -> str | None:
     grid, crs = dataset.transform, dataset.crs
     if crs.is_geographic:
         return "its pixels are degrees"
-    down, right = _ground_steps(dataset)
-    if not all(_TAKEN_AS_IT_IS[0] <= step <= _TAKEN_AS_IT_IS[1] for step in (down, right)):
-        return f"its pixels measure {right:.3g} m × {down:.3g} m"
+    places = np.array([(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1)]) * (
+        dataset.width,
+        dataset.height,
+    )
+    down, right = _steps_on_earth(crs, grid, places)
+    lengths = np.hypot(*down), np.hypot(*right)
+    low, high = _TAKEN_AS_IT_IS
+    if not all(low <= length[0] <= high for length in lengths):
+        return f"its pixels measure {lengths[1][0]:.3g} m × {lengths[0][0]:.3g} m"
     if grid.b or grid.d or grid.a < 0 or grid.e > 0:
         return "its grid is not north up"
-    if abs(right / grid.a - 1) > _STRETCH or abs(down / -grid.e - 1) > _STRETCH:
+    stretch = np.abs(np.array(lengths) / [[-grid.e], [grid.a]] - 1)
+    if not (stretch <= _STRETCH).all():
         return "its map projection stretches the ground"
+    if abs(degrees_to_north(crs, grid, dataset.height, dataset.width)) > _LARGEST_TURN:
+        return "north is not up on its grid"
     return None
 
 
-def _ground_steps(dataset: "DatasetReader") -> tuple[float, float]:
-    """Return the lengths on the ground, in metres, of a step down and one to the right."""
-    crs, grid = crs_and_grid(dataset)
-    column, row = dataset.width / 2, dataset.height / 2
-    points = [grid @ p for p in ((column, row), (column, row + 1), (column + 1, row))]
-    xs, ys = np.array(points).T
-    (lon, lon_down, lon_right), (lat, lat_down, lat_right) = longitudes_latitudes(crs, xs, ys)
+def degrees_to_north(crs: Any, transform: "Affine", height: int, width: int) -> float:
+    """Return how far north lies clockwise of up, in the middle of a grid: -180 to 180 degrees."""
+    down, _ = _steps_on_earth(crs, transform, np.array([(width / 2, height / 2)]))
+    east, north = -down[:, 0]
+    return float(np.degrees(np.arctan2(-east, north)))
+
+
+def _pixel_side(dataset: "DatasetReader") -> float:
+    """Return how long the side of a pixel is on the ground, in metres, if it were a square."""
+    middle = np.array([(dataset.width / 2, dataset.height / 2)])
+    steps = _steps_on_earth(*crs_and_grid(dataset), middle)
+    return sqrt(prod(float(np.hypot(*step)[0]) for step in steps))
+
+
+def _steps_on_earth(crs: Any, grid: Any, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far a step down, and one to the right, leads to the east and to the north.
+
+    Args:
+        crs: The coordinate system.
+        grid: From columns and rows to its coordinates.
+        places: Columns and rows where steps begin, of shape [n, 2].
+
+    Returns:
+        Two arrays in metres, each of shape [2, n].
+    """
+    steps = np.array([(0, 0), (0, 1), (1, 0)])
+    ends = steps[:, np.newaxis] + places
+    xs, ys = grid @ ends.reshape(-1, 2).T
+    longitudes, latitudes = longitudes_latitudes(crs, xs, ys).reshape(2, 3, -1)
     # The radii of the ellipsoid along the meridian and across it.
-    bend = 1 - _ECCENTRICITY_SQUARED * sin(radians(lat)) ** 2
+    bend = 1 - _ECCENTRICITY_SQUARED * np.sin(np.radians(latitudes[0])) ** 2
     along = _EQUATOR_RADIUS_M * (1 - _ECCENTRICITY_SQUARED) / bend**1.5
-    across = _EQUATOR_RADIUS_M / bend**0.5 * cos(radians(lat))
-
-    def length(to_lon: float, to_lat: float) -> float:
-        east = (to_lon - lon + 180) % 360 - 180
-        return hypot(across * radians(east), along * radians(to_lat - lat))
-
-    return length(lon_down, lat_down), length(lon_right, lat_right)
+    across = _EQUATOR_RADIUS_M / bend**0.5 * np.cos(np.radians(latitudes[0]))
+    east = across * np.radians((longitudes[1:] - longitudes[0] + 180) % 360 - 180)
+    north = along * np.radians(latitudes[1:] - latitudes[0])
+    down, right = np.stack([east, north], axis=1)
+    return down, right
 
 
 def _beside_the_grid(dataset: "DatasetReader") -> float:

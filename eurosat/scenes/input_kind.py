@@ -27,6 +27,8 @@ FAR: Final = 1.5
 Within lie the means of each of the ten classes. Outside lies the blue of haze-free (L2A) pictures.
 """
 
+_BRIGHTEST_OF_8_BITS: Final = 255
+
 _BRIGHTEST: Final = 2750
 """The digital number, reflectance times 10 000, that EuroSAT shows as 255."""
 
@@ -34,6 +36,11 @@ _TCI_BRIGHTEST: Final = {"l1c-tci": 3558, "l2a-tci": 2000}
 """The digital number that ESA's 8-bit true-colour image (TCI) shows as 255."""
 
 _BASELINE_OFFSET: Final = -1000
+
+_BASELINE: Final = re.compile(
+    r"_MSIL(?:1C|2A)_\d{8}T\d{6}_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})"
+)
+"""In the name of a product, or in the tags of a file."""
 """What products since processing baseline 04.00 (January 2022) ask to be added."""
 
 _VALUES_AT_A_TIME: Final = 1 << 18
@@ -224,6 +231,11 @@ def choose_scaling(
             kind, reason = product, "because its metadata say so"
         elif is_8_bit:
             kind, reason = _kind_of_8_bit(sample, names)
+        elif 2 < numbers.max() <= _BRIGHTEST_OF_8_BITS:
+            raise SceneError(
+                f"{name} has values of type {sample.dtype} that reach {numbers.max():.0f}, as 8-bit"
+                " colours do: save it with 8 bits, or choose l1c or l2a if they are reflectance."
+            )
         else:
             offset_guess = _offset(numbers, names, stated_offset)[0] if offset is None else offset
             kind, reason = _kind_of_reflectance(numbers + offset_guess, names, band_names)
@@ -319,7 +331,7 @@ def _offset(numbers: np.ndarray, names: str, stated: int | None) -> tuple[int, s
     """Return what is to be added to digital numbers, and why."""
     if stated is not None:
         return stated, "because it says so" if stated else "because it states none"
-    baseline = re.search(r"_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})", names)
+    baseline = _BASELINE.search(names)
     if baseline:
         told = ".".join(filter(None, baseline.groups()))
         offset = _BASELINE_OFFSET if told >= "04.00" else 0

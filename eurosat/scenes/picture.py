@@ -1,7 +1,8 @@
 """A land-cover map as one picture for people: scene, map, legend with areas, scale bar, north."""
 
+import unicodedata
 from dataclasses import dataclass
-from math import floor, log10
+from math import cos, floor, log10, radians, sin
 from typing import Final
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from eurosat.scenes.areas import Area, area_title
 from eurosat.scenes.cells import NODATA, CellMap
-from eurosat.scenes.ground import Ground
+from eurosat.scenes.ground import Ground, degrees_to_north
 from eurosat.scenes.scene import Scene
 
 # All in pixels of the picture.
@@ -24,6 +25,9 @@ _SWATCH: Final = 20
 _TITLE: Final = 28
 _TEXT: Final = 18
 _SMALL: Final = 15
+
+_ARROW: Final = ((0, -11), (-8, 11), (0, 5), (8, 11))
+"""The corners of the arrow to the north, right of its middle and down, before it is turned."""
 
 _WIDE: Final = 1.6
 """From this ratio of width to height on, scene and map stand one above the other."""
@@ -75,7 +79,12 @@ def draw_map(
     column = max(width, _NARROWEST_COLUMN)
     across = column if is_wide else 2 * column + _MARGIN
     sheet_width = max(_SMALLEST_WIDTH, across + 2 * _MARGIN)
-    lines = [line for text in footer for line in _wrapped(text, sheet_width - 2 * _MARGIN)]
+    title = _drawable(title)
+    lines = [
+        line
+        for text in map(_drawable, footer)
+        for line in _wrapped(text, sheet_width - 2 * _MARGIN)
+    ]
 
     top = _MARGIN + _TITLE + _ROW
     step = (0, height + 2 * _ROW) if is_wide else (column + _MARGIN, 0)
@@ -143,9 +152,14 @@ def _draw_scale(
         draw.text((x, y + 12), f"{name}, if a pixel is 10 m", fill=_INK, font=_font(_SMALL))
         return
     draw.text((x, y + 12), name, fill=_INK, font=_font(_SMALL))
-    x = place[0] + width - 12
-    draw.polygon([(x, y - 4), (x - 8, y + 18), (x, y + 12), (x + 8, y + 18)], fill=_INK)
-    draw.text((x, y + 20), "N", fill=_INK, font=_font(_SMALL), anchor="ma")
+    x, y = place[0] + width - 12, y + 7
+    turn = radians(degrees_to_north(ground.crs, ground.transform, ground.height, ground.width))
+    arrow = [
+        (x + right * cos(turn) - down * sin(turn), y + right * sin(turn) + down * cos(turn))
+        for right, down in _ARROW
+    ]
+    draw.polygon(arrow, fill=_INK)
+    draw.text((x, y + 13), "N", fill=_INK, font=_font(_SMALL), anchor="ma")
 
 
 def _draw_legend(
@@ -177,8 +191,9 @@ def _draw_legend(
         ink = _INK if area.pixels else _LINE
         box = (x, y, x + _SWATCH, y + _SWATCH)
         draw.rectangle(box, fill=area.colour, outline=_PALE)
-        font = _fitting_font(area.title, _TEXT, at.bar - at.title - 12)
-        draw.text((at.title, y), area.title, fill=ink, font=font)
+        name = _drawable(area.title)
+        font = _fitting_font(name, _TEXT, at.bar - at.title - 12)
+        draw.text((at.title, y), name, fill=ink, font=font)
         end = at.bar + round((at.bar_end - at.bar) * area.m2 / largest)
         if area.pixels:
             bar = (at.bar, y + 3, max(end, at.bar + 1), y + _SWATCH - 3)
@@ -197,6 +212,13 @@ def _round_length(longest: float) -> float:
     longest *= 1 + 1e-9  # It may be such a length itself, but for its last digit.
     power = 10.0 ** floor(log10(longest))
     return max(step * power for step in (1, 2, 5) if step * power <= longest)
+
+
+def _drawable(text: str) -> str:
+    """Return a text in letters that the font has: é becomes e, and what is no Latin letter a ?."""
+    plain = unicodedata.normalize("NFKD", text.replace("×", "x"))
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return plain.encode("ascii", "replace").decode()
 
 
 def _wrapped(text: str, width: int) -> list[str]:

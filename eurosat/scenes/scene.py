@@ -91,6 +91,7 @@ class Scene:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     _source: Any
+    _read_bands: Bands
     _nodata: float | None
     _corner: tuple[int, int] = (0, 0)
 
@@ -130,7 +131,12 @@ class Scene:
         window = ((rows[0] + top, rows[1] + top), (columns[0] + left, columns[1] + left))
         height, width = (max(1, round((end - start) / shrink)) for start, end in (rows, columns))
         values, has_data = _read(
-            self._source, self.path, self.bands, self._nodata, window=window, shape=(height, width)
+            self._source,
+            self.path,
+            self._read_bands,
+            self._nodata,
+            window=window,
+            shape=(height, width),
         )
         return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
 
@@ -323,6 +329,13 @@ def open_scene(
         )
         means = scaling.to_pixels(values[:, has_data]).mean(axis=1).tolist()
         warnings_found = (*warnings_of_ground(dataset, ground), *warnings_of(scaling.kind, means))
+        if ground.is_resampled:
+            three, read_bands = _without_others(dataset, chosen, stack)
+            source = stack.enter_context(_warped(three, ground, name))
+        else:
+            files = product.files if product else [str(path)]
+            source = stack.enter_context(side_by_side(dataset, files, threads))
+            read_bands = chosen
         scene = Scene(
             path,
             ground,
@@ -330,11 +343,8 @@ def open_scene(
             scaling,
             (band_note, input_note, ground.note),
             warnings_found,
-            stack.enter_context(
-                _warped(dataset, ground, name)
-                if ground.is_resampled
-                else side_by_side(dataset, product.files if product else [str(path)], threads)
-            ),
+            source,
+            read_bands,
             nodata,
         )
         if ground.height * ground.width == 1 and not scene.read_rows(0, 1)[1].any():
@@ -443,6 +453,45 @@ def _listed(bands: Bands) -> str:
 def _fitting(height: int, width: int) -> tuple[int, int]:
     shrink = max(1, height / _SAMPLE_SIDE, width / _SAMPLE_SIDE)
     return max(1, round(height / shrink)), max(1, round(width / shrink))
+
+
+def _without_others(
+    dataset: "DatasetReader", bands: Bands, stack: ExitStack
+) -> tuple["DatasetReader", Bands]:
+    """Return a file without the bands that nobody reads, and which are red, green and blue in it.
+
+    What is resampled is empty where all bands of the file are. A band of clouds, which says
+    something of each pixel, would make land of what is empty.
+
+    Args:
+        dataset: The file.
+        bands: What is read; an alpha band stays too.
+        stack: What closes the files that are opened.
+    """
+    from xml.etree import ElementTree
+
+    import rasterio
+    from rasterio.enums import ColorInterp
+    from rasterio.io import MemoryFile
+    from rasterio.shutil import copy
+
+    alphas = [n for n, use in enumerate(dataset.colorinterp, 1) if use is ColorInterp.alpha]
+    kept = list(dict.fromkeys([*bands, *alphas]))
+    if len(kept) == dataset.count:
+        return dataset, bands
+    description = stack.enter_context(MemoryFile(ext=".vrt"))
+    copy(dataset, description.name, driver="VRT")
+    tree = ElementTree.fromstring(description.read())
+    by_number = {element.get("band"): element for element in tree.findall("VRTRasterBand")}
+    for element in by_number.values():
+        tree.remove(element)
+    for place, number in enumerate(kept, 1):
+        element = by_number[str(number)]
+        element.set("band", str(place))
+        tree.append(element)
+    raster = rasterio.open(ElementTree.tostring(tree, encoding="unicode"))
+    red, green, blue = (kept.index(band) + 1 for band in bands)
+    return stack.enter_context(raster), (red, green, blue)
 
 
 def _warped(dataset: "DatasetReader", ground: Ground, name: str) -> Any:

@@ -8,6 +8,7 @@ for again, and the map is the same to the last byte.
 import logging
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,6 +39,9 @@ SECONDS_TO_CONNECT: Final = 30
 
 _STRIPS_AHEAD: Final = 2
 """Strips that are handed out for each thread of a worker; their answers wait in memory."""
+
+_MOST_ON_WINDOWS: Final = 61
+"""So many processes one there can wait for."""
 
 _RETRIES: Final = 3
 """How often a strip is asked for again whose worker could not read the scene or write memory."""
@@ -111,6 +115,8 @@ def process_pool(count: int) -> Iterator[Workers]:
                 " goes on from there; try fewer `--processes`."
             ) from error
 
+    if sys.platform == "win32":
+        count = min(count, _MOST_ON_WINDOWS)
     # Forked ones would inherit the threads' locks.
     context = get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as executor:

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 
 from eurosat.classifier import Classifier
-from eurosat.gui.scene_work import MOST_PREVIEWED, GrowingMap, preview_window, usual_maps_folder
+from eurosat.gui.scene_work import (
+    MOST_PREVIEWED,
+    GrowingMap,
+    facts_of,
+    preview_window,
+    usual_maps_folder,
+)
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import MapSettings, map_folder
 from eurosat.scenes.rasters import read_cells
-from eurosat.scenes.scene import parse_bands
+from eurosat.scenes.scene import open_scene, parse_bands
 from eurosat.scenes.windows import WindowGrid
 
-from ..eurosat.scenes.scene_fixtures import make_map, texture, write_rgb
+from ..eurosat.scenes.scene_fixtures import make_map, rasterio, texture, write_rgb
 
 
 def test_it_needs_no_qt_and_its_import_no_gdal():
@@ -26,6 +32,21 @@ def test_it_needs_no_qt_and_its_import_no_gdal():
     ).stdout.split()
     assert "eurosat.gui.scene_work" in loaded
     assert not [name for name in loaded if name.startswith(("PySide6", "rasterio"))]
+
+
+def test_places_on_both_sides_of_180_degrees_are_told_apart(tmp_path: Path):
+    grid = rasterio.Affine(1e-4, 0, 179.99, 0, -1e-4, -17)
+    path = write_rgb(tmp_path / "s.tif", texture(150, 200), crs="EPSG:4326", transform=grid)
+    pyproj = pytest.importorskip("pyproj")
+    with open_scene(path) as scene:
+        facts = facts_of(scene)
+    to_degrees = pyproj.Transformer.from_crs(facts.crs_name, 4326, always_xy=True).transform
+    for column in range(facts.width):
+        found = facts.longitude_latitude(column, 75)
+        expected = to_degrees(*facts.position(column, 75))
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert facts.longitude_latitude(0, 75)[0] > 179
+    assert facts.longitude_latitude(facts.width - 1, 75)[0] < -179
 
 
 @pytest.mark.parametrize("stride", [64, 32, 8])

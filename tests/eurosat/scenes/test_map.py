@@ -31,6 +31,7 @@ from eurosat.images import find_images, read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 from eurosat.scenes.cells import CellMap, map_classes
+from eurosat.scenes.ground import degrees_to_north
 from eurosat.scenes.land_map import map_scene
 from eurosat.scenes.map_record import MapSettings, unfinished_settings
 from eurosat.scenes.rasters import read_cells, write_rasters
@@ -279,6 +280,8 @@ def test_a_polygon_tells_the_confidence_of_its_cells(tmp_path: Path):
     [
         ("EPSG:4326", rasterio.Affine(1e-4, 0, 179.99, 0, -1e-4, -17)),
         ("EPSG:32760", grid_at(818_800, 8_118_000)),
+        ("EPSG:3413", rasterio.Affine(10, 0, -1.547e6, 0, -10, 1.547e6)),
+        ("EPSG:3031", rasterio.Affine(10, 0, -1e3, 0, -10, -2.05e6)),
     ],
 )
 def test_polygons_are_cut_at_the_180th_meridian(tmp_path: Path, crs: str, transform: object):
@@ -316,6 +319,20 @@ def test_long_edges_follow_the_ground(tmp_path: Path):
     assert np.sort(from_edge)[:-2].max() < 1, "but for the two short sides"
 
 
+@pytest.mark.parametrize(
+    ("crs", "grid"),
+    [("EPSG:32630", grid_at()), ("EPSG:3035", grid_at(3_100_000, 2_300_000))],
+)
+def test_the_arrow_of_the_picture_points_to_the_north(crs: str, grid: Any):
+    pyproj = pytest.importorskip("pyproj")
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True).transform
+    here, above = (to_degrees(*(grid @ (50, row))) for row in (50, 49))
+    azimuth, _, _ = pyproj.Geod(ellps="WGS84").inv(*here, *above)
+    to_north = degrees_to_north(rasterio.CRS.from_string(crs), grid, 100, 100)
+    assert to_north == pytest.approx(-azimuth, abs=0.01)
+    assert abs(to_north) > 1
+
+
 def test_the_picture_shows_the_map_in_its_colours(gaps: tuple[Path, np.ndarray]):
     picture = np.asarray(Image.open(gaps[0] / "map.png").convert("RGB")).reshape(-1, 3)
     classes = values_in(gaps[0] / "classes.tif")
@@ -324,6 +341,17 @@ def test_the_picture_shows_the_map_in_its_colours(gaps: tuple[Path, np.ndarray])
         share = (picture == tuple(colour)).all(axis=1).mean()
         # A panel takes about a third of the picture.
         assert share > 0.1 * (classes == value).mean()
+
+
+def test_the_picture_writes_names_in_letters_that_it_has(tmp_path: Path):
+    pictures = []
+    for name in ("caf\u00e9 \u00d7", "cafe x", "caf\u00e9 \u4e2d", "cafe ?"):
+        folder = tmp_path / str(len(pictures))
+        folder.mkdir()
+        path = write_rgb(folder / f"{name}.tif", texture(64, 64))
+        pictures.append(np.asarray(Image.open(make_map(path, folder / "map") / "map.png")))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[2], pictures[3])
 
 
 def test_nothing_of_a_long_name_is_cut_off(tmp_path: Path):
@@ -547,7 +575,9 @@ def test_a_scene_that_is_named_twice_is_mapped_once(
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
         write_rgb(tmp_path / f"{name}.tif", texture(64, 64))
-    names = ("b.tif", "a.tif", tmp_path / "a.tif", "./b.tif")
+    (tmp_path / "link").symlink_to(tmp_path)
+    names = ("b.tif", "a.tif", tmp_path / "a.tif", "./b.tif", "link/a.tif", "maps/../b.tif")
+    (tmp_path / "maps").mkdir()
     done = command_here("eurosat-map", *SMALL, "--out", "maps", *names)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"(.)\.tif mapped", done.stdout) == ["b", "a"]

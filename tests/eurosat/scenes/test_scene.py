@@ -204,6 +204,11 @@ def test_the_baseline_in_the_name_tells_the_offset(tmp_path: Path, name: str, of
         assert "baseline" in said(scene)
 
 
+def test_names_of_other_things_tell_no_baseline(tmp_path: Path):
+    with open_scene(write_scene(tmp_path / "dem_N4530_E0123.tif", reflectance())) as scene:
+        assert "baseline" not in said(scene)
+
+
 def test_the_tags_of_the_file_tell_too(tmp_path: Path):
     path = write_scene(tmp_path / "field_2A.tif", reflectance(low=100) + np.uint16(1000))
     with rasterio.open(path, "r+") as file:
@@ -244,6 +249,19 @@ def test_what_cannot_be_is_refused(tmp_path: Path):
         assert_one_sentence(refused.value)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_colours_of_8_bits_in_another_type_are_not_taken_for_reflectance(
+    tmp_path: Path, dtype: type
+):
+    values = np.moveaxis(texture(70, 80), 2, 0).astype(dtype)
+    path = write_scene(tmp_path / "s.tif", values)
+    with pytest.raises(SceneError, match="as 8-bit colours do: save it with 8 bits") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
+    with open_scene(path, kind=InputKind.L2A) as scene:
+        assert scene.scaling.kind is InputKind.L2A
+
+
 def test_radar_is_refused(tmp_path: Path):
     path = write_scene(tmp_path / "radar.tif", reflectance().astype(np.complex64))
     with pytest.raises(SceneError, match="complex numbers") as refused:
@@ -282,6 +300,29 @@ def test_a_pixel_is_empty_if_all_its_bands_are(tmp_path: Path):
     for path, empty in ((plain, [[3, 4]]), (tagged, [[3, 4], [7, 8]])):
         with open_scene(path) as scene:
             assert np.argwhere(~read_all(scene)[1]).tolist() == empty
+
+
+@pytest.mark.parametrize("marks", [{"nodata": 0}, {}])
+def test_empty_pixels_stay_empty_beside_a_band_that_is_full(
+    tmp_path: Path, marks: dict[str, float]
+):
+    values = np.moveaxis(texture(160, 200), 2, 0).copy()
+    values[:, :, :50] = 0
+    clouds = np.full((1, 160, 200), 5, np.uint8)
+    degrees = rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13)
+    seen = []
+    for bands, names in (
+        (values, ("B4", "B3", "B2")),
+        (np.concatenate([clouds, values[::-1]]), ("SCL", "B2", "B3", "B4")),
+    ):
+        path = tmp_path / f"{len(bands)} é%.tif"
+        write_scene(path, bands, crs="EPSG:4326", transform=degrees, names=names, **marks)
+        with open_scene(path) as scene:
+            assert scene.bands == ((1, 2, 3) if len(bands) == 3 else (4, 3, 2))
+            seen.append(read_all(scene))
+    assert 0.2 < 1 - seen[0][1].mean() < 0.35
+    for alone, beside in zip(*seen, strict=True):
+        np.testing.assert_array_equal(alone, beside)
 
 
 def test_jpeg_2000_is_read(tmp_path: Path):
@@ -350,6 +391,14 @@ def test_pixels_of_kilometres_are_refused(tmp_path: Path):
         open_scene(path).__enter__()
 
 
+def test_a_scene_too_wide_for_one_grid_is_refused(tmp_path: Path):
+    wide = rasterio.Affine(0.01, 0, -20, 0, -0.001, 50)
+    path = write_rgb(tmp_path / "wide.tif", texture(100, 6000), crs="EPSG:4326", transform=wide)
+    with pytest.raises(SceneError, match=r"wide\.tif reaches too far around the Earth") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
+
+
 @pytest.mark.parametrize(
     ("crs", "transform", "code", "reason"),
     [
@@ -359,6 +408,7 @@ def test_pixels_of_kilometres_are_refused(tmp_path: Path):
         ("EPSG:32630", rasterio.Affine(8, 6, 694e3, 6, -8, 422e4), 32630, "not north up"),
         ("EPSG:32630", rasterio.Affine(10, 0, 694e3, 0, 10, 4215e3), 32630, "not north up"),
         ("EPSG:32630", rasterio.Affine(20, 0, 694e3, 0, -20, 422e4), 32630, "20 m × 20 m"),
+        ("EPSG:3413", rasterio.Affine(10, 0, -2e6, 0, -10, 1e6), 32604, "north is not up"),
         ("EPSG:2230", rasterio.Affine(33, 0, 63e5, 0, -33, 19e5), 32611, "stretches"),  # Feet.
     ],
 )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def job_for(scene: Path) -> SceneJob:
         model=str(model.path),
         model_sha256=model.sha256,
         is_dense=False,
-        version="0.1.0",
+        version=version("eurosat-edge"),
     )
 
 
@@ -187,9 +188,7 @@ def test_what_is_no_address_is_told(address: str):
         dask_cluster(address).__enter__()
 
 
-def test_a_scheduler_that_is_not_there_is_told(
-    tmp_path: Path, scene: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("distributed", reason="clusters need the extra cluster")
     monkeypatch.setattr("eurosat.scenes.workers.SECONDS_TO_CONNECT", 1)
     with (
