@@ -22,7 +22,7 @@ from eurosat.console import (
 )
 from eurosat.errors import EurosatError, ImageError, cannot_be_written, printable
 from eurosat.existence import exists
-from eurosat.images import find_images, read_image
+from eurosat.images import find_images, left_locked, read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import DEFAULT_MODEL, find_model
 from eurosat.results import to_json, write_csv
@@ -83,7 +83,10 @@ def classify(
     if quick:
         classifier = classifier.one_view
     left_out: list[Path] = []
-    images = list(find_images(paths, left_out=left_out.append))
+    locked: list[Path] = []
+    images = list(find_images(paths, left_out=left_out.append, locked=locked.append))
+    if not images and locked:
+        raise left_locked(locked)
     if not images:
         told = f" but scenes, such as {printable(left_out[0])}," if left_out else ""
         advice = ": `eurosat-map` makes maps of them" if left_out else ""
@@ -107,10 +110,12 @@ def classify(
         _print_table(answers, top)
     _warn_of_scenes([name for name, found in answers if isinstance(found, Prediction)], left_out)
     errors = [error for _, error in answers if isinstance(error, ImageError)]
+    all_failed = len(errors) == len(answers)
+    if locked:
+        errors.append(left_locked(locked))
     for error in errors:
         tell_error(error)
     if errors:
-        all_failed = len(errors) == len(answers)
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -126,6 +126,7 @@ def find_images(
     paths: Iterable[Path],
     goes_on: Callable[[], bool] = lambda: True,
     left_out: Callable[[Path], object] = lambda path: None,
+    locked: Callable[[Path], object] | None = None,
 ) -> Iterator[Path]:
     """List the image files that a user means by some paths.
 
@@ -141,21 +142,40 @@ def find_images(
         paths: Files, folders and patterns.
         goes_on: Asked before each file and folder, of whatever kind, whether to look at it.
         left_out: Told of each scene that a search leaves out.
+        locked: Told of each folder that may not be searched, below those that are named; the
+            search goes on. Without it, such a folder ends the search.
 
     Yields:
         The paths of the files, those of the first path first.
 
     Raises:
-        ImageError: A folder may not be searched.
+        ImageError: A folder that is named may not be searched, or one below it that nobody is
+            told of.
     """
     for path in paths:
         for match in _expand(path):
             if not goes_on():
                 return
             if is_folder(match) and not _is_product(match):
-                yield from _search(match, goes_on, left_out)
+                yield from _search(match, goes_on, left_out, locked)
             else:
                 yield match
+
+
+def left_locked(folders: Sequence[Path]) -> ImageError:
+    """Return the refusal of folders that a search has gone past, as they may not be searched.
+
+    Args:
+        folders: The folders, at least one.
+    """
+    if len(folders) == 1:
+        return _refusal(
+            str(folders[0]), "cannot be searched and was left out: check its permissions."
+        )
+    return ImageError(
+        f"{len(folders):,} folders, {printable(folders[0])} among them, cannot be searched and were"
+        " left out: check their permissions."
+    )
 
 
 def _is_product(path: Path) -> bool:
@@ -313,7 +333,10 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _search(
-    folder: Path, goes_on: Callable[[], bool], left_out: Callable[[Path], object]
+    folder: Path,
+    goes_on: Callable[[], bool],
+    left_out: Callable[[Path], object],
+    locked: Callable[[Path], object] | None,
 ) -> Iterator[Path]:
     """Yield the image files in a folder and its subfolders, in sorted order."""
     from eurosat.scenes.product import looks_like_product
@@ -327,6 +350,9 @@ def _search(
                 status = path.stat()
                 entries = sorted(path.iterdir(), reverse=True)
             except OSError as error:
+                if locked is not None and path != folder:
+                    locked(path)
+                    continue
                 raise _refusal(
                     str(path), f"cannot be searched ({error.strerror}): check its permissions."
                 ) from error

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage
 from eurosat.classifier import Classifier, Prediction, usable_cores
 from eurosat.errors import EurosatError, ImageError
 from eurosat.explain import heat_colours, occlusion_map
-from eurosat.images import find_images, read_image
+from eurosat.images import find_images, left_locked, read_image
 from eurosat.scenes.scene import is_scene, is_scene_among_tiles
 
 from .classification import ClassificationThread
@@ -172,6 +172,7 @@ class Session(QObject):
             # Without repeats: a scene may be named, and lie in a folder that is named.
             scenes: dict[Path, None] = {}
             left_out: dict[Path, None] = {}
+            locked: list[Path] = []
 
             def goes_on() -> bool:
                 nonlocal looked_at
@@ -184,7 +185,7 @@ class Session(QObject):
                 if path not in named:
                     left_out[path] = None
 
-            for path in find_images(named, goes_on, leave_out):
+            for path in find_images(named, goes_on, leave_out, locked.append):
                 is_named = path in named
                 if is_scene(path) if is_named else is_scene_among_tiles(path):
                     (scenes if is_named else left_out)[path] = None
@@ -201,7 +202,9 @@ class Session(QObject):
                 self.scenes_found.emit(list(scenes))
             if left_out:
                 self.scenes_left_out.emit(list(left_out))
-            if not (count or scenes or left_out):
+            if locked:
+                self.refused.emit(str(left_locked(locked)))
+            elif not (count or scenes or left_out):
                 names = ", ".join(str(path) for path in paths)
                 raise ImageError(f"There are no images in {names}.")
             return count

@@ -3,6 +3,7 @@
 All of them are made once, by the commands themselves, and only when a test asks for them.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -261,6 +262,22 @@ def tiny_disk(tmp_path: Path) -> Callable[[list[str]], CompletedProcess[str]]:
                 check=False,
             )
     pytest.skip("needs a system that allows a file system of one's own (unshare)")
+
+
+@pytest.fixture
+def lock_folder(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Let this process search a folder no more, even if root runs it: `lock_folder(path)`."""
+    search = Path.iterdir
+
+    def lock(folder: Path) -> None:
+        def iterdir(path: Path) -> Iterator[Path]:
+            if path == folder:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return search(path)
+
+        monkeypatch.setattr(Path, "iterdir", iterdir)
+
+    return lock
 
 
 @pytest.fixture

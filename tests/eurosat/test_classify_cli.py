@@ -285,6 +285,30 @@ def test_json_tells_of_a_bad_file_too(model: Path, mixed: Path, command_here: Co
     assert done.stderr == f"Error: {bad['error']}\n"
 
 
+def test_a_folder_that_may_not_be_searched_does_not_stop_the_rest(
+    tiles: Path, tmp_path: Path, command_here: Command, lock_folder: Callable[[Path], None]
+):
+    shutil.copytree(tiles, tmp_path / "disk")
+    locked = tmp_path / "disk" / "lost+found"
+    locked.mkdir()
+    lock_folder(locked)
+    done = command_here("eurosat-classify", tmp_path / "disk", "--json")
+    assert done.returncode == 1
+    assert len(answers_in(done)) == 12
+    told = f"{locked} cannot be searched and was left out: check its permissions."
+    assert done.stderr == f"Error: {told}\n"
+    assert_refused(command_here("eurosat-classify", locked), str(locked), "cannot be searched")
+
+
+def test_nothing_but_a_folder_that_may_not_be_searched_is_a_refusal(
+    tmp_path: Path, command_here: Command, lock_folder: Callable[[Path], None]
+):
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    lock_folder(tmp_path / "disk" / "lost+found")
+    done = command_here("eurosat-classify", tmp_path / "disk")
+    assert_refused(done, str(tmp_path / "disk" / "lost+found"), "cannot be searched")
+
+
 def test_nothing_but_bad_files_is_a_refusal(model: Path, mixed: Path, command_here: Command):
     (mixed / "a.jpg").unlink()
     (mixed / "c.jpg").write_bytes(b"")

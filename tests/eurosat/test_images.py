@@ -672,13 +672,17 @@ def ordinary_user() -> Generator[None, None, None]:
         os.seteuid(user)
 
 
-def test_unreadable_files_and_folders_are_refused() -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+def test_unreadable_files_and_folders_are_refused(is_told: bool) -> None:
     # Not in `tmp_path`, whose parent folders another user may not enter.
     with tempfile.TemporaryDirectory() as name:
         outside = Path(name)
         outside.chmod(0o755)
-        file, folder = outside / "tile.jpg", outside / "folder"
-        file.write_bytes(SAMPLES["JPEG"])
+        file, folder, last = outside / "tile.jpg", outside / "folder", outside / "z.jpg"
+        for image in (file, last):
+            image.write_bytes(SAMPLES["JPEG"])
+        told: list[Path] = []
+        locked = told.append if is_told else None
         folder.mkdir()
         file.chmod(0)
         folder.chmod(0)
@@ -688,10 +692,18 @@ def test_unreadable_files_and_folders_are_refused() -> None:
                 assert refusal(folder / "x.jpg").startswith(f"{folder / 'x.jpg'} may not be read: ")
                 assert list(find_images([folder / "x.jpg"])) == [folder / "x.jpg"]
                 with pytest.raises(ImageError, match="cannot be searched") as caught:
-                    list(find_images([outside]))
+                    list(find_images([folder], locked=locked))
+                assert str(caught.value).startswith(f"{folder} ")
+                assert told == [], "what is named is refused, and not told of"
+                search = find_images([outside], locked=locked)
+                if is_told:
+                    assert list(search) == [file, last], "one folder does not stop the rest"
+                    assert told == [folder]
+                else:
+                    with pytest.raises(ImageError, match="cannot be searched"):
+                        list(search)
         finally:
             folder.chmod(0o700)
-        assert str(caught.value).startswith(f"{folder} ")
 
 
 def test_messages_take_the_name_they_are_given(tmp_path: Path) -> None:

@@ -335,6 +335,24 @@ def test_a_folder_without_images_gives_one_sentence(user: User, tmp_path: Path):
     assert user.window.session.workspace.items == []
 
 
+def test_a_folder_that_may_not_be_searched_does_not_stop_the_rest(
+    user: User, pictures: Pictures, lock_folder: Callable[[Path], None]
+):
+    paths = pictures(3)
+    locked = paths[0].parent / "lost+found"
+    locked.mkdir()
+    lock_folder(locked)
+    user.opens(locked.parent)
+    assert user.names() == [path.name for path in paths]
+    user.waits_for(lambda: user.refusal() != "")
+    told = f"{locked} cannot be searched and was left out: check its permissions."
+    assert user.refusal() == told
+    user.window.open_paths([locked])
+    user.waits_for(lambda: user.refusal() not in {"", told})
+    assert user.refusal().startswith(f"{locked} cannot be searched (")
+    assert_one_sentence(user.refusal())
+
+
 def test_a_name_that_is_not_unicode_is_opened_like_any_other(user: User, tmp_path: Path):
     odd = Path(f"{tmp_path}/tile\udcff.png")
     try:
