@@ -20,7 +20,7 @@ from eurosat.console import (
     tell_error,
     tell_warning,
 )
-from eurosat.errors import EurosatError, ImageError, cannot_be_written, printable
+from eurosat.errors import EurosatError, ImageError, cannot_be_written, first_of, printable
 from eurosat.existence import exists
 from eurosat.images import find_images, left_locked, read_image
 from eurosat.labels import land_cover
@@ -90,9 +90,7 @@ def classify(
     if not images:
         told = f" but scenes, such as {printable(left_out[0])}," if left_out else ""
         advice = ": `eurosat-map` makes maps of them" if left_out else ""
-        raise EurosatError(
-            f"There are no images{told} in {', '.join(map(printable, paths))}{advice}."
-        )
+        raise EurosatError(f"There are no images{told} in {first_of(paths)}{advice}.")
     _check_targets([csv_file, explain], [*images, classifier.model_file.path])
     answers: list[Answer] = []
     with progress_bar("Classifying") as progress:

@@ -1,5 +1,6 @@
 """The one error family: everything a user can cause, said in one sentence; and names in it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -47,6 +48,12 @@ def cannot_be_written(path: Path, error: OSError) -> EurosatError:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its kind if it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def first_of(names: Sequence[object]) -> str:
+    """Return the first of some paths or names for a message, and how many there are besides."""
+    more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    return printable(names[0]) + more
 
 
 def printable(name: object) -> str:

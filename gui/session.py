@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from eurosat.classifier import Classifier, Prediction, usable_cores
-from eurosat.errors import EurosatError, ImageError
+from eurosat.errors import EurosatError, ImageError, first_of
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.images import find_images, left_locked, read_image
 from eurosat.scenes.scene import is_scene, is_scene_among_tiles
@@ -205,8 +205,7 @@ class Session(QObject):
             if locked:
                 self.refused.emit(str(left_locked(locked)))
             elif not (count or scenes or left_out):
-                names = ", ".join(str(path) for path in paths)
-                raise ImageError(f"There are no images in {names}.")
+                raise ImageError(f"There are no images in {first_of(paths)}.")
             return count
 
         def add(found: list[Path]) -> None:

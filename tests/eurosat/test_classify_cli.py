@@ -323,6 +323,11 @@ def test_no_images_at_all_is_told(model: Path, tmp_path: Path, command_here: Com
     (tmp_path / "empty").mkdir()
     done = command_here("eurosat-classify", "empty", "--model", model)
     assert_refused(done, "There are no images in empty.")
+    many = [tmp_path / f"empty{number}" for number in range(150)]
+    for folder in many:
+        folder.mkdir()
+    done = command_here("eurosat-classify", *many, "--model", model)
+    assert_refused(done, f"There are no images in {many[0]} and 149 more.")
 
 
 def test_an_unknown_model_is_told_with_the_names_of_the_shipped_ones(tiles: Path, command: Command):

@@ -335,6 +335,18 @@ def test_a_folder_without_images_gives_one_sentence(user: User, tmp_path: Path):
     assert user.window.session.workspace.items == []
 
 
+def test_many_folders_without_images_give_one_short_sentence(user: User, tmp_path: Path):
+    folders = [tmp_path / f"empty\n{number}" for number in range(150)]
+    for folder in folders:
+        folder.mkdir()
+    height = user.window.height()
+    user.window.open_paths(folders)
+    user.waits_for(lambda: user.refusal() != "")
+    assert user.refusal() == f"There are no images in {tmp_path}/empty\ufffd0 and 149 more."
+    assert_one_sentence(user.refusal())
+    assert user.window.minimumSizeHint().height() <= height
+
+
 def test_a_folder_that_may_not_be_searched_does_not_stop_the_rest(
     user: User, pictures: Pictures, lock_folder: Callable[[Path], None]
 ):
