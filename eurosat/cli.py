@@ -1,6 +1,7 @@
 """`eurosat-classify`: what covers the land in image files, in a shell."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +85,9 @@ def classify(
         classifier = classifier.one_view
     left_out: list[Path] = []
     locked: list[Path] = []
-    images = list(find_images(paths, left_out=left_out.append, locked=locked.append))
+    found = find_images(paths, left_out=left_out.append, locked=locked.append)
+    images = _without_repeats(found)
+    left_out, locked = _without_repeats(left_out), _without_repeats(locked)
     if not images and locked:
         raise left_locked(locked)
     if not images:
@@ -115,6 +118,14 @@ def classify(
         tell_error(error)
     if errors:
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
+
+
+def _without_repeats(paths: Iterable[Path]) -> list[Path]:
+    """Return each path once, as it is named first."""
+    named: dict[Path, Path] = {}
+    for path in paths:
+        named.setdefault(path.absolute(), path)
+    return list(named.values())
 
 
 def _warn_of_scenes(images: list[Path], left_out: list[Path]) -> None:

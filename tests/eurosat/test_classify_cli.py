@@ -131,6 +131,17 @@ def test_folders_and_globs_give_the_same_as_their_files(
     assert asked(f"{tiles}/Sea*/*") == by_name[6:]
 
 
+def test_what_is_named_twice_is_answered_once(tiles: Path, tmp_path: Path, command_here: Command):
+    shutil.copytree(tiles / "Forest", tmp_path / "Forest")
+    image = files_of(tmp_path / "Forest")[1].relative_to(tmp_path)
+    named = [image, "Forest", tmp_path / image, f"./{image}", "Forest/*", "Forest"]
+    done = command_here("eurosat-classify", *named, "--json")
+    assert done.returncode == 0, done.stderr
+    asked = [answer["path"] for answer in answers_in(done)]
+    others = [str(path.relative_to(tmp_path)) for path in files_of(tmp_path / "Forest")]
+    assert asked == [str(image), *(path for path in others if path != str(image))]
+
+
 def test_from_ten_images_on_a_line_counts_them(
     model: Path, tiles: Path, classifier: Classifier, command_here: Command
 ):
