@@ -14,6 +14,7 @@ from eurosat.console import (
     MOST_THREADS,
     ModelOption,
     output,
+    path_for,
     plain_table,
     progress_bar,
     run,
@@ -44,9 +45,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def classify(
     paths: Annotated[
         list[Path],
-        # One image that may not be read does not stop the others.
+        # Made by `path_for` and not by typer: one image that may not be read does not stop the
+        # others.
         typer.Argument(
-            metavar="PATH...", readable=False, help="Images, folders of them, or globs."
+            metavar="PATH...", parser=path_for("PATH"), help="Images, folders of them, or globs."
         ),
     ],
     *,
@@ -54,11 +56,21 @@ def classify(
     top: Annotated[int, typer.Option(min=1, help="How many classes to show for each image.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write all to a CSV file too.")
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            parser=path_for("--csv"),
+            help="Write all to a CSV file too.",
+        ),
     ] = None,
     explain: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw which pixels decided, for up to 20 images."),
+        typer.Option(
+            metavar="FILE.png",
+            parser=path_for("--explain"),
+            help="Draw which pixels decided, for up to 20 images.",
+        ),
     ] = None,
     quick: Annotated[
         bool,

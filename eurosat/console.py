@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -96,6 +96,25 @@ def run(app: typer.Typer) -> NoReturn:
             raise
         sys.exit(EXIT_REFUSED)
     sys.exit(0)
+
+
+def path_for(word: str) -> Callable[[str], Path]:
+    """Return what makes a path of an argument or option, and refuses an empty one.
+
+    That would stand for the current folder, but comes of a variable that is not set.
+
+    Args:
+        word: What the argument or option is called.
+    """
+
+    def parse(text: str) -> Path:
+        if not text:
+            raise EurosatError(
+                f"{word} is empty, as a variable that is not set may be: name a file or folder."
+            )
+        return Path(text)
+
+    return parse
 
 
 def tell_error(error: EurosatError) -> None:

@@ -289,11 +289,12 @@ def find_model(name: str) -> Path:
     """Return the file that a user means by a word: a shipped model's name, or else a path.
 
     Raises:
-        ModelFileError: It looks like a name, but no shipped model has it.
+        ModelFileError: It looks like a name, but no shipped model has it; or it is empty.
     """
     path = Path(name)
     looks_like_a_name = not exists(path) and not path.suffix and path.name == name
-    if name in shipped_model_names() or looks_like_a_name:
+    # An empty word is no path, though `Path` takes it for the current folder.
+    if not name or name in shipped_model_names() or looks_like_a_name:
         return shipped_model_path(name)
     return path
 

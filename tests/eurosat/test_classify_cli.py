@@ -367,6 +367,21 @@ def test_bad_options_are_refused(options: list[str], model: Path, tiles: Path, c
     assert "Traceback" not in done.stderr
 
 
+def test_an_empty_argument_is_refused_and_not_taken_for_the_current_folder(
+    tiles: Path, tmp_path: Path, command_here: Command
+):
+    image = shutil.copy(files_of(tiles)[0], tmp_path)
+    assert_refused(command_here("eurosat-classify", ""), "PATH is empty", "name a file")
+    assert_refused(command_here("eurosat-classify", image, ""), "PATH is empty")
+    for option, told in (
+        ("--csv", "--csv is empty"),
+        ("--explain", "--explain is empty"),
+        ("--model", "No model is called ''"),
+    ):
+        assert_refused(command_here("eurosat-classify", image, option, ""), told)
+    assert list(tmp_path.iterdir()) == [Path(image)]
+
+
 def test_threads_change_nothing(model: Path, tiles: Path, command_here: Command):
     outputs = {
         command_here("eurosat-classify", tiles, "--model", model, "--threads", count).stdout
