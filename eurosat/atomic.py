@@ -28,8 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder is not writable, the disk is full, or `path` is no file but a device.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
+    _refuse_device(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
         prefix=f".{path.stem[:_LONGEST_STEM]}-", suffix=f".partial{path.suffix}", dir=path.parent
@@ -42,6 +41,33 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a path at which `replacing` would fail, as far as that can be known before.
+
+    Raises:
+        OSError: `path` is no file but a folder or a device, or its folder is not writable.
+    """
+    _refuse_device(path)
+    # Folders that are missing are created.
+    parents = path.absolute().parents
+    folder = next((one for one in parents if one.exists()), parents[-1])
+    as_who_writes = os.access in os.supports_effective_ids
+    number = 0
+    if path.is_dir():
+        number = errno.EISDIR
+    elif not folder.is_dir():
+        number = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=as_who_writes):
+        number = errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(path))
+
+
+def _refuse_device(path: Path) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
 
 
 def remove_left_over(folder: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from eurosat.atomic import replacing
+from eurosat.atomic import check_replaceable, replacing
 from eurosat.classifier import Classifier, Prediction
 from eurosat.console import (
+    EXIT_REFUSED,
     MOST_THREADS,
     ModelOption,
     output,
@@ -90,7 +91,8 @@ def classify(
     An answer is marked as unsure if its confidence is below the threshold in the model file. It is
     chosen so that of the sure answers 99.5 % are right, on tiles like those of the training.
 
-    Exit status 0 if all could be read, 1 if some could not, 2 if none could.
+    Exit status 0 if all could be read, 1 if some could not, 2 if none could or a file could not be
+    written.
     """
     classifier = Classifier(find_model(model), threads=threads)
     if quick:
@@ -107,27 +109,37 @@ def classify(
         advice = ": `eurosat-map` makes maps of them" if left_out else ""
         raise EurosatError(f"There are no images{told} in {first_of(paths)}{advice}.")
     _check_targets([csv_file, explain], [*images, classifier.model_file.path])
+    if explain and explain.suffix.lower() != ".png":
+        raise EurosatError(
+            f"{printable(explain)} is no name for the picture, which is a PNG file: name one that"
+            " ends in .png."
+        )
     answers: list[Answer] = []
     with progress_bar("Classifying") as progress:
         for answer in classifier.classify_stream(images):
             answers.append(answer)
             progress(len(answers), len(images))
 
-    if csv_file:
-        write_csv(csv_file, classifier.class_names, answers)
-    if explain:
-        _draw_explanations(explain, classifier, answers)
+    not_written: list[EurosatError] = []
+    for target, write in ((csv_file, _write_csv), (explain, _draw_explanations)):
+        if target:
+            try:
+                write(target, classifier, answers)
+            except EurosatError as error:  # It costs the file, and not the answers.
+                not_written.append(error)
     if as_json:
         typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
     _warn_of_scenes([name for name, found in answers if isinstance(found, Prediction)], left_out)
-    errors = [error for _, error in answers if isinstance(error, ImageError)]
+    errors: list[EurosatError] = [error for _, error in answers if isinstance(error, ImageError)]
     all_failed = len(errors) == len(answers)
     if locked:
         errors.append(left_locked(locked))
-    for error in errors:
+    for error in [*errors, *not_written]:
         tell_error(error)
+    if not_written:
+        raise typer.Exit(EXIT_REFUSED)
     if errors:
         raise typer.Exit(EXIT_ALL_UNREADABLE if all_failed else EXIT_SOME_UNREADABLE)
 
@@ -160,10 +172,11 @@ def _warn_of_scenes(images: list[Path], left_out: list[Path]) -> None:
 
 
 def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
-    """Refuse to write to what is read.
+    """Refuse to write to what is read, or to where nothing can be written.
 
     Raises:
-        EurosatError: A target is one of the sources, or of the other targets.
+        EurosatError: A target is one of the sources, or of the other targets; or it is a folder or
+            a device, or lies where no file can be made.
     """
     written: set[Path] = set()
     for target in filter(None, targets):
@@ -174,6 +187,10 @@ def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
                 " write to."
             )
         written.add(target.absolute())
+        try:
+            check_replaceable(target)
+        except OSError as error:
+            raise cannot_be_written(target, error) from error
 
 
 def _is_same(target: Path, path: Path) -> bool:
@@ -181,6 +198,10 @@ def _is_same(target: Path, path: Path) -> bool:
         return target.samefile(path)
     except (OSError, ValueError):  # The other is not there, or no path.
         return False
+
+
+def _write_csv(path: Path, classifier: Classifier, answers: list[Answer]) -> None:
+    write_csv(path, classifier.class_names, answers)
 
 
 def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from eurosat.atomic import remove_left_over, replacing, write_bytes, write_text
+from eurosat.atomic import (
+    check_replaceable,
+    remove_left_over,
+    replacing,
+    write_bytes,
+    write_text,
+)
+
+from .conftest import permissions_count
 
 
 def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path: Path):
@@ -116,3 +124,30 @@ def test_others_may_read_the_file_like_any_other(tmp_path: Path):
     write_text(tmp_path / "report.txt", "report")
     plain, report = ((tmp_path / name).stat().st_mode for name in ("plain.txt", "report.txt"))
     assert report == plain
+
+
+def test_what_can_be_written_passes_the_check_and_nothing_is_made(tmp_path: Path):
+    (tmp_path / "old.txt").write_text("old")
+    for name in ("old.txt", "new.txt", "new/folder/file.txt"):
+        check_replaceable(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
+    assert (tmp_path / "old.txt").read_text() == "old"
+
+
+def test_what_cannot_be_written_is_known_before(open_folder: Path):
+    (open_folder / "file").touch()
+    (open_folder / "locked").mkdir(mode=0o555)
+    for name, kind in (
+        (".", IsADirectoryError),
+        ("locked", IsADirectoryError),
+        ("file/new.txt", NotADirectoryError),
+        ("file/folder/new.txt", NotADirectoryError),
+        ("locked/new.txt", PermissionError),
+        ("locked/folder/new.txt", PermissionError),
+    ):
+        path = open_folder / name
+        with permissions_count():
+            with pytest.raises(kind):
+                check_replaceable(path)
+            with pytest.raises(OSError), replacing(path) as temporary:
+                temporary.touch()

@@ -246,6 +246,15 @@ def test_a_csv_file_that_cannot_be_written_is_told(
     assert_refused(done, "file/table.csv cannot be written")
 
 
+@pytest.mark.parametrize("options", [["--csv"], ["--explain"]])
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(
+    options: list[str], tiles: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "out.png").mkdir()
+    done = command_here("eurosat-classify", tiles, *options, "out.png")
+    assert_refused(done, "out.png cannot be written: Is a directory")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has this device")
 @pytest.mark.parametrize("options", [[], ["--json"], ["--help"]])
 def test_a_full_disk_behind_the_output_is_told(
@@ -274,7 +283,10 @@ def test_a_csv_file_on_a_full_disk_is_told_and_leaves_nothing(
     )
     assert done.returncode == 2
     assert done.stderr == "Error: /mnt/table.csv cannot be written: No space left on device.\n"
-    assert done.stdout == "/mnt\n"
+    *answers, tally, on_disk = done.stdout.splitlines()
+    assert sum("%" in answer for answer in answers) == 400, "the answers are lost"
+    assert tally.startswith("400 images")
+    assert on_disk == "/mnt"
 
 
 def test_one_bad_file_does_not_stop_the_rest(model: Path, mixed: Path, command: Command):
@@ -490,6 +502,18 @@ def test_what_is_read_is_never_written_to(
     done = command("eurosat-classify", image, "--model", copy, "--csv", both, "--explain", both)
     assert_refused(done, "both")
     assert not both.exists()
+
+
+def test_a_picture_is_written_under_the_name_of_one(
+    tiles: Path, tmp_path: Path, command_here: Command
+):
+    for name in ("why.jpg", "why", "why.png.txt"):
+        done = command_here("eurosat-classify", tiles, "--explain", name)
+        assert_refused(done, f"{name} ", "PNG", "ends in .png")
+    assert list(tmp_path.iterdir()) == []
+    done = command_here("eurosat-classify", files_of(tiles)[0], "--explain", "WHY.PNG")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "WHY.PNG").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_device_is_not_replaced_by_a_file(
