@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def copy_sorted(
         EurosatError: A copy cannot be made; those made before stay.
     """
     done = 0
+    # So far, by target: many images of one name would else try all numbers again and again.
+    numbers: Counter[Path] = Counter()
     # Once for all: another model may be chosen meanwhile, and then images have no class for a time.
     classes = [(item, item.cover.name) for item in items if item.cover is not None]
     for item, class_name in classes:
@@ -44,7 +47,7 @@ def copy_sorted(
             break
         source = item.source
         name = source.name if isinstance(source, Path) else f"{item.name}.png"
-        target = _free_name(folder / _folder_name(class_name) / name)
+        target = _free_name(folder / _folder_name(class_name) / name, numbers)
         try:
             with replacing(target) as temporary:
                 if isinstance(source, np.ndarray):
@@ -65,10 +68,16 @@ def _folder_name(label: str) -> str:
     return re.sub(r'[<>:"/\\|?*]', "_", label).strip(". ") or "_"
 
 
-def _free_name(path: Path) -> Path:
-    """Return the path, or the same with the first number that no file has."""
-    free, number = path, 1
-    while exists(free):
-        number += 1
-        free = path.with_stem(f"{path.stem} ({number})")
-    return free
+def _free_name(path: Path, numbers: Counter[Path]) -> Path:
+    """Return the path, or the same with the first number that no file has.
+
+    Args:
+        path: The path.
+        numbers: The last number of each path, 0 before the first; the new one is noted there.
+    """
+    while True:
+        numbers[path] += 1
+        number = numbers[path]
+        free = path if number == 1 else path.with_stem(f"{path.stem} ({number})")
+        if not exists(free):
+            return free

@@ -8,6 +8,8 @@ from PIL import Image
 
 from eurosat.classifier import Prediction
 from eurosat.errors import EurosatError, ImageError
+from eurosat.existence import exists
+from eurosat.gui import sorted_copies
 from eurosat.gui.sorted_copies import copy_sorted
 from eurosat.gui.workspace import Item
 
@@ -81,6 +83,22 @@ def test_no_file_is_replaced(tmp_path: Path):
         "Forest/a (3).jpg": first.read_bytes(),
         "Forest/a (4).jpg": second.read_bytes(),
     }
+
+
+def test_of_many_images_of_one_name_none_is_compared_with_all_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[Path] = []
+
+    def exists_and_counts(path: Path) -> bool:
+        asked.append(path)
+        return exists(path)
+
+    monkeypatch.setattr(sorted_copies, "exists", exists_and_counts)
+    paths = [originals(tmp_path / f"{number}", "a.jpg")[0] for number in range(50)]
+    assert copy_sorted([classified("a", path) for path in paths], tmp_path / "out") == 50
+    assert len(list((tmp_path / "out" / "Forest").iterdir())) == 50
+    assert len(asked) == 50
 
 
 def test_a_folder_can_be_sorted_into_itself(tmp_path: Path):
