@@ -407,14 +407,16 @@ class MainWindow(QMainWindow):
     # What Qt calls.
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files, and images from other programs. Called by Qt."""
-        if event.mimeData().hasUrls() or event.mimeData().hasImage():
-            event.acceptProposedAction()
+        """Take files, and images from other programs, as copies. Called by Qt."""
+        data = event.mimeData()
+        may_copy = Qt.DropAction.CopyAction in event.possibleActions()
+        if may_copy and (data.hasUrls() or data.hasImage()):
+            _accept_copy(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped. Called by Qt."""
         if self._opening.take(event.mimeData()):
-            event.acceptProposedAction()
+            _accept_copy(event)
         else:
             self._notice.tell(self.tr("Only files and folders of this computer can be opened."))
 
@@ -439,3 +441,9 @@ class MainWindow(QMainWindow):
         self.restoreGeometry(self._settings.layout("window"))
         self.images_page.restore_layout(self.width())
         self.scene_page.restore_layout(self.width())
+
+
+def _accept_copy(event: QDropEvent) -> None:
+    """Take what is dragged, and never as moved: its program might delete its own."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()

@@ -321,19 +321,30 @@ class User:
         assert index >= 0, f"{choice} is not offered"
         box.setCurrentIndex(index)
 
-    def drops(self, data: QMimeData, on: QWidget) -> bool:
-        """Drag something over a widget and let it go, the way Qt delivers it; tell if it took."""
+    def drops(
+        self,
+        data: QMimeData,
+        on: QWidget,
+        offered: Qt.DropAction = Qt.DropAction.CopyAction,
+        key: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    ) -> bool:
+        """Drag something over a widget and let it go, the way Qt delivers it; tell if it took.
+
+        It is never taken as moved.
+        """
         handle = self.window.windowHandle()
         position = on.mapTo(self.window, on.rect().center())
-        copy, left = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
-        none = Qt.KeyboardModifier.NoModifier
-        enter = QDragEnterEvent(position, copy, data, left, none)
+        left = Qt.MouseButton.LeftButton
+        enter = QDragEnterEvent(position, offered, data, left, key)
         QApplication.sendEvent(handle, enter)
         if not enter.isAccepted():
             return False
-        QApplication.sendEvent(handle, QDragMoveEvent(position, copy, data, left, none))
-        drop = QDropEvent(QPointF(position), copy, data, left, none)
+        assert enter.dropAction() == Qt.DropAction.CopyAction
+        QApplication.sendEvent(handle, QDragMoveEvent(position, offered, data, left, key))
+        drop = QDropEvent(QPointF(position), offered, data, left, key)
         QApplication.sendEvent(handle, drop)
+        if drop.isAccepted():
+            assert drop.dropAction() == Qt.DropAction.CopyAction
         return drop.isAccepted()
 
     # Sees

@@ -69,6 +69,16 @@ def test_files_and_folders_can_be_dropped_anywhere(place: str, user: User, pictu
     assert window.filter_bar.text.text() == ""
 
 
+def test_what_is_dropped_is_copied_even_while_shift_is_held(user: User, pictures: Pictures):
+    (path,) = pictures(1)
+    copy, move = Qt.DropAction.CopyAction, Qt.DropAction.MoveAction
+    shift = Qt.KeyboardModifier.ShiftModifier
+    assert not user.drops(urls_of(path), user.window, move, shift)
+    assert user.names() == []
+    assert user.drops(urls_of(path), user.window, copy | move, shift)
+    user.waits_for(lambda: user.names() == [path.name])
+
+
 def test_an_image_of_another_program_can_be_dropped(user: User):
     picture, pixels = painted(20, 10)
     data = QMimeData()
