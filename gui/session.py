@@ -111,6 +111,11 @@ class Session(QObject):
         return bool(self._awaited)
 
     @property
+    def awaited(self) -> int:
+        """How many answers are on their way; what was cancelled waits, but not for an answer."""
+        return len(self._awaited)
+
+    @property
     def is_busy(self) -> bool:
         """Whether there is something to cancel."""
         return self.is_running or bool(self._cancellable) or bool(self._found)

@@ -60,17 +60,17 @@ class StatusBar(QStatusBar):
             is_scene_seen: Whether its page is shown, which tells how far its map has come.
         """
         session, waiting = self._session, self._session.workspace.waiting
-        total = len(session.workspace.items)
+        answered, awaited = session.workspace.answered, session.awaited
         seconds = session.pace.seconds_each if session.pace else None
         self._facts.setText(" · ".join(self._facts_of(shown, scene, is_scene_seen, seconds)))
         self._progress.setVisible(session.is_busy)
         self._cancel.setVisible(session.is_busy)
         self._time_left.setVisible(session.is_running and seconds is not None)
         self._resume.setVisible(bool(waiting) and not session.is_busy and bool(session.classifier))
-        self._progress.setMaximum(total if session.is_running else 0)
-        self._progress.setValue(total - waiting)
+        self._progress.setMaximum(answered + awaited if session.is_running else 0)
+        self._progress.setValue(answered)
         if seconds is not None:
-            self._time_left.setText(time_left(seconds * waiting))
+            self._time_left.setText(time_left(seconds * awaited))
         if not session.is_explaining:
             self.tell_of_explaining(False)
 

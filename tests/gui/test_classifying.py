@@ -133,6 +133,28 @@ def test_after_a_cancel_what_is_opened_next_comes_to_an_end(
     assert not busy_user.button("Go on").isVisible()
 
 
+def test_what_was_cancelled_is_not_counted_with_what_is_opened_next(
+    busy_user: User, gate: Gate, pictures: Pictures
+):
+    window = busy_user.window
+    busy_user.clicks("Cancel")
+    answered = window.session.workspace.answered
+    window.open_paths(pictures(3))
+    busy_user.waits_for(lambda: len(busy_user.rows()) == 63)
+    busy_user.waits_for(lambda: window.session.is_running)
+    bar = window.statusBar().findChild(QProgressBar)
+    assert isinstance(bar, QProgressBar)
+    assert (bar.value(), bar.maximum()) == (answered, answered + 3)
+    # As if each image had taken a minute.
+    window.session.pace = Pace(started=0, latest=600, done=10)
+    busy_user.filters("Waiting")
+    texts = [one.text() for one in window.statusBar().findChildren(QLabel) if one.isVisible()]
+    assert "3 min left" in texts
+    gate.open()
+    busy_user.waits_for(lambda: not window.session.is_busy)
+    assert window.session.workspace.answered == answered + 3
+
+
 def test_images_closed_while_busy_stay_closed(busy_user: User, gate: Gate, mobilenet: Classifier):
     window = busy_user.window
     items = list(window.session.workspace.items)
