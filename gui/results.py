@@ -317,7 +317,9 @@ class ResultsTable(QTableView):
         lines += [self._proxy.texts(item) for item in self.selected_items()]
         # A file name may hold what would begin another cell or row.
         plain = [[re.sub(r"[\t\r\n]", " ", cell) for cell in cells] for cells in lines]
-        return "".join("\t".join(cells) + "\n" for cells in plain)
+        # Or a formula, which the sign keeps from being worked out.
+        safe = [[re.sub(r"^(?=[=+@-])", "'", cell) for cell in cells] for cells in plain]
+        return "".join("\t".join(cells) + "\n" for cells in safe)
 
     def go_to(self, item: Item) -> None:
         """Select an image, if it is shown."""

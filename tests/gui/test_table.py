@@ -350,6 +350,20 @@ def test_a_name_that_would_begin_a_cell_or_a_row_is_copied_into_one_cell(
     assert lines[1:] == ["\t".join(["a b c.jpg", *user.rows()[0][1:]])]
 
 
+def test_a_name_that_would_be_a_formula_is_copied_as_text(
+    user: User, few_tiles: Path, tmp_path: Path
+):
+    names = ["+1.jpg", "-1.jpg", "=HYPERLINK(1).jpg", "@a.jpg", "a=1.jpg"]
+    for name in names:
+        (tmp_path / name).write_bytes(files_in(few_tiles)[0].read_bytes())
+    user.opens(*(tmp_path / name for name in names))
+    user.chooses("Select all")
+    user.chooses("Copy rows")
+    _, *lines = QGuiApplication.clipboard().text().splitlines()
+    copied = [line.split("\t")[0] for line in lines]
+    assert copied == [*(f"'{name}" for name in names[:4]), "a=1.jpg"]
+
+
 def test_all_rows_can_be_selected_and_only_those_that_are_shown(landscape: User):
     landscape.filters("Forest")
     landscape.chooses("Select all")
