@@ -86,17 +86,30 @@ class ExportMenu(QMenu):
 
     def _write_csv(self) -> None:
         # Before the dialog: another model may have come behind it.
-        classifier, answers = self._session.classifier, answers_of(self._shown_items())
+        classifier, answers = self._session.classifier, self._shown_answers()
+        if not answers:
+            return
         path = self._ask_for_file(self.tr("Export the table"), "results.csv", "CSV (*.csv)")
         if path and classifier:
             self._write(path, lambda: write_csv(path, classifier.class_names, answers), answers)
 
     def _write_json(self) -> None:
-        classifier, answers = self._session.classifier, answers_of(self._shown_items())
+        classifier, answers = self._session.classifier, self._shown_answers()
+        if not answers:
+            return
         path = self._ask_for_file(self.tr("Export the table"), "results.json", "JSON (*.json)")
         if path and classifier:
             top = len(classifier.class_names)
             self._write(path, lambda: write_json(path, answers, top), answers)
+
+    def _shown_answers(self) -> list[Answer]:
+        """Return what is to be written of the table; if that is nothing, say so."""
+        answers = answers_of(self._shown_items())
+        if not answers:
+            self.refused.emit(
+                self.tr("No image that the table shows has an answer yet: wait, or show others.")
+            )
+        return answers
 
     def _write(self, path: Path, work: Callable[[], None], answers: list[Answer]) -> None:
         def tell(_: None) -> None:
@@ -112,6 +125,11 @@ class ExportMenu(QMenu):
 
     def _copy_sorted(self) -> None:
         items = [item for item in self._shown_items() if item.cover is not None]
+        if not items:
+            self.refused.emit(
+                self.tr("No image that the table shows has a class to be sorted by: show others.")
+            )
+            return
         name = QFileDialog.getExistingDirectory(
             self, self.tr("Copy into class folders in"), self._settings.export_folder
         )

@@ -19,7 +19,7 @@ from eurosat.gui.workspace import Status
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 
-from .conftest import Dialogs, Pictures, User, assert_one_sentence, files_in
+from .conftest import Dialogs, Gate, Pictures, User, assert_one_sentence, files_in
 
 
 @pytest.fixture
@@ -202,6 +202,34 @@ def test_nothing_is_offered_before_there_is_something_to_write(user: User, pictu
     (item,) = user.opens(*pictures(1))
     user.waits_for_picture(item)
     assert all(offered())
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        *(("Table as CSV", "Waiting"), ("Table as JSON", "Waiting")),
+        ("Copies sorted into class folders", "Unreadable"),
+    ],
+)
+def test_where_nothing_that_is_shown_could_be_written_that_is_said_and_no_file_replaced(
+    what: str,
+    shown: str,
+    user: User,
+    gate: Gate,
+    dialogs: Dialogs,
+    pictures: Pictures,
+    tmp_path: Path,
+):
+    (tmp_path / "bad.jpg").write_text("no image")
+    user.window.open_paths([tmp_path / "bad.jpg", *pictures(2)])
+    gate.let_through(1)
+    user.waits_for(lambda: user.window.session.workspace.answered == 1)
+    user.filters(shown)
+    assert user.rows() != []
+    user.chooses(what)
+    assert user.refusal().startswith("No image that the table shows has ")
+    assert_one_sentence(user.refusal())
+    assert dialogs.asked == []
 
 
 def test_a_name_that_is_not_unicode_can_be_exported(
