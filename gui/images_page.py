@@ -33,7 +33,7 @@ class ImagesPage(QSplitter):
         looked: Signal: another image is looked at, or something has become known of it.
         filtered: Signal: other rows are shown.
         explaining: Signal with whether it is being found out which pixels decided.
-        told: Signal with a sentence on the image that is looked at.
+        told: Signal with a sentence on the image that is looked at, empty when that is another one.
         filter_bar: Which rows are shown.
         table: The table of results.
         image: The image that is looked at.
@@ -189,12 +189,14 @@ class ImagesPage(QSplitter):
         # Of the rows from the current one on, the first that stays.
         rows = range(max(0, self.table.currentIndex().row()), self.row_count)
         staying = next((item for item in map(self._shown.item, rows) if item.is_open), None)
+        selected = [item for item in self.table.selected_items() if item.is_open]
         self._model.reload()
         self.table.sort_again()
         if staying is not None:
             self.table.go_to(staying)
         elif self.row_count:
             self.table.go_to(self._shown.item(self.row_count - 1))
+        self.table.select(selected)
         if self.table.current_item() is None:
             self._on_current_changed(None)
 
@@ -214,6 +216,7 @@ class ImagesPage(QSplitter):
             self.picture = None
             self._session.hurry(item)
             self._session.pixels.want_image(item)
+        self.told.emit("")
         self._show_answer(item)
 
     def _on_image_read(self, item: Item, picture: QImage) -> None:
@@ -234,13 +237,14 @@ class ImagesPage(QSplitter):
                 self.told.emit(self.tr("No single part of this image decides."))
 
     def _on_filter_changed(self, accepted: Filter) -> None:
-        current = self.table.current_item()
+        current, selected = self.table.current_item(), self.table.selected_items()
         self._shown.set_filter(accepted)
         if current is None or not self._shown.index_of(current).isValid():
             if self.row_count:
                 self.table.go_to(self._shown.item(0))
         else:
             self.table.go_to(current)
+            self.table.select(selected)
         self.filtered.emit()
 
     # What is shown of it.

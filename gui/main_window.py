@@ -165,7 +165,7 @@ class MainWindow(QMainWindow):
         page.looked.connect(self._update_enabled)
         page.filtered.connect(self._show_progress)
         page.explaining.connect(self._status.tell_of_explaining)
-        page.told.connect(self._status.tell)
+        page.told.connect(self._status.tell_of_image)
         scenes.begun.connect(self._forget_sentences)
         scenes.changed.connect(self._show_page)
         scenes.refused.connect(self._notice.tell)

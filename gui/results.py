@@ -8,7 +8,9 @@ from typing import Any, Final
 from PySide6.QtCore import (
     QAbstractTableModel,
     QEvent,
+    QItemSelection,
     QItemSelectionModel,
+    QItemSelectionRange,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -331,6 +333,24 @@ class ResultsTable(QTableView):
             flags = QItemSelectionModel.SelectionFlag
             self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
             self.scrollTo(index)
+
+    def select(self, items: list[Item]) -> None:
+        """Select those of some images that are shown, and no others; if none is, nothing changes.
+
+        The keyboard stays where it is.
+        """
+        indexes = [index for index in map(self._proxy.index_of, items) if index.isValid()]
+        indexes.sort(key=QModelIndex.row)
+        if not indexes:
+            return
+        # Neighbours are selected in one go, as many rows one by one would take seconds.
+        chosen, first = QItemSelection(), indexes[0]
+        for last, following in zip(indexes, [*indexes[1:], _ROOT], strict=True):
+            if following.row() != last.row() + 1:
+                chosen.append(QItemSelectionRange(first, last))
+                first = following
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
 
     def sort_again(self) -> None:
         """Put rows in order whose answers have come since the order was chosen."""

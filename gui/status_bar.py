@@ -26,6 +26,8 @@ class StatusBar(QStatusBar):
         super().__init__(parent)
         self._session = session
         self._explaining_text = self.tr("Finding out which pixels decided…")
+        # The latest sentence on the image that is looked at.
+        self._of_image = ""
         self._facts = OneLine(self)
         self._progress = QProgressBar(self)
         self._progress.setMaximumWidth(_WIDEST_BAR)
@@ -43,6 +45,18 @@ class StatusBar(QStatusBar):
     def tell(self, sentence: str) -> None:
         """Tell what was done, for a while."""
         self.showMessage(sentence, _MILLISECONDS_OF_A_SENTENCE)
+
+    def tell_of_image(self, sentence: str) -> None:
+        """Tell something of the image that is looked at, for a while.
+
+        Args:
+            sentence: What to tell; an empty one takes back what was told of the image before.
+        """
+        if sentence:
+            self.tell(sentence)
+        elif self.currentMessage() == self._of_image:
+            self.clearMessage()
+        self._of_image = sentence
 
     def tell_of_explaining(self, is_explaining: bool) -> None:
         """Tell that it is being found out which pixels decided, as long as it is."""

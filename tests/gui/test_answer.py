@@ -304,6 +304,23 @@ def test_where_no_part_decides_that_is_said(user: User, tmp_path: Path):
     assert not user.window.image.has_heat
 
 
+def test_what_was_said_of_one_image_does_not_stay_under_another(
+    user: User, few_tiles: Path, tmp_path: Path
+):
+    Image.new("RGB", (64, 64), (90, 100, 110)).save(tmp_path / "grey.png")
+    grey, tile = user.opens(tmp_path / "grey.png", files_in(few_tiles)[5])
+    user.waits_for_picture(grey)
+    user.chooses("Explain")
+    user.waits_for(lambda: user.message() == "No single part of this image decides.")
+    user.window.table.go_to(tile)
+    user.waits_for(lambda: user.window.image.has_heat)
+    assert user.message() == ""
+    # What is said of something else stays.
+    user.chooses("Copy picture")
+    user.window.table.go_to(grey)
+    assert user.message() == "The picture is on the clipboard."
+
+
 def test_whoever_walks_on_does_not_wait_for_what_was_passed(
     user: User, few_tiles: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -10,7 +10,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from PySide6.QtCore import QThreadPool
+from PySide6.QtCore import Qt, QThreadPool
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QTextBrowser
 from pytestqt.qtbot import QtBot
@@ -86,6 +86,20 @@ def test_a_change_of_model_in_the_middle_leaves_no_answer_of_the_old_one(
     assert entries(user)[title(CNN)].isChecked()
     assert Settings().model == str(CNN)
     assert title(CNN) in user.facts()
+
+
+def test_a_change_of_model_keeps_what_is_selected(user: User, pictures: Pictures):
+    items = user.opens(*pictures(12))
+    table = user.window.table
+    table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    kept = [items[number] for number in (11, 10, 8, 3, 2)]
+    table.go_to(items[5])
+    table.select(kept)
+    with user.qtbot.waitSignal(user.window.session.model_changed, timeout=PATIENCE_MS):
+        entries(user)[title(CNN)].trigger()
+    user.waits_until_done()
+    assert table.selected_items() == kept
+    assert user.current() is items[5]
 
 
 def test_choosing_the_model_in_use_asks_for_nothing_again(user: User, pictures: Pictures):
