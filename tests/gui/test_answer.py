@@ -312,9 +312,10 @@ def test_what_was_said_of_one_image_does_not_stay_under_another(
     user.waits_for_picture(grey)
     user.chooses("Explain")
     user.waits_for(lambda: user.message() == "No single part of this image decides.")
+    user.chooses("Explain")
     user.window.table.go_to(tile)
-    user.waits_for(lambda: user.window.image.has_heat)
     assert user.message() == ""
+    user.waits_for_picture(tile)
     # What is said of something else stays.
     user.chooses("Copy picture")
     user.window.table.go_to(grey)
