@@ -159,6 +159,28 @@ def test_the_app_says_that_there_is_no_screen() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a Unix shell")
+def test_the_app_is_given_paths_as_they_count_where_it_is_called(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\npwd\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "fields").mkdir()
+    # As if the environment were made.
+    code = "import run, sys; run.ready = lambda _: sys.argv[1]; sys.exit(run.app(['field.tif']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, python],
+        cwd=tmp_path / "fields",
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools"), "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folder, *arguments = done.stdout.splitlines()
+    assert folder == str(tmp_path / "fields")
+    assert arguments == ["-P", "-m", "eurosat.gui", "field.tif"]
+
+
 def test_no_file_names_a_registry_or_a_machine() -> None:
     # Written so that no pattern matches itself.
     registries = r"pyp[i]\.org|pythonhoste[d]|registry\.npm[j]s|deb\.debia[n]"

@@ -89,7 +89,8 @@ def app(options: list[str]) -> int:
     obstacle = screen.obstacle("`make demo` shows the main job in the terminal")
     if obstacle:
         raise Refusal(obstacle)
-    return call(ready(APP), "-m", "eurosat.gui", *options)
+    # Where the caller is, as paths count from there; -P: nothing there is taken for our code.
+    return call(ready(APP), "-P", "-m", "eurosat.gui", *options, folder=Path.cwd())
 
 
 def test(options: list[str]) -> int:
@@ -140,9 +141,13 @@ def bundle(options: list[str]) -> int:
     return made
 
 
-def call(python: Path, *arguments: str) -> int:
-    """Run one Python command in the source folder and return its exit status."""
-    return subprocess.call([str(python), *arguments], cwd=str(ROOT))
+def call(python: Path, *arguments: str, folder: Path = ROOT) -> int:
+    """Run one Python command in a folder, that of the sources by default.
+
+    Returns:
+        Its exit status.
+    """
+    return subprocess.call([str(python), *arguments], cwd=str(folder))
 
 
 def ready(environment: Environment) -> Path:
