@@ -50,10 +50,11 @@ def benchmark(
 def _measure_all(models: list[str]) -> list[dict[str, str | float | None]]:
     """Return a row for each model and number of threads."""
     rows: list[dict[str, str | float | None]] = []
-    for name in models:
-        path = find_model(name)
+    paths = [find_model(name) for name in models]
+    for path in paths:
+        Classifier(path)  # What is no model is refused before any is measured.
+    for name, path in zip(models, paths, strict=True):
         notes.print(f"Measuring {name}", markup=False)
-        Classifier(path)  # What is no model is refused here, and not by another process.
         seconds, memory = measure_first_answer(path)
         for threads in range(1, usable_cores() + 1):
             speed = measure_speed(Classifier(path, threads=threads))
