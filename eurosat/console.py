@@ -139,7 +139,7 @@ def share_bar(share: float, colour: str) -> str:
 
     Args:
         share: How much of it is filled, 0 to 1.
-        colour: Of what is filled, as `#RRGGBB`.
+        colour: Of what is filled, as `#RRGGBB`; left away where there are only 16 colours.
     """
     full, empty = "█░"
     try:
@@ -147,7 +147,11 @@ def share_bar(share: float, colour: str) -> str:
     except (UnicodeError, LookupError):
         full, empty = "#."
     filled = round(share * BAR_WIDTH)
-    return f"[{colour}]{full * filled}[/][dim]{empty * (BAR_WIDTH - filled)}[/]"
+    bar = full * filled
+    # Among 16 colours, the nearest to a dark one is black, which nobody sees on black.
+    if output.color_system not in {"standard", "windows"}:
+        bar = f"[{colour}]{bar}[/]"
+    return f"{bar}[dim]{empty * (BAR_WIDTH - filled)}[/]"
 
 
 def _plain(text: str) -> str:

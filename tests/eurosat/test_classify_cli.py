@@ -535,6 +535,20 @@ def test_a_console_that_knows_few_letters_gets_other_bars(
     assert "####" in done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells its colours otherwise")
+@pytest.mark.parametrize(
+    ("terminal", "escape"), [("xterm", ""), ("xterm-256color", "\x1b[38;5;22m")]
+)
+def test_a_terminal_of_few_colours_gets_bars_without_them(
+    terminal: str, escape: str, tiles: Path, command: Command
+):
+    image = files_of(tiles / "Forest")[0]
+    colours = {"FORCE_COLOR": "1", "TERM": terminal, "COLORTERM": "", "NO_COLOR": ""}
+    done = command("eurosat-classify", image, **colours)
+    assert done.returncode == 0, done.stderr
+    assert f"  {escape}████" in done.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locale")
 def test_a_letter_that_the_locale_does_not_know_is_written_in_numbers(
     model: Path, tiles: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
