@@ -11,8 +11,10 @@ from rich.markup import escape
 from eurosat.atomic import check_replaceable, replacing
 from eurosat.classifier import Classifier, Prediction
 from eurosat.console import (
+    BAR_WIDTH,
     EXIT_REFUSED,
     MOST_THREADS,
+    SPACE_BETWEEN,
     ModelOption,
     output,
     path_for,
@@ -36,6 +38,9 @@ EXIT_ALL_UNREADABLE = 2
 MOST_EXPLAINED = 20
 SUMMARY_FROM = 10
 """From so many images on, a line counts them by class."""
+
+LONGEST_NAME = 40
+"""So much of an image's name has room before bars and runners-up have."""
 
 Answer = tuple[Path, Prediction | ImageError]
 
@@ -230,10 +235,14 @@ def _draw_explanations(path: Path, classifier: Classifier, answers: list[Answer]
 
 def _print_table(answers: list[Answer], top: int) -> None:
     table = plain_table()
+    room = output.width - _width_without_bars(answers)
+    width_of_others = _width_of_one_other(answers, top)
+    has_others = top > 1 and room >= width_of_others
+    has_bars = room >= BAR_WIDTH + 1 + width_of_others
     table.add_column("Image", overflow="fold")
-    table.add_column("Class", no_wrap=True)
+    table.add_column("Class", no_wrap=room >= 0, overflow="fold")
     table.add_column("Confidence", no_wrap=True)
-    if top > 1:
+    if has_others:
         table.add_column("Runner-up" if top == 2 else "Runners-up")
     counts: Counter[str] = Counter()
     unsure = 0
@@ -241,23 +250,55 @@ def _print_table(answers: list[Answer], top: int) -> None:
         if isinstance(prediction, ImageError):
             table.add_row(escape(printable(path)), "[red]unreadable[/]", "")
             continue
-        best, *others = prediction.top(top)
-        label, confidence = best
-        cover = land_cover(label, prediction.index)
+        cover = land_cover(prediction.label, prediction.index)
         counts[cover.title] += 1
         unsure += prediction.is_unsure
-        bar = share_bar(confidence, cover.colour)
-        table.add_row(
+        bar = share_bar(prediction.confidence, cover.colour) + " " if has_bars else ""
+        unsure_mark = " [yellow]unsure[/]" if prediction.is_unsure else ""
+        cells = [
             escape(printable(path)),
             f"[bold]{escape(cover.title)}[/]",
-            f"{bar} {confidence:6.1%}" + (" [yellow]unsure[/]" if prediction.is_unsure else ""),
-            ", ".join(f"{escape(land_cover(name).title)} {share:.1%}" for name, share in others),
-        )
+            f"{bar}{prediction.confidence:6.1%}{unsure_mark}",
+        ]
+        if has_others:
+            cells.append(escape(", ".join(_others(prediction, top))))
+        table.add_row(*cells)
     output.print(table)
     if len(answers) >= SUMMARY_FROM:
         tally = ", ".join(f"{escape(title)} {count:,}" for title, count in counts.most_common())
         doubt = f", {unsure:,} of them unsure" if unsure else ""
         output.print(f"\n{sum(counts.values()):,} images{doubt}: {tally}", soft_wrap=True)
+
+
+def _others(prediction: Prediction, top: int) -> list[str]:
+    return [f"{land_cover(name).title} {share:.1%}" for name, share in prediction.top(top)[1:]]
+
+
+def _width_without_bars(answers: list[Answer]) -> int:
+    """Return how wide a table is with name, class and number alone."""
+    from rich.cells import cell_len
+
+    name, title, number = 0, len("unreadable"), len("Confidence")
+    for path, found in answers:
+        name = max(name, cell_len(printable(path)))
+        if isinstance(found, Prediction):
+            title = max(title, cell_len(land_cover(found.label).title))
+            number = max(number, len("100.0% unsure") if found.is_unsure else 0)
+    # The longest names are folded rather than all else left out.
+    return min(name, LONGEST_NAME) + title + number + 3 * SPACE_BETWEEN
+
+
+def _width_of_one_other(answers: list[Answer], top: int) -> int:
+    """Return how wide the column of runners-up must be: they are wrapped one below the other."""
+    from rich.cells import cell_len
+
+    others = [
+        other
+        for _, found in answers
+        if isinstance(found, Prediction)
+        for other in _others(found, top)
+    ]
+    return max(map(cell_len, others), default=0) + SPACE_BETWEEN if top > 1 else 0
 
 
 def main() -> None:

@@ -55,6 +55,9 @@ MOST_THREADS = 1024
 BAR_WIDTH = 20
 """Characters of a bar in a table."""
 
+SPACE_BETWEEN = 2
+"""Characters between the columns of a table."""
+
 # Without standard output, which a shell can close, Python has none.
 _is_terminal = sys.stdout is not None and sys.stdout.isatty()
 output = Console(highlight=False, width=None if _is_terminal else PIPE_WIDTH)
@@ -131,7 +134,7 @@ def plain_table() -> "Table":
     """Return a table without lines, to which columns are added."""
     from rich.table import Table
 
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    return Table(box=None, padding=(0, SPACE_BETWEEN, 0, 0), header_style="bold")
 
 
 def share_bar(share: float, colour: str) -> str:

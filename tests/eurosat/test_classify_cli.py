@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from eurosat.classifier import Classifier
+from eurosat.console import output
 from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 
@@ -180,6 +181,34 @@ def test_the_table_shows_as_many_classes_as_asked_for(
     first, row = done.stdout.splitlines()
     assert first.split() == ["Image", "Class", "Confidence", *heading]
     assert row.count("%") == 1 + others
+
+
+@pytest.mark.parametrize(
+    ("width", "has_bars", "has_others"),
+    [(120, True, True), (76, False, True), (54, False, False), (44, False, False)],
+)
+def test_a_narrow_terminal_shows_less_of_each_answer_and_squeezes_none(
+    width: int,
+    has_bars: bool,
+    has_others: bool,
+    tiles: Path,
+    tmp_path: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for source, name in zip(files_of(tiles), ("lake_of_spring.jpg", "wood.jpg"), strict=False):
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / "zzz.jpg").write_text("no image")
+    monkeypatch.setattr(output, "width", width)
+    done = command_here("eurosat-classify", "lake_of_spring.jpg", "wood.jpg", "zzz.jpg")
+    heading, *rows = done.stdout.splitlines()
+    assert max(map(len, [heading, *rows])) <= width
+    assert ("Runner-up" in heading) == has_others
+    assert len(rows) == 3, "an answer is squeezed into several lines"
+    for row, name in zip(rows[:2], ("lake_of_spring.jpg", "wood.jpg"), strict=True):
+        assert row.split()[:2] == [name, "Forest"]
+        assert row.count("%") == 1 + has_others
+        assert ("█" in row) == has_bars
 
 
 def test_csv_reads_back(
