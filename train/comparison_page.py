@@ -17,6 +17,7 @@ from eurosat.labels import land_cover
 
 from .comparison import Comparison, Contender, Pair
 from .fit import Epoch, best_epoch
+from .report import unknown_letters_boxed
 
 COLUMNS = ("Model", "Accuracy", "95 % interval", "Macro F1", "ECE", "Size", "Latency", "Training")
 """Headings of the summary."""
@@ -435,7 +436,8 @@ def _chart(name: str, size: tuple[float, float], draw: Callable[[Figure], None])
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+        with unknown_letters_boxed():
+            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     drawing = stream.getvalue()
     drawing = drawing[drawing.index("<svg") :].replace(_INK, "currentColor")
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)

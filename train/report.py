@@ -1,11 +1,14 @@
 """Pictures: learning curves, confusion matrix, reliability diagram, a sheet of tiles."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from eurosat.atomic import replacing
@@ -206,6 +209,16 @@ def draw_tiles(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all."""
-    with replacing(path) as temporary:
+    """Write a picture, whole or not at all. Dollar signs in it are such, and begin no formula."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with replacing(path) as temporary, unknown_letters_boxed():
         figure.savefig(temporary, dpi=120)
+
+
+@contextmanager
+def unknown_letters_boxed() -> Iterator[None]:
+    """Let Matplotlib draw letters that its font lacks as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield
