@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,6 +68,13 @@ class Audit:
         return max(self.class_counts.values()) / min(self.class_counts.values())
 
     @property
+    def lost_classes(self) -> tuple[str, ...]:
+        """Names of class folders that hold images of which none can be read."""
+        return tuple(
+            sorted({_class_of(name) for name, _ in self.unreadable} - {*self.class_counts})
+        )
+
+    @property
     def duplicates_across_classes(self) -> tuple[tuple[str, ...], ...]:
         """Those groups of duplicates whose files stand in more than one class folder."""
         return tuple(
@@ -83,6 +90,9 @@ class Audit:
         lines = [f"{total:,} tiles in {len(self.class_counts)} classes"]
         lines += [f"  {name:<{longest}}  {count:>7,}" for name, count in self.class_counts.items()]
         lines.append(f"Imbalance ratio (largest to smallest class): {self.imbalance_ratio:.2f}")
+        if self.lost_classes:
+            lost = ", ".join(self.lost_classes)
+            lines.append(f"Classes left out, as none of their images can be read: {lost}")
         across = self.duplicates_across_classes
         odd_sizes = [f"{name} ({width} x {height})" for name, height, width in self.odd_sizes]
         sizes = {(height, width) for _, height, width in self.odd_sizes}
@@ -163,6 +173,19 @@ def find_dataset(path: Path | None = None) -> Path:
             f"of one."
         )
     return path
+
+
+def check_outside(folder: Path, source: Path) -> None:
+    """Refuse a folder for results inside a data set: their pictures would be taken for tiles.
+
+    Raises:
+        DatasetError: It lies there.
+    """
+    if folder.resolve().is_relative_to(source.resolve()):
+        raise DatasetError(
+            f"{folder} lies inside the data set {source}, which pictures of results would make "
+            "unreadable: name another folder with --out."
+        )
 
 
 def load_dataset(source: Path, progress: Progress | None = None) -> Dataset:
@@ -387,14 +410,17 @@ def _names_by_class(source: Path, paths: Iterable[str]) -> dict[str, str]:
         and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
     ]
     folders = {path.parent for path in images}
-    if (
-        len({folder.parent for folder in folders}) != 1
-        or len(folders) < 2
-        or PurePosixPath() in folders
-    ):
+    parents = Counter(folder.parent for folder in folders if folder != PurePosixPath())
+    # Most of them are classes: what lies elsewhere is odd.
+    (usual, _), *_ = parents.most_common(1) or [(None, 0)]
+    odd = sorted(
+        folder for folder in folders if folder == PurePosixPath() or folder.parent != usual
+    )
+    if odd or len(folders) < 2:
+        but = f", but images lie in {printable(source / odd[0])}, too" if len(folders) > 1 else ""
         raise DatasetError(
             f"{source} is not a data set: it must hold one folder of images for each of two or "
-            f"more classes, side by side."
+            f"more classes, side by side{but}."
         )
     return dict(sorted((f"{path.parent.name}/{path.name}", str(path)) for path in images))
 

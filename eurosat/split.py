@@ -1,7 +1,7 @@
 """Train, validation and test: a stratified, seeded split that is recorded and read back."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,9 @@ import numpy as np
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
 from eurosat.errors import DatasetError, MissingPackageError, RunFolderError
+
+ENOUGH_TILES = 10
+"""Of each class, to be split by the fractions that count without others."""
 
 
 class Part(StrEnum):
@@ -135,6 +138,11 @@ def split_dataset(
             "Splitting a data set needs scikit-learn: pip install 'eurosat-edge[train]'."
         ) from error
 
+    shares = {
+        "validation fraction": validation_fraction,
+        "test fraction": test_fraction,
+        "share for training": 1 - validation_fraction - test_fraction,
+    }
     groups = _groups_of_equal_tiles(dataset)
     first = np.array([group[0] for group in groups])
     labels = dataset.labels[first]
@@ -150,10 +158,10 @@ def split_dataset(
             random_state=seed,
         )
     except ValueError as error:
-        raise _too_few_tiles(dataset, labels) from error
+        raise _too_few_tiles(dataset, labels, shares) from error
     classes = set(range(len(dataset.class_names)))
     if any(set(labels[part]) != classes for part in (train, validation, test)):
-        raise _too_few_tiles(dataset, labels)
+        raise _too_few_tiles(dataset, labels, shares)
 
     def names(chosen: Iterable[int]) -> tuple[str, ...]:
         return tuple(sorted(dataset.names[tile] for index in chosen for tile in groups[index]))
@@ -179,9 +187,18 @@ def _names(recorded: Any) -> tuple[str, ...]:
     return tuple(recorded)
 
 
-def _too_few_tiles(dataset: Dataset, labels: np.ndarray) -> DatasetError:
+def _too_few_tiles(
+    dataset: Dataset, labels: np.ndarray, shares: Mapping[str, float]
+) -> DatasetError:
     counts = np.bincount(labels, minlength=len(dataset.class_names))
     smallest = int(counts.argmin())
+    part, share = min(shares.items(), key=lambda item: item[1])
+    if counts[smallest] >= ENOUGH_TILES and counts[smallest] * share < 1:
+        return DatasetError(
+            f"{dataset.source} has too few different tiles for a {part} of {share:g} "
+            f"({dataset.class_names[smallest]} has {counts[smallest]}): every class needs one tile "
+            "in it, so give other fractions."
+        )
     return DatasetError(
         f"{dataset.source} has too few different tiles to split in three "
         f"({dataset.class_names[smallest]} has {counts[smallest]}): every class needs some tens."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
-from eurosat.dataset import Audit, Dataset, find_dataset, load_dataset
+from eurosat.dataset import Audit, Dataset, check_outside, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
 from eurosat.folder_lock import check_nobody_in, only_process_in
@@ -331,7 +331,7 @@ def train(
     folder = begun or _new_run_folder(configuration.architecture, out)
     check_nobody_in(folder.checkpoint.parent, _busy(folder))
 
-    dataset = _load(data)
+    dataset = _load(data, folder)
     advice = "" if begun else _balance_advice(dataset.audit, configuration.balanced)
     notes.print(dataset.audit.to_text() + advice, markup=False, soft_wrap=True)
     with interrupts_end_at_once():
@@ -507,8 +507,15 @@ def _balance_advice(audit: Audit, is_balanced: bool) -> str:
     )
 
 
-def _load(data: Path | None) -> Dataset:
+def _load(data: Path | None, folder: RunFolder | None = None) -> Dataset:
+    """Read the data set; refuse one that the folder of the run lies in.
+
+    Raises:
+        DatasetError: It does, or the data set cannot be read.
+    """
     source = find_dataset(data)
+    if folder:
+        check_outside(folder.path, source)
     with progress_bar("Reading tiles") as progress:
         return load_dataset(source, progress)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
-from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.dataset import Dataset, check_outside, find_dataset, load_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
@@ -60,8 +60,10 @@ def evaluate_model(
         read_model_file(model)
     run_named = run_of(model)
     data = data or (run_named.recorded_data() if run_named else None)
+    source = find_dataset(data)
+    check_outside(out or EVALUATIONS, source)
     with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data), progress)
+        dataset = load_dataset(source, progress)
     with interrupts_end_at_once():
         start_tensorflow()
         from .judgement import judge, report_text, write_report

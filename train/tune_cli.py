@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eurosat.console import DataOption, notes, output, progress_bar, run
-from eurosat.dataset import find_dataset, load_dataset
+from eurosat.dataset import check_outside, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -96,8 +96,10 @@ def tune(
         raise MissingPackageError("This command needs Optuna: pip install 'eurosat-edge[train]'.")
     folder = StudyFolder(out or STUDIES / architecture)
 
+    source = find_dataset(data)
+    check_outside(folder.path, source)
     with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data), progress)
+        dataset = load_dataset(source, progress)
     with interrupts_end_at_once():
         start_tensorflow()
         from .study_progress import StudyProgress

@@ -558,6 +558,21 @@ def test_another_layout_is_refused(tmp_path: Path, write: Write, names: list[str
     assert "one folder of images for each of two or more classes" in sentence
 
 
+@pytest.mark.parametrize(
+    ("image", "folder"), [("runs/cnn/curves.png", "runs/cnn"), ("Oat/map/m.png", "Oat/map")]
+)
+def test_a_folder_that_lies_elsewhere_than_the_classes_is_named(
+    tmp_path: Path, image: str, folder: str
+):
+    source = write_folder(tmp_path / "data", FILES | {image: encoded(picture(9), "PNG")})
+    assert refusal_of(source).endswith(f"side by side, but images lie in {source / folder}, too.")
+
+
+def test_images_beside_the_class_folders_are_named(tmp_path: Path):
+    source = write_folder(tmp_path / "data", FILES | {"map.png": encoded(picture(9), "PNG")})
+    assert refusal_of(source).endswith(f"side by side, but images lie in {source}, too.")
+
+
 def test_a_missing_path_and_an_empty_folder_are_refused(tmp_path: Path):
     assert str(tmp_path / "nowhere") in refusal_of(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -752,6 +767,15 @@ def test_the_audit_counts_the_classes(tmp_path: Path):
     assert audit.imbalance_ratio == 2.0
     assert audit.unreadable == audit.odd_sizes == audit.duplicates == ()
     assert audit.duplicates_across_classes == ()
+
+
+def test_a_class_of_which_nothing_can_be_read_is_told(tmp_path: Path):
+    broken = {name: b"" for name in FILES if name.startswith("Oat/")}
+    source = write_folder(tmp_path / "data", FILES | broken)
+    for _ in range(2):  # The second time from the cache.
+        text = load_dataset(source).audit.to_text()
+        assert text.startswith("7 tiles in 2 classes\n")
+        assert "Classes left out, as none of their images can be read: Oat\n" in text
 
 
 def test_images_of_another_size_are_named_and_resized(tmp_path: Path):

@@ -205,6 +205,24 @@ def test_a_data_set_with_too_few_tiles_is_refused():
     assert_one_sentence(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("fractions", "part"),
+    [
+        ({"test_fraction": 0.005}, "a test fraction of 0.005 (Oat has 40)"),
+        ({"validation_fraction": 0.005}, "a validation fraction of 0.005 (Oat has 40)"),
+        (
+            {"validation_fraction": 0.5, "test_fraction": 0.49},
+            "a share for training of 0.01 (Oat has 40)",
+        ),
+    ],
+)
+def test_a_fraction_that_is_too_small_for_a_class_is_named(fractions: dict[str, float], part: str):
+    with pytest.raises(DatasetError, match="give other fractions") as refusal:
+        split_dataset(dataset_of({"Barley": 100, "Oat": 40, "Rye": 100}), **fractions)
+    assert_one_sentence(refusal.value)
+    assert f"fields.zip has too few different tiles for {part}: " in str(refusal.value)
+
+
 def test_a_class_of_copies_of_one_tile_is_refused():
     copies = tuple(f"Oat/{n:04}.jpg" for n in range(50))
     with pytest.raises(DatasetError, match=r"Oat has 1\b") as refusal:

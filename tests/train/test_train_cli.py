@@ -302,6 +302,28 @@ def test_data_that_are_none_are_refused(tmp_path: Path, command_here: Command):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "folder"),
+    [
+        (("eurosat-train", "cnn", "--out", "data/run"), "data/run"),
+        (("eurosat-tune", "cnn", "--out", "data/../data/study"), "data/../data/study"),
+        (("eurosat-evaluate", "cnn-int8", "--out", "data"), "data"),
+    ],
+)
+def test_results_in_the_data_are_refused_before_anything_is_done(
+    line: tuple[str, ...], folder: str, tmp_path: Path, command_here: Command
+):
+    for name in ("Forest", "River"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("RGB", (64, 64)).save(tmp_path / "data" / name / "1.png")
+    before = sorted(tmp_path.rglob("*"))
+    done = command_here(*line, "--data", "data")
+    assert_refused(
+        done, f"{folder} lies inside the data set data, ", "name another folder", "--out"
+    )
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_fractions_that_leave_nothing_are_refused(
     small_archive: Path, tmp_path: Path, command_here: Command
 ):
