@@ -12,6 +12,7 @@ from eurosat.classifier import Classifier
 from eurosat.errors import ModelFileError, cannot_be_written
 from eurosat.graph import Graph
 from eurosat.runtime import open_model
+from eurosat.views import seen_from
 
 BYTES_IN_A_LINE = 16
 
@@ -26,7 +27,7 @@ HEADER = """\
  * Output: int8 [1, {count}]; the most probable class has the largest value. A logit is
  *         (value - ({zero_point})) * {scale}. For a calibrated confidence, take the
  *         softmax of the logits divided by {temperature}; below
- *         {unsure_below} an answer is unsure.
+ *         {unsure_below} an answer is unsure.{views}
  * Operators: {operators}.
  */
 #ifndef {guard}
@@ -56,6 +57,11 @@ extern const char *const {name}_classes[{macro}_CLASS_COUNT];
 
 #endif
 """
+
+VIEWS = """
+ *         Temperature and threshold were fitted to the mean of {views} flips and turns of a
+ *         tile; this model sees the tile as it is alone."""
+"""What the header of a model says that has fewer views than the file which it comes from."""
 
 SOURCE = """\
 #include "{stem}.h"
@@ -104,8 +110,9 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
         ModelFileError: The model does not compute in int8, or its integers say something else.
         EurosatError: A file cannot be written.
     """
-    classifier = Classifier(path, is_calibrated=False).one_view
-    metadata = classifier.metadata
+    whole = Classifier(path, is_calibrated=False)
+    classifier = whole.one_view
+    metadata = whole.metadata
     if metadata is None:
         raise ModelFileError(f"{path} is not a file of eurosat-convert: convert a run.")
     model = integer_part(path, classifier.model_file.flatbuffer)
@@ -113,7 +120,7 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
     name = "".join(letter if letter.isalnum() else "_" for letter in path.stem)
     facts = {
         "title": metadata.title,
-        "description": metadata.description,
+        "description": metadata.description.replace(seen_from(metadata.views), ""),
         "height": metadata.height,
         "width": metadata.width,
         "count": len(metadata.class_names),
@@ -121,6 +128,7 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
         "zero_point": model.zero_point,
         "temperature": metadata.temperature,
         "unsure_below": metadata.unsure_below,
+        "views": VIEWS.format(views=metadata.views) if metadata.views > 1 else "",
         "operators": ", ".join(model.operators),
         "guard": f"{name.upper()}_H",
         "macro": name.upper(),
@@ -131,13 +139,18 @@ def write_c_array(path: Path, tiles: np.ndarray) -> tuple[Path, Path]:
             f"    {json.dumps(label, ensure_ascii=False)}," for label in metadata.class_names
         ),
     }
-    source, header = path.with_suffix(".c"), path.with_suffix(".h")
+    source, header = c_paths(path)
     for file, text in ((header, HEADER), (source, SOURCE)):
         try:
             write_text(file, text.format(**facts))
         except OSError as error:
             raise cannot_be_written(file, error) from error
     return source, header
+
+
+def c_paths(path: Path) -> tuple[Path, Path]:
+    """Return where the `.c` and the `.h` file of a model file stand."""
+    return path.with_suffix(".c"), path.with_suffix(".h")
 
 
 def integer_part(path: Path, flatbuffer: bytes) -> IntegerModel:

@@ -225,12 +225,17 @@ def _print_conversion(conversion: "Conversion") -> None:
             soft_wrap=True,
         )
     on_test = conversion.confidence["test"]
-    sure = "none" if on_test.sure_accuracy is None else f"{on_test.sure_accuracy:.2%}"
+    sure = (
+        "there are no sure answers"
+        if on_test.sure_accuracy is None
+        else f"{on_test.coverage:.2%} of the test tiles get a sure answer, of which "
+        f"{on_test.sure_accuracy:.2%} are right"
+    )
     output.print(
         f"Confidence divided by temperature {conversion.calibration.temperature:.3f}, fitted on "
         f"validation: calibration error (ECE) {on_test.ece_before:.2%} before, "
         f"{on_test.ece_after:.2%} after. Unsure below {conversion.calibration.unsure_below:.1%}: "
-        f"{on_test.coverage:.2%} of the test tiles get a sure answer, of which {sure} are right.",
+        f"{sure}.",
         soft_wrap=True,
     )
     if conversion.calibration.warning:

@@ -32,9 +32,11 @@ from eurosat.model_file import ModelMetadata, write_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.tensorflow_start import native_messages_hidden
-from eurosat.views import views_of
+from eurosat.views import seen_from, views_of
 
+from .c_array import c_paths
 from .export import Precision, Recipe, export, export_int8
+from .scene import twin_path
 from .verify import Comparison, compare, failures, reserves
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
@@ -291,6 +293,8 @@ def _judge(
 def _put_in_place(candidate: Path, conversion: Conversion) -> Conversion:
     """Give a file its final name if accuracy holds, and write the report in any case.
 
+    Scene twin and C source of an older file of this name are removed.
+
     Args:
         candidate: The file, in a folder of its own.
         conversion: What is known of it.
@@ -301,6 +305,9 @@ def _put_in_place(candidate: Path, conversion: Conversion) -> Conversion:
     report = candidate.with_suffix(".json")
     report.write_text(json.dumps(conversion.to_json(), indent=2), encoding="utf-8")
     path = conversion.path
+    # What was made of an older model is none of this one.
+    for derived in (twin_path(path), *c_paths(path)):
+        derived.unlink(missing_ok=True)
     if not conversion.failures:
         candidate.replace(path)
     elif path.exists():
@@ -378,13 +385,12 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
     class_names = original.split.class_names
     is_eurosat = class_names == tuple(land_cover.name for land_cover in EUROSAT_CLASSES)
     title = TITLES.get(original.architecture, original.architecture)
-    seen = f", from {original.views} of its flips and turns" if original.views > 1 else ""
     return ModelMetadata(
         name=name,
         title=f"{title} {precision}",
         description=(
             f"Land cover of a {TILE_SIZE} x {TILE_SIZE} pixel tile in {len(class_names)} classes"
-            f"{seen}."
+            f"{seen_from(original.views)}."
         ),
         class_names=class_names,
         height=TILE_SIZE,

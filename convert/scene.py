@@ -65,7 +65,7 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
     metadata = classifier.metadata
     if metadata is None:
         raise ModelFileError(f"{model} is not one of ours.")
-    path = model.with_name(f"{model.stem}-scene.tflite")
+    path = twin_path(model)
     try:
         path.unlink(missing_ok=True)  # An older model's twin is none of this one.
         twin = make_twin(classifier.model_file, SIDE, SIDE, STRIDE)
@@ -79,6 +79,11 @@ def export_scene(model: Path, tiles: np.ndarray, labels: np.ndarray, least: floa
             f"{path.parent} cannot be written to ({error.strerror}): choose another folder."
         ) from error
     return SceneExport(path, twin.height, twin.step, agreement, cells, is_refused)
+
+
+def twin_path(model: Path) -> Path:
+    """Return where the scene twin of a model file stands."""
+    return model.with_name(f"{model.stem}-scene.tflite")
 
 
 def _described(

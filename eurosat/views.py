@@ -20,6 +20,11 @@ _STEPS: Final = (("REVERSE_V2", [2]), ("REVERSE_V2", [1]), ("TRANSPOSE", [0, 2, 
 _BEFORE: Final = frozenset({"REVERSE_V2", "TRANSPOSE", "CONCATENATION"})
 
 
+def seen_from(count: int) -> str:
+    """Return how a sentence on a model of so many views goes on behind its tile."""
+    return f", from {count} of its flips and turns" if count > 1 else ""
+
+
 def views_of(tiles: np.ndarray, count: int) -> list[np.ndarray]:
     """Return tiles as a model of several views sees them.
 

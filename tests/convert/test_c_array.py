@@ -65,7 +65,7 @@ def test_the_source_compiles_and_holds_the_integer_model(
     assert f"A logit is (value - ({part.zero_point})) * {part.scale}. " in comment
     assert (
         f"the softmax of the logits divided by {metadata.temperature}; below "
-        f"{metadata.unsure_below} an answer is unsure." in comment
+        f"{metadata.unsure_below} an answer is unsure. Operators: " in comment
     )
 
 

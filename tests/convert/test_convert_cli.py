@@ -21,7 +21,7 @@ from eurosat.calibration import (
 from eurosat.classifier import Classifier
 from eurosat.convert.export import Recipe
 from eurosat.dataset import load_dataset
-from eurosat.keras_model import predict
+from eurosat.keras_model import load_keras_model, predict
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER, RunFolder
@@ -29,6 +29,7 @@ from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER, RunFolder
 from ..commands import Command, assert_refused, read_json
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
+DERIVED = ("-scene.tflite", ".c", ".h")
 GENEROUS = ("--max-drop", 5, "--max-class-drop", 100)
 
 
@@ -237,6 +238,8 @@ def test_a_gate_that_fails_leaves_no_model_but_says_why(
     out.mkdir()
     older = (small_models / "cnn-dynamic.tflite").read_bytes()
     (out / "cnn-float32.tflite").write_bytes(older)
+    for derived in DERIVED:  # What was made of it goes with it.
+        (out / f"cnn-float32{derived}").write_text("of an older model")
     done = command_here(
         "eurosat-convert",
         *(small_run, "--float32", "--data", small_archive, "--out", out),
@@ -310,6 +313,8 @@ def test_without_options_an_int8_file_takes_the_place_of_an_older_one_in_the_run
     before = names_in(folder)
     path = folder / "cnn-int8.tflite"
     path.write_bytes(b"older")
+    for derived in DERIVED:
+        (folder / f"cnn-int8{derived}").write_text("of an older model")
     done = command_here("eurosat-convert", folder, "--data", small_archive, *GENEROUS)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -321,6 +326,20 @@ def test_without_options_an_int8_file_takes_the_place_of_an_older_one_in_the_run
         Classifier(path).classify_batch(tiles),
         Classifier(small_models / "cnn-int8.tflite").classify_batch(tiles),
     )
+
+
+def test_a_model_that_is_never_sure_is_said_to_be_so(
+    copied_run: RunFolder, small_archive: Path, command_here: Command
+):
+    model = load_keras_model(copied_run.model)
+    logits = model.get_layer(LOGITS_LAYER)
+    logits.set_weights([np.zeros_like(weights) for weights in logits.get_weights()])
+    model.save(copied_run.model)
+    done = command_here(
+        "eurosat-convert", copied_run.path, "--float32", "--data", small_archive, *GENEROUS
+    )
+    assert done.returncode == 0, done.stderr
+    assert " after. Unsure below 100.0%: there are no sure answers.\n" in done.stdout
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: Command):

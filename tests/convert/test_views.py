@@ -1,6 +1,7 @@
 """Models of several views: one answer however a tile is turned, and one view where it is asked."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,9 @@ def test_c_source_is_of_one_view(
     operators = header.read_text(encoding="utf-8").split("Operators: ")[1].split(".")[0]
     assert "CONV_2D" in operators
     assert "REVERSE_V2" not in operators
+    comment = re.sub(r"\n \* +", " ", header.read_text(encoding="utf-8"))
+    assert comment.startswith("/* CNN int8: Land cover of a 64 x 64 pixel tile in 10 classes.\n")
+    assert "Temperature and threshold were fitted to the mean of 8 flips and turns" in comment
 
 
 def test_a_file_that_lies_about_its_views_is_refused(
