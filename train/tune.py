@@ -86,7 +86,8 @@ class Trial:
     Attributes:
         number: Counts all trials, those that were broken off included.
         state: How far it is.
-        accuracy: Highest validation accuracy so far, 0 to 1; None before the first epoch.
+        accuracy: Validation accuracy, 0 to 1: of a complete trial that of the epoch which is kept,
+            of others the highest so far; None before the first epoch.
         epochs: Epochs done.
         seconds: How long it took; None while it runs.
         values: The values tried, as they go into a `TrainingConfiguration`.
@@ -379,7 +380,7 @@ def _try(trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch:
 def _train(
     trial: optuna.Trial, study: Study, dataset: Dataset, count: int, watch: Watcher
 ) -> float:
-    """Train one configuration; return its highest validation accuracy."""
+    """Train one configuration; return the validation accuracy of the epoch that is kept."""
     if sum(other.number < trial.number for other in study.trials()) >= count:
         raise _NotNeededError
     values = _rounded({name: _suggest(trial, name, among) for name, among in study.space.items()})
@@ -434,7 +435,9 @@ def _trial(frozen: FrozenTrial) -> Trial:
     return Trial(
         number=frozen.number,
         state=State(frozen.state.name.lower()),
-        accuracy=max(accuracies, default=None),
+        accuracy=frozen.value
+        if frozen.state is TrialState.COMPLETE
+        else max(accuracies, default=None),
         epochs=len(accuracies),
         seconds=round(frozen.duration.total_seconds(), 1) if frozen.duration else None,
         values=_rounded(frozen.params),

@@ -238,6 +238,26 @@ def test_what_is_recorded_is_what_training_gives(
     assert trial.epochs == len(history) == 2
 
 
+def test_the_accuracy_of_a_trial_is_that_of_the_epoch_which_is_kept(
+    copied: StudyFolder, dataset: Dataset
+):
+    study = opened(copied.path, dataset)
+    like = study.optuna.get_trials()[0]
+    # Epochs of fewer pixels may be more often right, but are not kept.
+    study.optuna.add_trial(
+        optuna.trial.create_trial(
+            params=like.params,
+            distributions=like.distributions,
+            value=0.5,
+            intermediate_values={1: 0.99, 2: 0.5},
+        )
+    )
+    assert study.trials()[-1].accuracy == 0.5
+    best = best_trial(study.trials())
+    assert best is not None
+    assert best.number == study.optuna.best_trial.number
+
+
 def test_news_come_of_batches_and_of_changed_trials(finished: tuple[Study, Any]):
     study, news = finished
     steps = [one for one in news if isinstance(one, Step)]
