@@ -47,7 +47,7 @@ def evaluate_model(
         Path | None,
         typer.Option(
             help="Folder for the report; evaluations/MODEL-SPLIT without it, with a number where "
-            "another model has its report there."
+            "the report of another model or other data is there."
         ),
     ] = None,
 ) -> None:
@@ -75,27 +75,27 @@ def evaluate_model(
         notes.print(_warning(opened, dataset), markup=False, soft_wrap=True)
     with notes.status(f"Asking {opened.name} about {len(positions):,} tiles"):
         judgement = judge(opened, dataset, part, positions)
-    out = out or _report_folder(f"{opened.name}-{part}", opened.sha256)
+    out = out or _report_folder(f"{opened.name}-{part}", opened.sha256, dataset)
     with notes.status("Drawing"):
         write_report(judgement, dataset, out)
     output.print(report_text(judgement), markup=False, soft_wrap=True)
     output.print(f"Pictures and figures: {out}", markup=False, soft_wrap=True)
 
 
-def _report_folder(name: str, sha256: str) -> Path:
-    """Return the folder for a report, numbered where that of another model is in the way."""
+def _report_folder(name: str, sha256: str, dataset: Dataset) -> Path:
+    """Return the folder for a report, numbered where another one is in the way."""
     names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(
-        folder for folder in map(EVALUATIONS.joinpath, names) if _is_free_for(folder, sha256)
-    )
+    folders = map(EVALUATIONS.joinpath, names)
+    return next(folder for folder in folders if _is_free_for(folder, sha256, dataset.fingerprint))
 
 
-def _is_free_for(folder: Path, sha256: str) -> bool:
+def _is_free_for(folder: Path, sha256: str, fingerprint: str) -> bool:
     metrics = folder / "metrics.json"
     if not exists(metrics):
         return True
     try:
-        return json.loads(metrics.read_text(encoding="utf-8"))["model_sha256"] == sha256
+        record = json.loads(metrics.read_text(encoding="utf-8"))
+        return (record["model_sha256"], record["data_fingerprint"]) == (sha256, fingerprint)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False  # Nobody knows whose it is.
 

@@ -319,6 +319,23 @@ def test_the_report_of_another_model_stays_as_it_is(
     assert folder_of(small) == "evaluations/cnn-int8-all-3"
 
 
+def test_the_report_on_other_data_stays_as_it_is(
+    small_models: Path,
+    other_tiles: Path,
+    small_archive: Path,
+    tmp_path: Path,
+    command_here: Command,
+):
+    model = small_models / "cnn-int8.tflite"
+    for data, folder in (
+        (other_tiles, "cnn-int8-all"),
+        (small_archive, "cnn-int8-all-2"),
+        (other_tiles, "cnn-int8-all"),
+    ):
+        done = command_here("eurosat-evaluate", model, "--data", data, "--split", "all")
+        assert done.stdout.endswith(f"Pictures and figures: evaluations/{folder}\n"), done.stderr
+
+
 def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, command_here: Command):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.keras").write_text("no model")
