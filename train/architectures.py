@@ -23,6 +23,9 @@ BATCH_NORMALISATION_MOMENTUM = 0.95
 
 MOBILENET_WEIGHTS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
+IMAGENET_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+"""Those whose weights Keras publishes."""
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -140,7 +143,7 @@ def find_weights(weights: str, width: float) -> str:
         width: MobileNet's width multiplier alpha.
 
     Raises:
-        EurosatError: There is no such file, or it cannot be downloaded.
+        EurosatError: There is no such file, or none for the width, or it cannot be downloaded.
     """
     if weights != "imagenet":
         if not is_file(Path(weights)):
@@ -148,7 +151,13 @@ def find_weights(weights: str, width: float) -> str:
                 f"There is no weight file {weights}: name a file, or say imagenet or none."
             )
         return weights
-    name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{width}_224_no_top.h5"
+    if width not in IMAGENET_WIDTHS:
+        known = ", ".join(map(str, IMAGENET_WIDTHS))
+        raise EurosatError(
+            f"There are no ImageNet weights of width {width}: give a --width of {known}, or "
+            "--weights none."
+        )
+    name = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(width)}_224_no_top.h5"
     try:
         return keras.utils.get_file(name, MOBILENET_WEIGHTS_URL + name, cache_subdir="models")
     except Exception as error:  # Keras raises no narrower type here.

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,7 @@ from .configuration import (
     TrainingConfiguration,
     recorded_configuration,
 )
-from .first_shape import shape_to_take_over
+from .first_shape import SOURCES, lasting, shape_to_take_over
 from .study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -250,14 +250,14 @@ def train(
         str | None,
         typer.Option(
             help="Fine-tune the model of this finished run, for these classes or others; "
-            "architecture and sizes are those of the run."
+            "architecture, blocks, filters, width and units are those of the run."
         ),
     ] = None,
     from_model: Annotated[
         str | None,
         typer.Option(
             help="Fine-tune this int8 model instead: a .tflite file, or the name of a shipped one; "
-            "architecture and sizes are those of the file."
+            "architecture, blocks, filters, width and units are those of the file."
         ),
     ] = None,
     seed: Annotated[
@@ -315,6 +315,7 @@ def train(
         for field in fields(TrainingConfiguration)
         if options[field.name] is not None
     }
+    given |= {name: lasting(given[name]) for name in SOURCES if name in given}
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     begun = _begun_run(architecture, out) if resume and not from_study else None
     data = data or (begun.recorded_data() if begun else None)
@@ -449,7 +450,7 @@ def _configuration(
     if best is None and "architecture" not in given:
         raise typer.BadParameter("say which model to train.", param_hint="ARCHITECTURE")
     configuration = replace(best or DEFAULTS[given["architecture"]], **given)
-    _check_effect(given, configuration.architecture)
+    _check_effect(given, configuration)
     return configuration
 
 
@@ -577,17 +578,37 @@ def _begun_run(architecture: Architecture | None, out: Path | None) -> RunFolder
         RunFolderError: There is none.
     """
     if out is None:
-        runs = [path.parent for path in RUNS.glob(f"{architecture or '*'}-*/config.json")]
-        if not runs:
+        begun = {
+            folder: at
+            for config in sorted(RUNS.glob("*/config.json"))
+            if (at := _begun_at(folder := RunFolder(config.parent), architecture))
+        }
+        if not begun:
             kind = f"{architecture} run" if architecture else "run"
             raise RunFolderError(
                 f"There is no {kind} in {RUNS} to go on with: name its folder with --out."
             )
-        return RunFolder(max(runs, key=lambda path: path.name.partition("-")[2]))
+        return max(begun, key=lambda folder: begun[folder])
     folder = RunFolder(out)
     if not exists(folder.config):
         raise RunFolderError(f"There is no run in {out} to go on with.")
+    if "blend" in folder.read_config():
+        raise RunFolderError(
+            f"{out} is a blend, which is not trained on: begin a new run with --from-run {out}."
+        )
     return folder
+
+
+def _begun_at(folder: RunFolder, architecture: Architecture | None) -> str | None:
+    """Return when a run was begun, to be compared; None if it is damaged or of another kind."""
+    try:
+        record, configuration = folder.read_config(), recorded_configuration(folder)
+    except EurosatError:
+        return None
+    if "blend" in record or architecture not in {None, configuration.architecture}:
+        return None
+    written = datetime.fromtimestamp(folder.config.stat().st_mtime, UTC)
+    return str(record.get("started") or written.isoformat(timespec="seconds"))
 
 
 def _check_agreement(
@@ -600,6 +621,8 @@ def _check_agreement(
     """
     for name, value in given.items():
         begun_with = getattr(configuration, name)
+        if name in SOURCES:  # It may have been recorded as it was typed.
+            begun_with = lasting(begun_with)
         if value != begun_with:
             raise RunFolderError(
                 f"The run in {folder.path} was begun with {name.replace('_', ' ')} {begun_with}, "
@@ -607,17 +630,27 @@ def _check_agreement(
             )
 
 
-def _check_effect(given: dict[str, Any], architecture: Architecture) -> None:
+def _check_effect(given: dict[str, Any], configuration: TrainingConfiguration) -> None:
     """Refuse options that do nothing.
 
     Raises:
         EurosatError: One was given.
     """
+    architecture = configuration.architecture
     for name in WITHOUT_EFFECT[architecture]:
         if name in given:
             raise EurosatError(
                 f"--{name} does nothing for {architecture}: leave it out, or train the other model."
             )
+    useless = {
+        "--from-run": ("weights",) if configuration.from_run else (),
+        "--from-model": ("weights",) if configuration.from_model else (),
+        "--no-augment": () if configuration.augment else ("shift", "jitter", "zoom", "rotation"),
+    }
+    for option, names in useless.items():
+        for name in names:
+            if given.get(name):
+                raise EurosatError(f"--{name} does nothing with {option}: leave one of them out.")
 
 
 def main() -> None:

@@ -164,15 +164,19 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(configuration.seed)
     model = first_model(configuration, dataset, split, folder)
+    state = _read_checkpoint(folder.checkpoint, model)
+    taken_up_at = len(state.history)
+    is_left = taken_up_at < configuration.epochs and not _is_patience_over(
+        state.history, configuration
+    )
+    is_taught = configuration.teacher and is_left
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),
         configuration,
-        open_teacher(configuration.teacher, dataset, split) if configuration.teacher else None,
+        open_teacher(configuration.teacher, dataset, split) if is_taught else None,
     )
     validation = _validation_batches(configuration, dataset, split)
-    state = _read_checkpoint(folder.checkpoint, model)
-    taken_up_at = len(state.history)
     for earlier in state.history:
         watch(earlier)
     built_for = configuration.image_size

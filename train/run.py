@@ -15,7 +15,8 @@ from eurosat.keras_model import load_keras_model, predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 
-from .configuration import TrainingConfiguration
+from .architectures import find_weights
+from .configuration import Architecture, TrainingConfiguration
 from .converted_weights import check_converted_model
 from .evaluate import Evaluation, evaluate
 from .first_weights import check_first_run
@@ -38,8 +39,8 @@ def prepare_run(
 
     Raises:
         DatasetError: The data set cannot be split.
-        EurosatError: The teacher cannot be opened, or may know the tiles for the exam; or the run
-            or model that is gone on from.
+        EurosatError: The first weights are not there; the teacher cannot be opened, or may know
+            the tiles for the exam; or the run or model that is gone on from.
     """
     split = split or split_dataset(
         dataset,
@@ -47,6 +48,8 @@ def prepare_run(
         validation_fraction=configuration.validation_fraction,
         test_fraction=configuration.test_fraction,
     )
+    if _needs_weights(configuration):
+        find_weights(configuration.weights, configuration.width)
     if configuration.teacher:
         open_teacher(configuration.teacher, dataset, split)
     if configuration.from_run:
@@ -54,6 +57,13 @@ def prepare_run(
     if configuration.from_model:
         check_converted_model(configuration.from_model, dataset, split)
     return split
+
+
+def _needs_weights(configuration: TrainingConfiguration) -> bool:
+    """Tell whether a training begins with the weights that its configuration names."""
+    is_mobilenet = configuration.architecture is Architecture.MOBILENET
+    begins_with_a_model = configuration.from_run or configuration.from_model
+    return is_mobilenet and configuration.weights != "none" and not begins_with_a_model
 
 
 def record_run(

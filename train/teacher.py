@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from eurosat.dataset import Dataset
-from eurosat.errors import EurosatError
-from eurosat.existence import is_folder
-from eurosat.model_file import find_model
+from eurosat.errors import EurosatError, ModelFileError, printable
+from eurosat.existence import exists, is_folder
+from eurosat.model_file import find_model, shipped_model_names
 from eurosat.split import Split
 
 from .trained_model import open_model, recorded_split
@@ -32,10 +32,15 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
 
     Raises:
         RunFolderError: The folder is no finished run, or is damaged.
-        ModelFileError: The file is damaged, or no image classifier that takes pixels.
+        ModelFileError: The file is missing, damaged, or no image classifier that takes pixels.
         EurosatError: The teacher may have seen tiles that the student is judged on.
     """
     path = Path(source)
+    if not exists(path) and source not in shipped_model_names():
+        raise ModelFileError(
+            f"The teacher {printable(source)} is not there: put it back, or name a run folder, a "
+            f".keras or .tflite file, {' or '.join(shipped_model_names())}."
+        )
     # Each tile comes as another of its flips and turns in every epoch anyway.
     teacher = open_model(path if is_folder(path) else find_model(source), is_quick=True)
     theirs = recorded_split(teacher, dataset, "name another teacher")

@@ -11,13 +11,13 @@ from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
-from eurosat.train.configuration import DEFAULTS, Architecture
+from eurosat.train.configuration import DEFAULTS, Architecture, recorded_configuration
 from eurosat.train.fit import fit
 from eurosat.train.pipeline import TEACHER_SHARE, TrainingTiles
 from eurosat.train.teacher import open_teacher
 from eurosat.train.trained_model import open_model
 
-from ..commands import Command
+from ..commands import Command, assert_refused_at_last
 
 
 def test_half_of_a_label_is_what_the_teacher_says_of_the_tile_as_it_was_changed(
@@ -153,5 +153,26 @@ def test_teachers_that_are_none_are_refused_before_anything_is_written(
         )
         assert done.returncode == 2, done.stderr
         assert teacher in done.stderr
+        assert teacher == str(tmp_path) or f"Error: The teacher {teacher} is not" in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_is_found_from_wherever_a_run_goes_on_and_needed_while_it_trains(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    shutil.copytree(small_run, tmp_path / "teacher")
+    small = ("--epochs", 1, "--image-size", 32, "--blocks", 1)
+    taught = ("eurosat-train", "cnn", *small, "--teacher", "teacher", "--out", "run")
+    done = command_here(*taught, "--data", small_archive)
+    assert done.returncode == 0, done.stderr
+    recorded = recorded_configuration(RunFolder(tmp_path / "run")).teacher
+    assert recorded == str(tmp_path / "teacher")
+    # The same option is taken for the same teacher; and what has nothing to learn needs none.
+    assert command_here(*taught, "--resume").returncode == 0
+    shutil.rmtree(tmp_path / "teacher")
+    done = command_here("eurosat-train", "--out", "run", "--resume")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "run" / "checkpoint" / "state.npz").unlink()
+    done = command_here("eurosat-train", "--out", "run", "--resume")
+    assert_refused_at_last(done, f"The teacher {tmp_path / 'teacher'} is not there: put it back")

@@ -245,6 +245,30 @@ def test_options_that_do_nothing_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("--from-model", "mobilenet-int8", "--weights", "imagenet"),
+            "--weights does nothing with --from-model: leave one of them out.",
+        ),
+        (
+            ("cnn", "--no-augment", "--zoom", 0.1),
+            "--zoom does nothing with --no-augment: leave one of them out.",
+        ),
+        (
+            ("mobilenet", "--shift", 2, "--no-augment"),
+            "--shift does nothing with --no-augment: leave one of them out.",
+        ),
+    ],
+)
+def test_options_of_which_one_does_nothing_are_refused(
+    options: tuple[object, ...], sentence: str, tmp_path: Path, command_here: Command
+):
+    assert_refused(command_here("eurosat-train", *options), sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_was_begun_with_such_an_option_goes_on(
     small_run: Path, small_archive: Path, command_here: Command
 ):
@@ -361,6 +385,30 @@ def test_imagenet_weights_that_are_not_there_offline_are_told_in_a_sentence(
     *_, last = done.stderr.splitlines()
     assert re.fullmatch(r"Error: The ImageNet weights .*_0\.75_224_no_top\.h5 could not .*\.", last)
     assert "KERAS_HOME" in last
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--weights", "gone.h5"), "There is no weight file gone.h5: name a file"),
+        (
+            ("--width", 0.6),
+            "There are no ImageNet weights of width 0.6: give a --width of 0.35, 0.5, 0.75, 1.0, "
+            "1.3, 1.4, or --weights none.",
+        ),
+    ],
+)
+def test_weights_that_there_are_not_are_refused_before_anything_is_written(
+    options: tuple[object, ...],
+    sentence: str,
+    small_archive: Path,
+    tmp_path: Path,
+    command_here: Command,
+):
+    line = ("eurosat-train", "mobilenet", *options, "--data", small_archive, "--out", "run")
+    assert_refused_at_last(command_here(*line), sentence)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_a_run_in_it_is_refused(
@@ -745,14 +793,41 @@ def test_the_seed_changes_the_model_and_the_seed_of_the_split_its_tiles(
 def test_resume_without_a_folder_takes_the_latest_run(
     small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
 ):
-    for name in ("cnn-2024-01-01-100000", "cnn-2024-01-02-090000", "mobilenet-2025-01-01-100000"):
-        shutil.copytree(small_run, tmp_path / "runs" / name)
-        (tmp_path / "runs" / name / "report.txt").unlink()
+    config = read_json(small_run / "config.json")
+    for name, changed in {
+        "cnn-2025-03-03-030303": {"started": "2024-01-01T10:00:00+00:00"},
+        "mine": {"started": "2024-01-02T09:00:00+00:00"},
+        "mobilenet": {
+            "started": "2024-01-03T09:00:00+00:00",
+            "training": DEFAULTS[Architecture.MOBILENET].to_json(),
+        },
+        "blended": {"started": "2024-01-04T09:00:00+00:00", "blend": {"run": "mine"}},
+        "damaged": {"started": "2024-01-05T09:00:00+00:00", "training": None},
+    }.items():
+        folder = RunFolder(tmp_path / "runs" / name)
+        shutil.copytree(small_run, folder.path)
+        folder.config.write_text(json.dumps(config | changed), encoding="utf-8")
+        folder.report.unlink()
     (tmp_path / "runs" / "cnn-2026-01-01-100000").mkdir()  # Nothing was begun here.
     done = command_here("eurosat-train", "cnn", "--data", small_archive, "--resume")
     assert done.returncode == 0, done.stderr
     written = [path.parent.name for path in (tmp_path / "runs").glob("*/report.txt")]
-    assert written == ["cnn-2024-01-02-090000"]
+    assert written == ["mine"]
+    done = command_here("eurosat-train", "--epochs", 5, "--resume")
+    assert_refused(done, "The run in runs/mobilenet was begun with epochs 24, not 5")
+    # Before times were recorded, what counts is when the record was written.
+    folder = RunFolder(tmp_path / "runs" / "damaged")
+    del config["started"]
+    folder.config.write_text(json.dumps(config), encoding="utf-8")
+    done = command_here("eurosat-train", "--epochs", 5, "--resume")
+    assert_refused(done, "The run in runs/damaged was begun with epochs 4, not 5")
+
+
+def test_a_blend_is_not_gone_on_with(copied_run: RunFolder, command_here: Command):
+    config = read_json(copied_run.config) | {"blend": {"run": "mine", "share": 0.5}}
+    copied_run.config.write_text(json.dumps(config), encoding="utf-8")
+    done = command_here("eurosat-train", "--resume", "--out", copied_run.path)
+    assert_refused(done, f"{copied_run.path} is a blend, which is not trained on: begin a new run")
 
 
 def test_a_run_without_a_folder_gets_one_of_its_own(
