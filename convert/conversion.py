@@ -407,6 +407,8 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
                 "test": len(original.split.test),
             },
             "training": original.config["training"],
+            # What `tools/blend.py` records, where the model is not the one that was trained.
+            **{key: original.config[key] for key in ("blend",) if key in original.config},
             "trained": original.config["started"],
             "training_versions": original.config["versions"],
             "calibration_tiles": len(original.calibration_tiles),

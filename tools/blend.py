@@ -5,14 +5,20 @@
 Half-way between, a model is as right about what it knew before, and keeps most of what it has
 learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). What the run began with
 must still be there: for `--from-model`, the file. The new folder is judged on validation alone, and
-`eurosat-convert` takes it like any other.
+`eurosat-convert` takes it like any other. That it is a blend, of which run and with which share,
+stands in its `config.json` and `metrics.json`, and so in what is converted from it.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
+from eurosat.atomic import write_text
+from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError
+from eurosat.existence import exists
 from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
 from eurosat.train.configuration import recorded_configuration
@@ -24,22 +30,66 @@ SHARE = 0.5
 
 
 def main() -> None:
-    """Blend, and judge the blend."""
-    source, target = (RunFolder(Path(name)) for name in sys.argv[1:])
+    """Blend, and judge the blend; refuse what cannot be blended in a sentence and with status 2."""
+    try:
+        blend(*_folders(sys.argv[1:]))
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
+
+
+def blend(source: RunFolder, target: RunFolder) -> None:
+    """Blend a run with what it began with.
+
+    Args:
+        source: A finished run that began with the weights of another model.
+        target: The run to make.
+
+    Raises:
+        EurosatError: The run or what it began with is missing or damaged; or it began from scratch.
+    """
     configuration = recorded_configuration(source)
+    if not (configuration.from_run or configuration.from_model):
+        raise EurosatError(
+            f"{source.path} began with no other model: blend a run that was trained with "
+            "--from-run or --from-model."
+        )
+    source.check_finished()
     dataset = load_dataset(find_dataset(source.recorded_data()))
     split = source.read_split()
     split.check_matches(dataset)
-    target.path.mkdir(parents=True)
-    for file in (source.config, source.split, source.history):
-        shutil.copy(file, target.path)
     model = first_model(configuration, dataset, split, target)
     last = load_keras_model(source.model).get_weights()
     pairs = zip(model.get_weights(), last, strict=True)
     model.set_weights([(1 - SHARE) * one + SHARE * other for one, other in pairs])
+
+    target.path.mkdir(parents=True)
+    for file in (source.split, source.history):
+        shutil.copy(file, target.path)
+    record = {"blend": {"run": source.path.resolve().name, "share": SHARE}}
+    write_text(target.config, json.dumps(source.read_config() | record, indent=2))
     model.save(target.model)
     (judged,) = report_run(target, dataset, split, read_history(target.history), test=False)
+    metrics = json.loads(target.metrics.read_text(encoding="utf-8"))
+    write_text(target.metrics, json.dumps(record | metrics, indent=2))
     print(f"{judged.accuracy:.2%} on validation")
+
+
+def _folders(names: list[str]) -> tuple[RunFolder, RunFolder]:
+    """Return the run to blend and the one to make.
+
+    Raises:
+        EurosatError: They are not named, or the second is there already.
+    """
+    if len(names) != 2:
+        raise EurosatError(
+            "Name the run to blend and a folder for the blend: "
+            "python tools/blend.py runs/mobilenet runs/blended."
+        )
+    source, target = (RunFolder(Path(name)) for name in names)
+    if exists(target.path):
+        raise EurosatError(f"{target.path} is there already: name another folder for the blend.")
+    return source, target
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError, ModelFileError, RunFolderError
 from eurosat.keras_model import load_keras_model, predict
+from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import TrainingConfiguration, recorded_configuration
@@ -139,7 +140,7 @@ def test_other_sizes_than_those_of_the_run_are_refused(
 
 
 def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
-    copied_run: RunFolder, small_run: Path, tmp_path: Path
+    copied_run: RunFolder, small_run: Path, tmp_path: Path, command_here: Command
 ):
     config = json.loads(copied_run.config.read_text(encoding="utf-8"))
     config["training"]["from_run"] = str(small_run)
@@ -149,18 +150,40 @@ def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
     ended = [weights * 1.1 + 0.01 for weights in began]
     model.set_weights(ended)
     model.save(copied_run.model)
-    script = Path(__file__).parents[2] / "tools" / "blend.py"
     blended = RunFolder(tmp_path / "blended")
-    done = subprocess.run(
-        [sys.executable, script, copied_run.path, blended.path],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = blend(copied_run.path, blended.path)
+    assert done.returncode == 0, done.stderr
     for first, last, between in zip(
         began, ended, load_keras_model(blended.model).get_weights(), strict=True
     ):
         np.testing.assert_allclose(between, (first + last) / 2, rtol=1e-5)
     metrics = json.loads(blended.metrics.read_text(encoding="utf-8"))
+    told = {"run": "run", "share": 0.5}
+    assert metrics["blend"] == told
+    assert json.loads(blended.config.read_text(encoding="utf-8")) == config | {"blend": told}
     assert f"{metrics['validation']['accuracy']:.2%} on validation" in done.stdout
     assert "test" not in metrics
+    assert_refused(blend(copied_run.path, blended.path), f"{blended.path} is there already: name")
+    done = command_here("eurosat-convert", blended.path, "--float32", "--max-class-drop", 100)
+    assert done.returncode == 0, done.stderr
+    converted = read_model_file(blended.path / "cnn-float32.tflite").metadata
+    assert converted is not None
+    assert converted.provenance["blend"] == told
+
+
+def test_what_cannot_be_blended_is_refused_and_nothing_is_written(small_run: Path, tmp_path: Path):
+    sentence = (
+        f"{small_run} began with no other model: blend a run that was trained with --from-run"
+    )
+    assert_refused(blend(small_run, tmp_path / "blended"), sentence)
+    assert_refused(blend(small_run), "Name the run to blend and a folder for the blend: python")
+    assert_refused(
+        blend("nowhere", tmp_path / "blended"), "nowhere is not the folder of a training"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def blend(*folders: object) -> subprocess.CompletedProcess[str]:
+    script = Path(__file__).parents[2] / "tools" / "blend.py"
+    line = [sys.executable, script, *map(str, folders)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
