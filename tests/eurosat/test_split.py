@@ -216,7 +216,7 @@ def test_a_data_set_with_too_few_tiles_is_refused():
         ),
     ],
 )
-def test_a_fraction_that_is_too_small_for_a_class_is_named(fractions: dict[str, float], part: str):
+def test_a_fraction_that_is_too_small_for_a_class_is_named(fractions: dict[str, Any], part: str):
     with pytest.raises(DatasetError, match="give other fractions") as refusal:
         split_dataset(dataset_of({"Barley": 100, "Oat": 40, "Rye": 100}), **fractions)
     assert_one_sentence(refusal.value)

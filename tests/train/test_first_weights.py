@@ -22,7 +22,7 @@ from eurosat.train.first_weights import check_first_run, take_first_weights
 from eurosat.train.fit import build_model
 from eurosat.train.trained_model import open_model
 
-from ..commands import Command, assert_refused
+from ..commands import Command, assert_refused, assert_refused_at_last
 
 CommandLine = Callable[..., list[str]]
 
@@ -163,7 +163,9 @@ def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
     assert json.loads(blended.config.read_text(encoding="utf-8")) == config | {"blend": told}
     assert f"{metrics['validation']['accuracy']:.2%} on validation" in done.stdout
     assert "test" not in metrics
-    assert_refused(blend(copied_run.path, blended.path), f"{blended.path} is there already: name")
+    assert_refused_at_last(
+        blend(copied_run.path, blended.path), f"{blended.path} is there already: name"
+    )
     done = command_here("eurosat-convert", blended.path, "--float32", "--max-class-drop", 100)
     assert done.returncode == 0, done.stderr
     converted = read_model_file(blended.path / "cnn-float32.tflite").metadata
@@ -175,9 +177,11 @@ def test_what_cannot_be_blended_is_refused_and_nothing_is_written(small_run: Pat
     sentence = (
         f"{small_run} began with no other model: blend a run that was trained with --from-run"
     )
-    assert_refused(blend(small_run, tmp_path / "blended"), sentence)
-    assert_refused(blend(small_run), "Name the run to blend and a folder for the blend: python")
-    assert_refused(
+    assert_refused_at_last(blend(small_run, tmp_path / "blended"), sentence)
+    assert_refused_at_last(
+        blend(small_run), "Name the run to blend and a folder for the blend: python"
+    )
+    assert_refused_at_last(
         blend("nowhere", tmp_path / "blended"), "nowhere is not the folder of a training"
     )
     assert list(tmp_path.iterdir()) == []
