@@ -3,6 +3,7 @@
 import json
 import platform
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -381,6 +382,15 @@ def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray
     return dataset.tiles[np.sort(positions)]
 
 
+def _without_folders(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded configuration that may leave this machine: models by their names alone."""
+    models = ("teacher", "from_run", "from_model", "weights")
+    return {
+        **training,
+        **{name: Path(training[name]).name for name in models if training.get(name)},
+    }
+
+
 def _metadata(original: Original, precision: Precision, name: str) -> ModelMetadata:
     class_names = original.split.class_names
     is_eurosat = class_names == tuple(land_cover.name for land_cover in EUROSAT_CLASSES)
@@ -406,7 +416,7 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
                 "validation": len(original.split.validation),
                 "test": len(original.split.test),
             },
-            "training": original.config["training"],
+            "training": _without_folders(original.config["training"]),
             # What `tools/blend.py` records, where the model is not the one that was trained.
             **{key: original.config[key] for key in ("blend",) if key in original.config},
             "trained": original.config["started"],

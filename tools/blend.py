@@ -1,17 +1,19 @@
 """Blend the weights of a fine-tuned run with those that it began with, into a run of its own.
 
-    python tools/blend.py runs/mobilenet runs/blended
+    python tools/blend.py runs/mobilenet runs/blended [0.5]
 
-Half-way between, a model is as right about what it knew before, and keeps most of what it has
-learned (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). What the run began with
-must still be there: for `--from-model`, the file. The new folder is judged on validation alone, and
-`eurosat-convert` takes it like any other. That it is a blend, of which run and with which share,
-stands in its `config.json` and `metrics.json`, and so in what is converted from it.
+The number says how much of the weights is of those that the run ended with. Half-way between, a
+model is as right about what it knew before, and keeps most of what it has learned (Wortsman et al.,
+"Robust fine-tuning of zero-shot models", 2022). What the run began with must still be there: for
+`--from-model`, the file. The new folder is judged on validation alone, and `eurosat-convert` takes
+it like any other. That it is a blend, of which run and with which share, stands in its
+`config.json` and `metrics.json`, and so in what is converted from it.
 """
 
 import json
 import shutil
 import sys
+from math import nan
 from pathlib import Path
 
 from eurosat.atomic import write_text
@@ -25,25 +27,23 @@ from eurosat.train.configuration import recorded_configuration
 from eurosat.train.fit import first_model, read_history
 from eurosat.train.run import report_run
 
-SHARE = 0.5
-"""Of the weights that the run ended with."""
-
 
 def main() -> None:
     """Blend, and judge the blend; refuse what cannot be blended in a sentence and with status 2."""
     try:
-        blend(*_folders(sys.argv[1:]))
+        blend(*_arguments(sys.argv[1:]))
     except EurosatError as error:
         tell_error(error)
         sys.exit(EXIT_REFUSED)
 
 
-def blend(source: RunFolder, target: RunFolder) -> None:
+def blend(source: RunFolder, target: RunFolder, share: float) -> None:
     """Blend a run with what it began with.
 
     Args:
         source: A finished run that began with the weights of another model.
         target: The run to make.
+        share: Of the weights that the run ended with, 0 to 1.
 
     Raises:
         EurosatError: The run or what it began with is missing or damaged; or it began from scratch.
@@ -61,12 +61,12 @@ def blend(source: RunFolder, target: RunFolder) -> None:
     model = first_model(configuration, dataset, split, target)
     last = load_keras_model(source.model).get_weights()
     pairs = zip(model.get_weights(), last, strict=True)
-    model.set_weights([(1 - SHARE) * one + SHARE * other for one, other in pairs])
+    model.set_weights([(1 - share) * one + share * other for one, other in pairs])
 
     target.path.mkdir(parents=True)
     for file in (source.split, source.history):
         shutil.copy(file, target.path)
-    record = {"blend": {"run": source.path.resolve().name, "share": SHARE}}
+    record = {"blend": {"run": source.path.resolve().name, "share": share}}
     write_text(target.config, json.dumps(source.read_config() | record, indent=2))
     model.save(target.model)
     (judged,) = report_run(target, dataset, split, read_history(target.history), test=False)
@@ -75,21 +75,28 @@ def blend(source: RunFolder, target: RunFolder) -> None:
     print(f"{judged.accuracy:.2%} on validation")
 
 
-def _folders(names: list[str]) -> tuple[RunFolder, RunFolder]:
-    """Return the run to blend and the one to make.
+def _arguments(words: list[str]) -> tuple[RunFolder, RunFolder, float]:
+    """Return the run to blend, the one to make, and the share.
 
     Raises:
-        EurosatError: They are not named, or the second is there already.
+        EurosatError: They are not named, the second is there already, or the share is none.
     """
-    if len(names) != 2:
+    names, shares = words[:2], words[2:] or ["0.5"]
+    if len(names) != 2 or len(shares) != 1:
         raise EurosatError(
             "Name the run to blend and a folder for the blend: "
             "python tools/blend.py runs/mobilenet runs/blended."
         )
+    try:
+        share = float(shares[0])
+    except ValueError:
+        share = nan
+    if not 0 <= share <= 1:
+        raise EurosatError(f"The share is {shares[0]}: give a number from 0 to 1.")
     source, target = (RunFolder(Path(name)) for name in names)
     if exists(target.path):
         raise EurosatError(f"{target.path} is there already: name another folder for the blend.")
-    return source, target
+    return source, target, share
 
 
 if __name__ == "__main__":

@@ -169,6 +169,16 @@ def train(
             )
         ),
     ] = None,
+    rivers: Annotated[
+        float | None,
+        typer.Option(
+            help=_with_default(
+                "rivers",
+                "Share of tiles that a river is drawn across, whose label it gets if it is near "
+                "the middle; for maps; 0 to 1.",
+            )
+        ),
+    ] = None,
     balanced: Annotated[
         bool | None,
         typer.Option(

@@ -61,6 +61,8 @@ class TrainingConfiguration:
             share of one tile is drawn from Beta(alpha, alpha) (Zhang et al. 2018).
         mosaics: Share of training tiles that are put together from pieces of several, labelled by
             what lies in their middle, 0 to 1 (`eurosat.train.mosaic`).
+        rivers: Share of training tiles that a river is drawn across, 0 to 1
+            (`eurosat.train.rivers`).
         growing: Share of the epochs, 0 to below 1, that see fewer pixels: the first half of them
             half of `image_size`, the others three quarters. Training costs what its pixels cost,
             and most is learnt from few (Howard's progressive resizing; Tan and Le 2021).
@@ -103,6 +105,7 @@ class TrainingConfiguration:
     rotation: float = 0.0
     mixup: float = 0.0
     mosaics: float = 0.0
+    rivers: float = 0.0
     growing: float = 0.0
     averaged: int = 0
     teacher: str = ""
@@ -222,6 +225,7 @@ _LOWEST = {
     "rotation": 0,
     "mixup": 0,
     "mosaics": 0,
+    "rivers": 0,
     "growing": 0,
     "averaged": 0,
 }
@@ -234,6 +238,7 @@ _HIGHEST = {
     "l2": 1_000,
     "mixup": 1_000,
     "mosaics": 1,
+    "rivers": 1,
     "image_size": 1_024,
     "width": 10,
     "seed": LARGEST_SEED,

@@ -27,6 +27,7 @@ from .converted_weights import STATISTICS_TILES, take_converted_weights
 from .first_weights import take_first_weights
 from .normalisation import fuse_normalisation, set_momentum
 from .pipeline import TrainingTiles, class_weights, untuned
+from .rivers import place_of_river
 from .teacher import open_teacher
 
 WEIGHT_DECAY = 0.05
@@ -73,8 +74,8 @@ class Epoch:
 
     Attributes:
         epoch: Number of the epoch, from 1.
-        loss: Mean cross-entropy of the augmented training tiles, as they passed; with a teacher or
-            mosaics, against the labels that these made.
+        loss: Mean cross-entropy of the augmented training tiles, as they passed; with a teacher,
+            mosaics or rivers, against the labels that these made.
         accuracy: Their accuracy, 0 to 1.
         validation_loss: Cross-entropy of the validation tiles after the epoch.
         validation_accuracy: Their accuracy, 0 to 1. In a balanced run every class weighs the same
@@ -175,6 +176,7 @@ def fit(
         len(dataset.class_names),
         configuration,
         open_teacher(configuration.teacher, dataset, split) if is_taught else None,
+        place_of_river(dataset.class_names) if configuration.rivers else 0,
     )
     validation = _validation_batches(configuration, dataset, split)
     for earlier in state.history:

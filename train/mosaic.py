@@ -8,10 +8,11 @@ Features", 2019; that the middle counts most, and that edges lie at all angles a
 
 import math
 
-import numpy as np
 import tensorflow as tf
 
 from eurosat.scenes.windows import middle_weights
+
+from .bent_edges import distances
 
 LARGEST_BEND = 6.0
 """How far an edge between two pieces bends to either side at most, in pixels."""
@@ -67,12 +68,15 @@ def _sides_of_edges(batch: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
     is_level, is_bent = draws[0] < 0.5, draws[1] < 0.5
     angle = 2 * math.pi * draws[2]
     angle = tf.where(is_level, tf.round(angle / (math.pi / 2)) * (math.pi / 2), angle)
-    place = side * (draws[3] - 0.5)
-    bend = tf.where(is_bent, LARGEST_BEND * draws[4], 0.0)
-    # A whole wave is from a third of a tile to three tiles long.
-    pace = 2 * math.pi / side * (1 / 3 + draws[5] * (3 - 1 / 3))
-    middle = np.arange(side, dtype=np.float32) - (side - 1) / 2
-    across, down = np.meshgrid(middle, middle)
-    along = across * tf.sin(angle) - down * tf.cos(angle)
-    beyond = across * tf.cos(angle) + down * tf.sin(angle)
-    return tf.greater(beyond + bend * tf.sin(pace * along + 2 * math.pi * draws[6]), place)
+    return (
+        distances(
+            side,
+            angle=angle,
+            place=side * (draws[3] - 0.5),
+            bend=tf.where(is_bent, LARGEST_BEND * draws[4], 0.0),
+            # A whole wave is from a third of a tile to three tiles long.
+            pace=2 * math.pi / side * (1 / 3 + draws[5] * (3 - 1 / 3)),
+            phase=2 * math.pi * draws[6],
+        )
+        > 0
+    )

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from .configuration import TrainingConfiguration
 from .mosaic import put_together
+from .rivers import draw_rivers
 from .teacher import Teacher
 
 TEACHER_SHARE = 0.5
@@ -25,6 +26,7 @@ class TrainingTiles:
         class_count: int,
         configuration: TrainingConfiguration,
         teacher: Teacher | None = None,
+        river: int = 0,
     ) -> None:
         """Take the tiles.
 
@@ -35,6 +37,7 @@ class TrainingTiles:
             configuration: Says with which seed and how tiles are drawn, augmented and mixed.
             teacher: Is asked about every tile, as it was changed, before mosaics are made; half of
                 the label is its answer.
+            river: The label of rivers, where the configuration asks for some to be drawn.
         """
         with tf.device("CPU"):
             self._tiles = tf.constant(tiles)
@@ -42,6 +45,7 @@ class TrainingTiles:
         self._classes = labels
         self._configuration = configuration
         self._teacher = teacher
+        self._river = river
 
     def batch_count(self, batch_size: int) -> int:
         """Return how many batches an epoch has; the last one may be short."""
@@ -85,6 +89,10 @@ class TrainingTiles:
                 # Last: a teacher says what the whole tiles show that pieces are taken from.
                 tiles, labels = put_together(
                     tiles, labels, tf.random.fold_in(seed, 5), asked.mosaics
+                )
+            if asked.rivers:
+                tiles, labels = draw_rivers(
+                    tiles, labels, tf.random.fold_in(seed, 6), asked.rivers, self._river
                 )
             return tiles, labels
 

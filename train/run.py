@@ -22,6 +22,7 @@ from .evaluate import Evaluation, evaluate
 from .first_weights import check_first_run
 from .fit import Epoch, best_epoch
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
+from .rivers import place_of_river
 from .teacher import open_teacher
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
@@ -52,6 +53,8 @@ def prepare_run(
         find_weights(configuration.weights, configuration.width)
     if configuration.teacher:
         open_teacher(configuration.teacher, dataset, split)
+    if configuration.rivers:
+        place_of_river(dataset.class_names)
     if configuration.from_run:
         check_first_run(configuration.from_run, split)
     if configuration.from_model:

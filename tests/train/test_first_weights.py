@@ -139,7 +139,7 @@ def test_other_sizes_than_those_of_the_run_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
+def test_a_blend_lies_between_what_a_run_began_and_what_it_ended_with(
     copied_run: RunFolder, small_run: Path, tmp_path: Path, command_here: Command
 ):
     config = json.loads(copied_run.config.read_text(encoding="utf-8"))
@@ -151,14 +151,14 @@ def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
     model.set_weights(ended)
     model.save(copied_run.model)
     blended = RunFolder(tmp_path / "blended")
-    done = blend(copied_run.path, blended.path)
+    done = blend(copied_run.path, blended.path, 0.25)
     assert done.returncode == 0, done.stderr
     for first, last, between in zip(
         began, ended, load_keras_model(blended.model).get_weights(), strict=True
     ):
-        np.testing.assert_allclose(between, (first + last) / 2, rtol=1e-5)
+        np.testing.assert_allclose(between, 0.75 * first + 0.25 * last, rtol=1e-5)
     metrics = json.loads(blended.metrics.read_text(encoding="utf-8"))
-    told = {"run": "run", "share": 0.5}
+    told = {"run": "run", "share": 0.25}
     assert metrics["blend"] == told
     assert json.loads(blended.config.read_text(encoding="utf-8")) == config | {"blend": told}
     assert f"{metrics['validation']['accuracy']:.2%} on validation" in done.stdout
@@ -171,6 +171,8 @@ def test_a_blend_lies_half_way_between_what_a_run_began_and_what_it_ended_with(
     converted = read_model_file(blended.path / "cnn-float32.tflite").metadata
     assert converted is not None
     assert converted.provenance["blend"] == told
+    # A file that goes to others tells nothing of the folders of this machine.
+    assert converted.provenance["training"]["from_run"] == small_run.name
 
 
 def test_what_cannot_be_blended_is_refused_and_nothing_is_written(small_run: Path, tmp_path: Path):
@@ -180,6 +182,9 @@ def test_what_cannot_be_blended_is_refused_and_nothing_is_written(small_run: Pat
     assert_refused_at_last(blend(small_run, tmp_path / "blended"), sentence)
     assert_refused_at_last(
         blend(small_run), "Name the run to blend and a folder for the blend: python"
+    )
+    assert_refused_at_last(
+        blend(small_run, tmp_path / "blended", "1.1"), "The share is 1.1: give a number from 0 to 1"
     )
     assert_refused_at_last(
         blend("nowhere", tmp_path / "blended"), "nowhere is not the folder of a training"

@@ -82,6 +82,20 @@ def test_a_teacher_says_what_whole_tiles_show_before_mosaics_are_made():
     np.testing.assert_array_equal(seen, again)
 
 
+def test_a_teacher_says_what_tiles_show_before_rivers_are_drawn():
+    tiles = np.full((60, 64, 64, 3), 200, np.uint8)
+
+    def teacher(seen: np.ndarray) -> np.ndarray:
+        assert (seen == 200).all(), "it sees no river"
+        return np.eye(2, dtype=np.float32)[np.zeros(len(seen), int)]
+
+    asked = replace(DEFAULTS[Architecture.CNN], rivers=1.0, augment=False)
+    training = TrainingTiles(tiles, np.zeros(60, int), 2, asked, teacher, river=1)
+    ((seen, labels),) = training.epoch(0, 60)
+    assert (seen.numpy() != 200).any(axis=(1, 2, 3)).mean() > 0.8
+    assert labels.numpy()[:, 1].max() > 0.99, "near the middle, the label is the river's"
+
+
 def test_all_forms_of_a_teacher_say_the_same(
     small_run: Path, small_models: Path, dataset: Dataset, split: Split
 ):

@@ -215,6 +215,8 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--mosaics", "-0.1"], "--mosaics must be at least 0, not -0.1."),
         (["--mosaics", "nan"], "--mosaics"),
         (["--mosaics", "1.1"], "--mosaics must be at most 1, not 1.1."),
+        (["--rivers", "-0.1"], "--rivers must be at least 0, not -0.1."),
+        (["--rivers", "1.1"], "--rivers must be at most 1, not 1.1."),
         (["--growing", "-0.1"], "--growing"),
         (["--growing", "1"], "--growing must be below 1, not 1.0."),
         (["--averaged", "-1"], "--averaged must be at least 0, not -1."),
@@ -275,6 +277,18 @@ def test_a_run_that_was_begun_with_such_an_option_goes_on(
     resume = ("--resume", "--out", small_run, "--data", small_archive)
     done = command_here("eurosat-train", "cnn", "--width", 1, "--epochs", 5, *resume)
     assert_refused(done, "was begun with epochs 4")
+
+
+def test_rivers_are_refused_where_no_class_is_theirs(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    path = tmp_path / "fields.zip"
+    with zipfile.ZipFile(small_archive) as before, zipfile.ZipFile(path, "w") as after:
+        for name in before.namelist():
+            after.writestr(name.replace("/River/", "/Canal/"), before.read(name))
+    done = command_here("eurosat-train", "cnn", "--data", path, "--rivers", "0.2", "--out", "run")
+    assert_refused_at_last(done, "--rivers needs a class River, and there is none: leave it out")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_picture_too_small_for_the_cnn_is_refused(tmp_path: Path, command_here: Command):
@@ -749,6 +763,7 @@ def test_a_run_of_before_there_were_all_settings_goes_on(
         "rotation",
         "mixup",
         "mosaics",
+        "rivers",
         "averaged",
     ):
         del config["training"][name]
