@@ -30,7 +30,7 @@ def distances(
         right near it.
     """
     middle = np.arange(side, dtype=np.float32) - (side - 1) / 2
-    across, down = np.meshgrid(middle, middle)
+    across, down = map(tf.constant, np.meshgrid(middle, middle))
     along = across * tf.sin(angle) - down * tf.cos(angle)
     beyond = across * tf.cos(angle) + down * tf.sin(angle)
     swing = pace * along + phase
