@@ -465,17 +465,20 @@ def _without_others(
 
     Args:
         dataset: The file.
-        bands: What is read; an alpha band stays too.
+        bands: What is read; an alpha band that says what is empty stays too.
         stack: What closes the files that are opened.
     """
     from xml.etree import ElementTree
 
     import rasterio
-    from rasterio.enums import ColorInterp
+    from rasterio.enums import ColorInterp, MaskFlags
     from rasterio.io import MemoryFile
     from rasterio.shutil import copy
 
-    alphas = [n for n, use in enumerate(dataset.colorinterp, 1) if use is ColorInterp.alpha]
+    # It says nothing where the file has a nodata value.
+    has_alpha = MaskFlags.alpha in dataset.mask_flag_enums[bands[0] - 1]
+    uses = enumerate(dataset.colorinterp, 1) if has_alpha else ()
+    alphas = [number for number, use in uses if use is ColorInterp.alpha]
     kept = list(dict.fromkeys([*bands, *alphas]))
     if len(kept) == dataset.count:
         return dataset, bands

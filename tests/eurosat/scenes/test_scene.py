@@ -306,9 +306,9 @@ def test_a_pixel_is_empty_if_all_its_bands_are(tmp_path: Path):
 def test_empty_pixels_stay_empty_beside_a_band_that_is_full(
     tmp_path: Path, marks: dict[str, float]
 ):
-    values = np.moveaxis(texture(160, 200), 2, 0).copy()
+    values = 10 * np.moveaxis(texture(160, 200), 2, 0).astype(np.uint16)
     values[:, :, :50] = 0
-    clouds = np.full((1, 160, 200), 5, np.uint8)
+    clouds = np.full((1, 160, 200), 5, np.uint16)
     degrees = rasterio.Affine(9e-5, 0, -0.79, 0, -9e-5, 38.13)
     seen = []
     for bands, names in (
