@@ -34,8 +34,8 @@ _STRETCH: Final = 0.005
 right to a hundredth at the worst; UTM stays within a thousandth in its own zone."""
 
 _LARGEST_TURN: Final = 20.0
-"""How many degrees north may lie off the columns of the grid. National grids stay below 15; around
-the poles, north is anywhere."""
+"""How many degrees north may lie off the columns of a grid. Where a projection is at home, it is a
+few; around the poles, it may be any."""
 
 _POINTS_ON_AN_EDGE: Final = 33
 _ROUNDING: Final = 1e-6
@@ -235,10 +235,8 @@ def _reason_to_resample(dataset: "DatasetReader") -> str | None:
     grid, crs = dataset.transform, dataset.crs
     if crs.is_geographic:
         return "its pixels are degrees"
-    places = np.array([(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1)]) * (
-        dataset.width,
-        dataset.height,
-    )
+    middle_and_corners = np.array([(0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1)])
+    places = middle_and_corners * np.array([dataset.width, dataset.height])
     down, right = _steps_on_earth(crs, grid, places)
     lengths = np.hypot(*down), np.hypot(*right)
     low, high = _TAKEN_AS_IT_IS

@@ -36,12 +36,12 @@ _TCI_BRIGHTEST: Final = {"l1c-tci": 3558, "l2a-tci": 2000}
 """The digital number that ESA's 8-bit true-colour image (TCI) shows as 255."""
 
 _BASELINE_OFFSET: Final = -1000
+"""What products since processing baseline 04.00 (January 2022) ask to be added."""
 
 _BASELINE: Final = re.compile(
     r"_MSIL(?:1C|2A)_\d{8}T\d{6}_N(\d{2})(\d{2})_|PROCESSING_BASELINE': '(\d{2})\.(\d{2})"
 )
 """In the name of a product, or in the tags of a file."""
-"""What products since processing baseline 04.00 (January 2022) ask to be added."""
 
 _VALUES_AT_A_TIME: Final = 1 << 18
 """NumPy makes indices of 8 bytes of the values that it looks up."""

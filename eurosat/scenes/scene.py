@@ -485,6 +485,9 @@ def _without_others(
     description = stack.enter_context(MemoryFile(ext=".vrt"))
     copy(dataset, description.name, driver="VRT")
     tree = ElementTree.fromstring(description.read())
+    if tree.get("subClass"):
+        # Bands of a VRT that warps belong together.
+        return dataset, bands
     by_number = {element.get("band"): element for element in tree.findall("VRTRasterBand")}
     for element in by_number.values():
         tree.remove(element)
