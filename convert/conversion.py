@@ -415,6 +415,7 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
                 "train": len(original.split.train),
                 "validation": len(original.split.validation),
                 "test": len(original.split.test),
+                "digest": original.split.digest,
             },
             "training": _without_folders(original.config["training"]),
             # What `tools/blend.py` records, where the model is not the one that was trained.

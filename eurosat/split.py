@@ -1,5 +1,6 @@
 """Train, validation and test: a stratified, seeded split that is recorded and read back."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -73,6 +74,12 @@ class Split:
             ) from error
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the names of the tiles that models are judged on, as hexadecimal digits."""
+        names = {"validation": sorted(self.validation), "test": sorted(self.test)}
+        return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
     def has_exam_of(self, other: "Split") -> bool:
         """Tell whether models of both splits are judged on the same tiles."""

@@ -26,12 +26,12 @@ from typing import Any
 from eurosat.arithmetic import count_arithmetic
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
-from eurosat.classifier import Classifier
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.labels import land_cover
 from eurosat.model_file import ModelMetadata, read_model_file, write_model_file
-from eurosat.split import split_dataset
+from eurosat.split import Part
 from eurosat.train.configuration import TrainingConfiguration, training_command
+from eurosat.train.trained_model import choose_tiles, open_model
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -125,28 +125,19 @@ def _calibrate(path: Path) -> None:
     if metadata is None:
         sys.exit(f"{path} is not a file of eurosat-convert.")
     dataset = load_dataset(find_dataset())
-    provenance = metadata.provenance
-    if provenance["data_fingerprint"] != dataset.fingerprint:
-        sys.exit(f"{dataset.source} is not the data set that {path} was trained on.")
-    split = split_dataset(
-        dataset,
-        seed=provenance["split"]["seed"],
-        validation_fraction=provenance["training"]["validation_fraction"],
-        test_fraction=provenance["training"]["test_fraction"],
-    )
-    parts = {"validation": split.validation, "test": split.test}
-    positions = {part: dataset.positions(names) for part, names in parts.items()}
+    parts = (Part.VALIDATION, Part.TEST)
+    model = open_model(path)
+    positions = {part: choose_tiles(model, dataset, part)[1] for part in parts}
     labels = {part: dataset.labels[positions[part]] for part in parts}
-    classifier = Classifier(path, is_calibrated=False)
-    said = {part: classifier.classify_batch(dataset.tiles[positions[part]]) for part in parts}
-    accuracy = float((said["test"].argmax(axis=1) == labels["test"]).mean())
+    said = {part: model.predict(dataset.tiles[positions[part]]) for part in parts}
+    accuracy = float((said[Part.TEST].argmax(axis=1) == labels[Part.TEST]).mean())
     recorded = metadata.accuracy["test"]["exported"]["accuracy"]
     print(f"{path.stem}: accuracy on test {accuracy:.4%}, recorded {recorded:.4%}")
-    # Another processor may round a handful of tiles the other way; another split shows here.
+    # Another processor may round a handful of tiles the other way.
     if abs(accuracy - recorded) > 0.002:
         sys.exit("These are not the answers that were measured.")
 
-    calibration = fit_calibration(said["validation"], labels["validation"])
+    calibration = fit_calibration(said[Part.VALIDATION], labels[Part.VALIDATION])
     record = calibration_record(
         calibration,
         {part: measure_calibration(calibration, said[part], labels[part]) for part in parts},

@@ -224,7 +224,8 @@ def test_the_file_says_where_it_comes_from(small_models: Path, small_run: Path):
     assert (metadata.height, metadata.width) == (64, 64)
     assert metadata.ground_resolution_m == 10
     assert metadata.provenance["data_fingerprint"] == split.fingerprint
-    assert metadata.provenance["split"] == {"seed": 0, "train": 320, "validation": 40, "test": 40}
+    sizes = {"train": 320, "validation": 40, "test": 40}
+    assert metadata.provenance["split"] == {"seed": 0, **sizes, "digest": split.digest}
     assert metadata.provenance["training"] == config["training"]
     assert metadata.provenance["trained"] == config["started"]
     assert metadata.provenance["calibration_tiles"] == 320
