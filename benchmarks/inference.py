@@ -12,6 +12,7 @@ classifier with the same file's precision and as many threads in the same round.
 """
 
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,10 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
+from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError
+from eurosat.model_file import read_model_file
 from eurosat.run_folder import RunFolder
 
 THREADS = (1, 2)
@@ -164,9 +168,14 @@ def main() -> None:
         _work(arguments)
         return
     run = RunFolder(arguments.run)
+    try:
+        files = _model_files(run)
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        labels = _prepare(run, folder)
+        labels = _prepare(run, files, folder)
         measured: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
         for number in range(arguments.rounds):
             for threads in THREADS:
@@ -180,7 +189,8 @@ def main() -> None:
         ]
     _print_table(rows)
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        record = {"processor": _processor(), "versions": _versions(), "rows": rows}
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _arguments() -> Namespace:
@@ -194,7 +204,27 @@ def _arguments() -> Namespace:
     return parser.parse_args()
 
 
-def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
+def _model_files(run: RunFolder) -> dict[str, Path]:
+    """Return the files of a run by precision.
+
+    Raises:
+        EurosatError: The run is not finished, or does not have these files with one view.
+    """
+    run.check_finished()
+    files = {}
+    for precision in ("int8", "float32"):
+        found = sorted(run.path.glob(f"*-{precision}.tflite"))
+        metadata = read_model_file(found[0]).metadata if len(found) == 1 else None
+        if metadata is None or metadata.views > 1:
+            raise EurosatError(
+                f"{run.path} needs one {precision} file of one view: make both with "
+                f"eurosat-convert {run.path} --int8 --float32."
+            )
+        files[precision] = found[0]
+    return files
+
+
+def _prepare(run: RunFolder, files: dict[str, Path], folder: Path) -> np.ndarray:
     """Put tiles and all forms of the model into a folder; return the labels of the tiles."""
     from keras import Model
     from keras.saving import load_model
@@ -211,8 +241,7 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
     split.check_matches(dataset)
     positions = dataset.positions(split.validation)
     np.save(folder / "tiles.npy", dataset.tiles[positions])
-    for precision in ("int8", "float32"):
-        (file,) = run.path.glob(f"*-{precision}.tflite")
+    for precision, file in files.items():
         (folder / f"{precision}.tflite").write_bytes(file.read_bytes())
     (folder / "model.keras").write_bytes(run.model.read_bytes())
     onnx = folder / "float32.onnx"
@@ -256,7 +285,8 @@ def _prepare(run: RunFolder, folder: Path) -> np.ndarray:
 def _ask_worker(position: int, threads: int, folder: Path) -> dict[str, Any]:
     options = ["--worker", position, "--threads", threads, "--started", time()]
     command = [sys.executable, __file__, str(folder), *map(str, options)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # What a worker complains of is seen.
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -317,6 +347,19 @@ def _row(
             figures[key] / base[key] for figures, base in zip(theirs, baseline, strict=True)
         )
     return row
+
+
+def _processor() -> str:
+    """Return the name of the processor, as far as it tells."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    """Return what is installed of all contenders."""
+    names = {contender.distribution for contender in CONTENDERS} | {"litert-quantizer"}
+    return {name: distribution(name).version for name in sorted(names)}
 
 
 def _installed_bytes(name: str, seen: set[str]) -> int:

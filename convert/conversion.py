@@ -372,11 +372,13 @@ def _predict(model: keras.Model, tiles: np.ndarray, views: int) -> np.ndarray:
 
 def _calibration_tiles(dataset: Dataset, split: Split, count: int) -> np.ndarray:
     positions = dataset.positions(split.train)
+    labels = dataset.labels[positions]
     if count <= len(positions) - len(split.class_names):  # What is left out has all classes too.
         positions, _ = train_test_split(
             positions,
             train_size=count,
-            stratify=dataset.labels[positions],
+            # A lone tile of a class cannot be both taken and left out.
+            stratify=labels if np.bincount(labels).min() > 1 else None,
             random_state=split.seed,
         )
     return dataset.tiles[np.sort(positions)]

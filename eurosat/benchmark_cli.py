@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from eurosat.arithmetic import count_arithmetic
 from eurosat.benchmark import measure_first_answer, measure_speed
@@ -89,7 +90,7 @@ def _as_text(value: str | float | None) -> str:
         case float():
             return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
         case _:
-            return value
+            return escape(value)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from eurosat.atomic import write_text
 from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, cannot_be_written
 from eurosat.existence import exists
 from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
@@ -56,20 +56,23 @@ def blend(source: RunFolder, target: RunFolder, share: float) -> None:
         )
     source.check_finished()
     dataset = load_dataset(find_dataset(source.recorded_data()))
-    split = source.read_split()
+    split, history = source.read_split(), read_history(source.history)
     split.check_matches(dataset)
     model = first_model(configuration, dataset, split, target)
     last = load_keras_model(source.model).get_weights()
     pairs = zip(model.get_weights(), last, strict=True)
     model.set_weights([(1 - share) * one + share * other for one, other in pairs])
 
-    target.path.mkdir(parents=True)
+    try:
+        target.path.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_be_written(target.path, error) from error
     for file in (source.split, source.history):
         shutil.copy(file, target.path)
     record = {"blend": {"run": source.path.resolve().name, "share": share}}
     write_text(target.config, json.dumps(source.read_config() | record, indent=2))
     model.save(target.model)
-    (judged,) = report_run(target, dataset, split, read_history(target.history), test=False)
+    (judged,) = report_run(target, dataset, split, history, test=False)
     metrics = json.loads(target.metrics.read_text(encoding="utf-8"))
     write_text(target.metrics, json.dumps(record | metrics, indent=2))
     print(f"{judged.accuracy:.2%} on validation")

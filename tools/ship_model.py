@@ -2,11 +2,12 @@
 
     python tools/ship_model.py RUN/mobilenet-int8.tflite
 
-Every figure of the card is read from the files that `eurosat-train` and `eurosat-convert` wrote. It
-is called where `eurosat-train` was, so that a run which was gone on from is found. What machine it
-was, and how a run of `tools/gpu/train.py` was made, is for a person to add.
+Every figure of the card is read from the files that `eurosat-train`, `tools/blend.py` and
+`eurosat-convert` wrote; runs that were gone on from must still be there. What machine it was, which
+other files had been looked at on test, and how a run of `tools/gpu/train.py` was made, is for a
+person to add.
 
-    python tools/ship_model.py --calibrate models/mobilenet-int8.tflite
+    python tools/ship_model.py models/mobilenet-int8.tflite --calibrate
 
 fits temperature and threshold of a shipped file anew, on the validation split that its provenance
 records and through the file itself, measures them on the test split, and renews the metadata, the
@@ -19,6 +20,7 @@ import json
 import re
 import shutil
 import sys
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,9 @@ from typing import Any
 from eurosat.arithmetic import count_arithmetic
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
+from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
 from eurosat.model_file import ModelMetadata, read_model_file, write_model_file
 from eurosat.split import Part
@@ -43,8 +47,8 @@ to a pixel. Output: float32 probabilities `[n, {class_count}]`. {size_bytes:,} b
 
 ## How good it is
 
-Measured once, on the test split of {tiles:,} tiles that neither training nor any choice had seen:
-the Keras model, and this file on LiteRT{views}.
+Measured once, on the test split of {tiles:,} tiles, after validation had made every choice about
+this file: the Keras model, and this file on LiteRT{views}.
 
 | | Keras, float | this file | change |
 | --- | --- | --- | --- |
@@ -57,8 +61,7 @@ On validation, which chose the epoch, the Keras model reached {validation:.2%}.
 {confidence_and_cost}## How it was made
 
 ```sh
-{training}
-{conversion}
+{commands}
 ```
 
 Trained for {epochs} epochs, {minutes:.0f} minutes in all; epoch {kept} of the last run was kept.
@@ -94,11 +97,16 @@ One tile takes {multiplications:,} multiplications with {parameters:,} weights a
 
 
 def main() -> None:
-    """Ship or calibrate, and renew the list of checksums."""
-    if sys.argv[1] == "--calibrate":
-        _calibrate(Path(sys.argv[2]))
-    else:
-        _ship(Path(sys.argv[1]))
+    """Ship or calibrate, and renew the list of checksums; refuse what cannot be in a sentence."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("file", type=Path, help="a model file that eurosat-convert wrote")
+    parser.add_argument("--calibrate", action="store_true", help="fit a shipped file anew")
+    arguments = parser.parse_args()
+    try:
+        (_calibrate if arguments.calibrate else _ship)(arguments.file)
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
     sums = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(MODELS.glob("*.tflite"))
@@ -107,23 +115,31 @@ def main() -> None:
 
 
 def _ship(source: Path) -> None:
-    """Copy a model file and write its card."""
-    metadata = read_model_file(source).metadata
-    if metadata is None:
-        sys.exit(f"{source} is not a file of eurosat-convert.")
-    report = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
-    metrics = json.loads((source.parent / "metrics.json").read_text(encoding="utf-8"))
-    card = _card(source, metadata, report, metrics)
+    """Copy a model file and write its card.
+
+    Raises:
+        EurosatError: The file is none of ours, or what it came from is no longer beside it.
+    """
+    metadata = _metadata(source)
+    try:
+        report = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
+        card = _card(source, metadata, report)
+    except OSError as error:
+        raise EurosatError(
+            f"{error.filename} cannot be read ({error.strerror}): name a model file in its run "
+            "folder, with the runs that it came from still there."
+        ) from error
     shutil.copyfile(source, MODELS / source.name)
     write_text(MODELS / f"{source.stem}.md", card)
 
 
 def _calibrate(path: Path) -> None:
-    """Fit temperature and threshold of a shipped file; renew its metadata and its card."""
-    file = read_model_file(path)
-    metadata = file.metadata
-    if metadata is None:
-        sys.exit(f"{path} is not a file of eurosat-convert.")
+    """Fit temperature and threshold of a shipped file; renew its metadata and its card.
+
+    Raises:
+        EurosatError: The file is none of ours, or gives other answers than it is said to.
+    """
+    file, metadata = read_model_file(path), _metadata(path)
     dataset = load_dataset(find_dataset())
     parts = (Part.VALIDATION, Part.TEST)
     model = open_model(path)
@@ -135,7 +151,7 @@ def _calibrate(path: Path) -> None:
     print(f"{path.stem}: accuracy on test {accuracy:.4%}, recorded {recorded:.4%}")
     # Another processor may round a handful of tiles the other way.
     if abs(accuracy - recorded) > 0.002:
-        sys.exit("These are not the answers that were measured.")
+        raise EurosatError(f"{path} does not give the answers that were measured: restore it.")
 
     calibration = fit_calibration(said[Part.VALIDATION], labels[Part.VALIDATION])
     record = calibration_record(
@@ -157,12 +173,19 @@ def _calibrate(path: Path) -> None:
     )
     renewed = read_model_file(path)
     if renewed.flatbuffer != file.flatbuffer:
-        sys.exit(f"The FlatBuffer of {path} has changed: restore the file.")
+        raise EurosatError(f"The FlatBuffer of {path} has changed: restore the file.")
     text = re.sub(r"(?s)## How sure it is.*?(?=## How it was made)", "", text)
     sections = _confidence(record) + _cost(path)
     text = text.replace("## How it was made", sections + "## How it was made")
     text = text.replace(f"{file.size_bytes:,} bytes", f"{renewed.size_bytes:,} bytes")
     write_text(card, text)
+
+
+def _metadata(path: Path) -> ModelMetadata:
+    metadata = read_model_file(path).metadata
+    if metadata is None:
+        raise EurosatError(f"{path} is not a file of eurosat-convert: name one that is.")
+    return metadata
 
 
 def _confidence(record: dict[str, Any]) -> str:
@@ -195,20 +218,19 @@ def _training_command(training: dict[str, Any], run: str) -> str:
 
 
 def _gone_on_from(run: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Return folder, configuration and metrics of a run, then of that which it went on from."""
+    """Return name, configuration and metrics of a run, then of that which it went on from."""
     if not run:
         return []
-    training, metrics = (
+    config, metrics = (
         json.loads(Path(run, name).read_text(encoding="utf-8"))
         for name in ("config.json", "metrics.json")
     )
-    training = training["training"]
-    return [(run, training, metrics), *_gone_on_from(training.get("from_run", ""))]
+    training = config["training"]
+    name = f"runs/{config.get('blend', {}).get('run') or Path(run).name}"
+    return [(name, training, metrics), *_gone_on_from(training.get("from_run", ""))]
 
 
-def _card(
-    source: Path, metadata: ModelMetadata, report: dict[str, Any], metrics: dict[str, Any]
-) -> str:
+def _card(source: Path, metadata: ModelMetadata, report: dict[str, Any]) -> str:
     provenance = dict(metadata.provenance)
     test = report["test"]
     original, exported = test["original"], test["exported"]
@@ -220,13 +242,18 @@ def _card(
         (f"recall {land_cover(name).title}", before, exported["recalls"][name])
         for name, before in original["recalls"].items()
     ]
-    training, split = provenance["training"], provenance["split"]
+    split = provenance["split"]
     views, option = "", ""
     if metadata.views > 1:
         views = f", both with the mean of {metadata.views} views"
         option = f" --views {metadata.views}"
-    run = f"runs/{training['architecture']}"
-    runs = [(run, training, metrics), *_gone_on_from(training.get("from_run", ""))]
+    runs = _gone_on_from(str(source.parent))
+    trained, _, metrics = runs[0]
+    run = f"runs/{source.parent.resolve().name}"
+    commands = [_training_command(told, name) for name, told, _ in reversed(runs)]
+    if blend := provenance.get("blend"):
+        commands.append(f"python tools/blend.py {trained} {run} {blend['share']:g}")
+    commands.append(f"eurosat-convert {run} --{report['precision']}{option}")
     return CARD.format(
         title=metadata.title,
         description=metadata.description,
@@ -247,8 +274,7 @@ def _card(
         reserves="".join(f"\n{reserve}" for reserve in report.get("reserves", [])),
         validation=metrics["validation"]["accuracy"],
         confidence_and_cost=_confidence(report["calibration"]) + _cost(source),
-        training="\n".join(_training_command(told, name) for name, told, _ in reversed(runs)),
-        conversion=f"eurosat-convert {run} --{report['precision']}{option}",
+        commands="\n".join(commands),
         epochs=" + ".join(str(judged["epochs"]) for _, _, judged in reversed(runs)),
         minutes=sum(judged["training_seconds"] for _, _, judged in runs) / 60,
         kept=metrics["kept_epoch"],

@@ -1,6 +1,7 @@
 """`eurosat-benchmark`: a table of what a model takes here, and of what it costs anywhere."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_arithmetic_of_all_that_shipped_is_counted_without_running_it(command: C
         *("model", "cnn-int8", "mobilenet-int8")
     ]
     assert done.stderr == ""
+
+
+def test_names_that_look_like_markup_stay_as_they_are(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "b[" / "]x.tflite"
+    path.parent.mkdir()
+    shutil.copyfile(shipped_model_path("cnn-int8"), path)
+    done = command("eurosat-benchmark", "--arithmetic", "b[/]x.tflite")
+    assert done.returncode == 0, done.stderr
+    assert "b[/]x.tflite" in done.stdout
 
 
 def test_memory_is_that_of_the_new_process_alone() -> None:
