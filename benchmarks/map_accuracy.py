@@ -1,8 +1,9 @@
 """How right maps are where the truth is known: scenes put together from labelled tiles.
 
-Run it as `python benchmarks/map_accuracy.py [MODEL...]`; `EUROSAT_DATA` names EuroSAT. A field is a
-square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges are
-harder and straighter than on the ground, but windows meet them as they do there, now here and now
+Run it as `python benchmarks/map_accuracy.py [RUN_OR_MODEL...]`; `EUROSAT_DATA` names EuroSAT. Of a
+run, the Keras model is asked, at stride 16 alone, so that validation may lead a choice. A field is
+a square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges
+are harder and straighter than on the ground, but windows meet them as they do there, now here and now
 there: tiles are cut to 60 pixels, so that no stride keeps step with them. They are like those of
 the mosaics that models may learn from, so that what these gain here may be less on the ground. A
 second table tells how many pixels maps call sure of their class, at the model's own threshold, and
@@ -10,17 +11,34 @@ how many of these are right.
 """
 
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from eurosat.calibration import Calibration, apply_temperature
 from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
-from eurosat.scenes.map_record import MapSettings
-from eurosat.scenes.windows import STRIDES, Rows, WindowGrid, average_over_cells, one_by_one
+from eurosat.scenes.map_record import DEFAULT_STRIDE, MapSettings
+from eurosat.scenes.windows import (
+    STRIDES,
+    WINDOW,
+    Rows,
+    WindowGrid,
+    average_over_cells,
+    mirrored,
+    one_by_one,
+)
 from eurosat.split import split_dataset
+from eurosat.tensorflow_start import start_tensorflow
+
+if TYPE_CHECKING:
+    from eurosat.train.trained_model import TrainedModel
 
 TILES_ACROSS = 24
 FIELDS = (1, 2, 4)
@@ -35,37 +53,68 @@ def main() -> None:
     dataset = load_dataset(find_dataset())
     positions = dataset.positions(split_dataset(dataset).validation)
     scenes = {field: make_scene(dataset, positions, field) for field in FIELDS}
-    for model in sys.argv[1:] or shipped_model_names():
-        classifier = Classifier(find_model(model))
+    for source in sys.argv[1:] or shipped_model_names():
+        is_run = Path(source).is_dir()
+        model = KerasRun.read(Path(source)) if is_run else Classifier(find_model(source))
+        strides = (DEFAULT_STRIDE,) if is_run else STRIDES
         right: dict[int, list[str]] = {field: [] for field in FIELDS}
         sure: dict[int, list[str]] = {field: [] for field in FIELDS}
         for field, (pixels, truth) in scenes.items():
-            for stride in STRIDES:
+            for stride in strides:
                 grid = WindowGrid(*truth.shape, stride)
-                answers = classify(pixels, classifier, grid)
-                share, part, of_part = judge(answers, grid, classifier, truth)
+                answers = classify(pixels, model, grid)
+                share, part, of_part = judge(answers, grid, model, truth)
                 right[field].append(f"{share:.1%}")
                 sure[field].append(f"{part:.1%} {of_part:.1%}")
-        print_table(f"{model}, pixels with the right class", right)
-        print_table(f"{model}, pixels that are sure, and how many of these are right", sure)
+        print_table(f"{source}, pixels with the right class", strides, right)
+        print_table(
+            f"{source}, pixels that are sure, and how many of these are right", strides, sure
+        )
+
+
+@dataclass(frozen=True)
+class KerasRun:
+    """A run's Keras model, asked window by window as maps ask a model file."""
+
+    model: "TrainedModel"
+    calibration: Calibration
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Open a finished run."""
+        start_tensorflow()
+        from eurosat.train.trained_model import open_model
+
+        model = open_model(path)
+        assert model.calibration
+        assert model.class_names
+        return cls(model, model.calibration, model.class_names)
+
+    def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities."""
+        return apply_temperature(self.model.predict(tiles), self.calibration.temperature)
 
 
 def judge(
-    answers: np.ndarray, grid: WindowGrid, classifier: Classifier, truth: np.ndarray
+    answers: np.ndarray, grid: WindowGrid, model: Classifier | KerasRun, truth: np.ndarray
 ) -> tuple[float, float, float]:
     """Return the shares of pixels that are right, that are sure, and of these that are right."""
     labels = average_over_cells(answers, grid).argmax(axis=2)
     is_right = spread(labels, grid.stride, truth.shape) == truth
-    threshold = MapSettings().threshold_of(classifier)
-    cells = label_cells(answers, grid, classifier.class_names, threshold)
-    is_sure = spread(cells.labels, grid.stride, truth.shape) != len(classifier.class_names)
+    if isinstance(model, KerasRun):
+        threshold = model.calibration.unsure_below
+    else:
+        threshold = MapSettings().threshold_of(model)
+    cells = label_cells(answers, grid, model.class_names, threshold)
+    is_sure = spread(cells.labels, grid.stride, truth.shape) != len(model.class_names)
     return float(is_right.mean()), float(is_sure.mean()), float(is_right[is_sure].mean())
 
 
-def print_table(title: str, rows: dict[int, list[str]]) -> None:
+def print_table(title: str, strides: Sequence[int], rows: dict[int, list[str]]) -> None:
     """Print a row for each size of a field, and a column for each stride."""
     print(title)
-    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>16}" for stride in STRIDES))
+    print(f"{'fields of':12}" + "".join(f"{f'stride {stride}':>16}" for stride in strides))
     for field, cells in rows.items():
         print(f"{f'{field * SIDE * 10:,} m':12}" + "".join(f"{cell:>16}" for cell in cells))
 
@@ -89,13 +138,26 @@ def make_scene(
     return pixels, classes.repeat(SIDE, 0).repeat(SIDE, 1)
 
 
-def classify(pixels: np.ndarray, classifier: Classifier, grid: WindowGrid) -> np.ndarray:
+def classify(pixels: np.ndarray, model: Classifier | KerasRun, grid: WindowGrid) -> np.ndarray:
     """Ask as maps do; return probabilities, `[windows down, windows across, classes]`."""
+    if isinstance(model, KerasRun):
+        return np.stack([model.classify_batch(row) for row in windows(pixels, grid)])
     has_data = np.ones(pixels.shape[:2], bool)
     rows = Rows(lambda start, stop: (pixels[start:stop], has_data[start:stop]), *has_data.shape)
-    if dense := dense_classifier(classifier, grid):
+    if dense := dense_classifier(model, grid):
         return np.concatenate(list(dense.answer_strips(rows, grid.strips(dense.rows_at_once))))
-    return np.concatenate(list(one_by_one(rows, classifier, grid)(grid.strips(1))))
+    return np.concatenate(list(one_by_one(rows, model, grid)(grid.strips(1))))
+
+
+def windows(pixels: np.ndarray, grid: WindowGrid) -> Iterator[np.ndarray]:
+    """Cut each row of windows, `[windows across, 64, 64, 3]`, mirrored at the rims."""
+    starts = [np.arange(count) * grid.stride for count in grid.windows]
+    down, across = (
+        [mirrored(int(start), WINDOW, side) for start in part]
+        for part, side in zip(starts, pixels.shape[:2], strict=True)
+    )
+    for rows in down:
+        yield np.stack([pixels[np.ix_(rows, columns)] for columns in across])
 
 
 def spread(cells: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -44,6 +44,10 @@ VIEW_COUNTS: Final = (1, 2, 4, 8)
 DEFAULT_MODEL: Final = "mobilenet-int8"
 """The shipped model that answers where none is chosen."""
 
+DEFAULT_MAP_MODEL: Final = "cnn-int8"
+"""The shipped model that maps where none is chosen: it finds rivers, and overlapping windows share
+its work."""
+
 LABELS_FILE: Final = "labels.txt"
 EUROSAT_FILE: Final = "eurosat.json"
 

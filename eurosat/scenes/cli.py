@@ -20,7 +20,7 @@ from eurosat.console import (
     tell_error,
 )
 from eurosat.errors import EurosatError, printable
-from eurosat.model_file import DEFAULT_MODEL, find_model
+from eurosat.model_file import DEFAULT_MAP_MODEL, find_model
 from eurosat.scenes.areas import area_title
 from eurosat.scenes.cells import NO_DATA
 from eurosat.scenes.input_kind import InputKind
@@ -55,7 +55,7 @@ def map_scenes(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Gets a folder with the map of each scene.")
     ],
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = DEFAULT_MAP_MODEL,
     stride: Annotated[
         int,
         typer.Option(

@@ -494,8 +494,10 @@ def test_windows_and_time_are_said_before_and_the_table_after(
 ):
     pixels = scene_with_gaps(201, 130)
     path = write_rgb(tmp_path / "scene.tif", pixels)
-    done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32, *SMALL)
+    done = command_here("eurosat-map", path, "--out", "maps", "--stride", 32)
     assert done.returncode == 0, done.stderr
+    with rasterio.open(tmp_path / "maps" / "scene" / "classes.tif") as file:
+        assert file.tags()["MODEL"] == "cnn-int8"  # By default.
     told = "130 × 201 pixels of 10 m, 24 windows at stride 32, "
     assert told in done.stderr
     assert "Taken for 8-bit colours scaled like EuroSAT" in done.stderr
