@@ -3,9 +3,9 @@
 Run it as `python benchmarks/map_accuracy.py [RUN_OR_MODEL...]`; `EUROSAT_DATA` names EuroSAT. Of a
 run, the Keras model is asked, at stride 16 alone, so that validation may lead a choice. A field is
 a square of validation tiles of one class, drawn by chance; its neighbours are of any class. Edges
-are harder and straighter than on the ground, but windows meet them as they do there, now here and now
-there: tiles are cut to 60 pixels, so that no stride keeps step with them. They are like those of
-the mosaics that models may learn from, so that what these gain here may be less on the ground. A
+are harder and straighter than on the ground, but windows meet them as they do there, now here and
+now there: tiles are cut to 60 pixels, so that no stride keeps step with them. They are like those
+of the mosaics that models may learn from, so that what these gain here may be less on the ground. A
 second table tells how many pixels maps call sure of their class, at the model's own threshold, and
 how many of these are right.
 """
