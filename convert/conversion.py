@@ -420,8 +420,8 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
                 "digest": original.split.digest,
             },
             "training": _without_folders(original.config["training"]),
-            # What `tools/blend.py` records, where the model is not the one that was trained.
-            **{key: original.config[key] for key in ("blend",) if key in original.config},
+            # What `tools/blend.py` records, and the models that were learned from.
+            **{key: original.config[key] for key in ("blend", "sources") if key in original.config},
             "trained": original.config["started"],
             "training_versions": original.config["versions"],
             "calibration_tiles": len(original.calibration_tiles),

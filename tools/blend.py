@@ -26,6 +26,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.train.configuration import recorded_configuration
 from eurosat.train.fit import first_model, read_history
 from eurosat.train.run import report_run
+from eurosat.train.sources import check_source
 
 
 def main() -> None:
@@ -46,7 +47,8 @@ def blend(source: RunFolder, target: RunFolder, share: float) -> None:
         share: Of the weights that the run ended with, 0 to 1.
 
     Raises:
-        EurosatError: The run or what it began with is missing or damaged; or it began from scratch.
+        EurosatError: The run or what it began with is missing, damaged or another one; or it began
+            from scratch.
     """
     configuration = recorded_configuration(source)
     if not (configuration.from_run or configuration.from_model):
@@ -54,6 +56,9 @@ def blend(source: RunFolder, target: RunFolder, share: float) -> None:
             f"{source.path} began with no other model: blend a run that was trained with "
             "--from-run or --from-model."
         )
+    for name in ("from_run", "from_model"):
+        if earlier := getattr(configuration, name):
+            check_source(source, name, earlier)
     source.check_finished()
     dataset = load_dataset(find_dataset(source.recorded_data()))
     split, history = source.read_split(), read_history(source.history)

@@ -28,7 +28,8 @@ from .configuration import (
     TrainingConfiguration,
     recorded_configuration,
 )
-from .first_shape import SOURCES, lasting, shape_to_take_over
+from .first_shape import shape_to_take_over
+from .sources import SOURCES, lasting
 from .study_folder import StudyFolder
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import EurosatError, ModelFileError, RunFolderError
-from eurosat.existence import exists
 from eurosat.model_file import find_model, read_model_file, shipped_model_names
 from eurosat.run_folder import RunFolder
 
@@ -17,16 +16,6 @@ from .configuration import SHAPE, TrainingConfiguration, recorded_configuration
 
 INT8 = "int8"
 """The precision of files that can be gone on from."""
-
-
-SOURCES = ("teacher", "from_run", "from_model")
-"""Options that name a model."""
-
-
-def lasting(source: str) -> str:
-    """Return a name of a model that holds wherever a run is gone on with: paths are absolute."""
-    is_path = source and source not in shipped_model_names() and exists(Path(source))
-    return str(Path(source).absolute()) if is_path else source
 
 
 def shape_to_take_over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

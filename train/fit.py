@@ -28,6 +28,7 @@ from .first_weights import take_first_weights
 from .normalisation import fuse_normalisation, set_momentum
 from .pipeline import TrainingTiles, class_weights, untuned
 from .rivers import place_of_river
+from .sources import check_source
 from .teacher import open_teacher
 
 WEIGHT_DECAY = 0.05
@@ -157,9 +158,9 @@ def fit(
 
     Raises:
         DivergedError: The loss or a weight is no longer a finite number.
-        EurosatError: The first weights cannot be found, downloaded or used.
+        EurosatError: The first weights cannot be found, downloaded or used; the teacher is damaged,
+            or another one than the run began with.
         RunFolderError: The checkpoint is damaged.
-        ModelFileError: The teacher is damaged.
     """
     # Before the first operation: the same seed must give the same digits on the same machine.
     tf.config.experimental.enable_op_determinism()
@@ -170,12 +171,15 @@ def fit(
     is_left = taken_up_at < configuration.epochs and not _is_patience_over(
         state.history, configuration
     )
-    is_taught = configuration.teacher and is_left
+    teacher = None
+    if configuration.teacher and is_left:
+        teacher = open_teacher(configuration.teacher, dataset, split)
+        check_source(folder, "teacher", configuration.teacher)
     training = TrainingTiles(
         *_tiles_and_labels(dataset, split.train),
         len(dataset.class_names),
         configuration,
-        open_teacher(configuration.teacher, dataset, split) if is_taught else None,
+        teacher,
         place_of_river(dataset.class_names) if configuration.rivers else 0,
     )
     validation = _validation_batches(configuration, dataset, split)

@@ -23,6 +23,7 @@ from .first_weights import check_first_run
 from .fit import Epoch, best_epoch
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
 from .rivers import place_of_river
+from .sources import source_digests
 from .teacher import open_teacher
 
 RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
@@ -81,12 +82,13 @@ def record_run(
         split: What `prepare_run` gave.
 
     Raises:
-        RunFolderError: The folder cannot be written to.
+        EurosatError: The folder cannot be written to, or a model that is learned from is gone.
     """
     record: dict[str, Any] = {
         "training": configuration.to_json(),
         "data": str(dataset.source.absolute()),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sources": source_digests(configuration),
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in RECORDED_PACKAGES},
     }

@@ -166,6 +166,13 @@ def test_a_blend_lies_between_what_a_run_began_and_what_it_ended_with(
     assert_refused_at_last(
         blend(copied_run.path, blended.path), f"{blended.path} is there already: name"
     )
+    sources = {"sources": {"from_run": "0" * 64}}
+    copied_run.config.write_text(json.dumps(config | sources), encoding="utf-8")
+    assert_refused_at_last(
+        blend(copied_run.path, tmp_path / "another"),
+        f"{small_run} is no longer the model that {copied_run.path} began with: put that one back",
+    )
+    assert not (tmp_path / "another").exists()
     done = command_here("eurosat-convert", blended.path, "--float32", "--max-class-drop", 100)
     assert done.returncode == 0, done.stderr
     converted = read_model_file(blended.path / "cnn-float32.tflite").metadata

@@ -9,6 +9,7 @@ import pytest
 
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError
+from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.train.configuration import DEFAULTS, Architecture, recorded_configuration
@@ -184,9 +185,17 @@ def test_a_teacher_is_found_from_wherever_a_run_goes_on_and_needed_while_it_trai
     assert recorded == str(tmp_path / "teacher")
     # The same option is taken for the same teacher; and what has nothing to learn needs none.
     assert command_here(*taught, "--resume").returncode == 0
-    shutil.rmtree(tmp_path / "teacher")
+    shutil.move(tmp_path / "teacher", tmp_path / "aside")
     done = command_here("eurosat-train", "--out", "run", "--resume")
     assert done.returncode == 0, done.stderr
     (tmp_path / "run" / "checkpoint" / "state.npz").unlink()
+    shutil.copytree(tmp_path / "aside", tmp_path / "teacher")
+    model = load_keras_model(tmp_path / "teacher" / "model.keras")
+    model.set_weights([weights * 1.1 for weights in model.get_weights()])
+    model.save(tmp_path / "teacher" / "model.keras")
+    done = command_here("eurosat-train", "--out", "run", "--resume")
+    sentence = f"{tmp_path / 'teacher'} is no longer the model that run began with: put that one"
+    assert_refused_at_last(done, sentence)
+    shutil.rmtree(tmp_path / "teacher")
     done = command_here("eurosat-train", "--out", "run", "--resume")
     assert_refused_at_last(done, f"The teacher {tmp_path / 'teacher'} is not there: put it back")

@@ -1,0 +1,65 @@
+"""The models that a run learns from: where they are, and whether they are still the same."""
+
+import hashlib
+from pathlib import Path
+
+from eurosat.errors import EurosatError, printable
+from eurosat.existence import exists, is_folder
+from eurosat.model_file import find_model, shipped_model_names
+from eurosat.run_folder import RunFolder
+
+from .configuration import TrainingConfiguration
+
+SOURCES = ("teacher", "from_run", "from_model")
+"""Options that name a model."""
+
+
+def lasting(source: str) -> str:
+    """Return a name of a model that holds wherever a run is gone on with: paths are absolute."""
+    is_path = source and source not in shipped_model_names() and exists(Path(source))
+    return str(Path(source).absolute()) if is_path else source
+
+
+def source_digests(configuration: TrainingConfiguration) -> dict[str, str]:
+    """Return the SHA-256 of each model that is named, as hexadecimal digits, by option.
+
+    Raises:
+        EurosatError: One cannot be read.
+    """
+    named = {name: getattr(configuration, name) for name in SOURCES}
+    return {name: _sha256(source) for name, source in named.items() if source}
+
+
+def check_source(folder: RunFolder, name: str, source: str) -> None:
+    """Refuse a model that is no longer the one that a run began with.
+
+    A shipped model keeps its name from version to version, and a run may be trained anew.
+
+    Args:
+        folder: The run; where nothing is recorded, as by an earlier version, nothing is refused.
+        name: The option that named the model.
+        source: The model.
+
+    Raises:
+        EurosatError: It is another one, or cannot be read.
+    """
+    recorded = folder.read_config().get("sources") if exists(folder.config) else None
+    expected = recorded.get(name) if isinstance(recorded, dict) else None
+    found = _sha256(source) if expected else None
+    if expected != found:
+        raise EurosatError(
+            f"{printable(source)} is no longer the model that {folder.path} began with: put that "
+            f"one back, whose SHA-256 begins with {str(expected)[:12]}."
+        )
+
+
+def _sha256(source: str) -> str:
+    path = Path(source)
+    path = RunFolder(path).model if is_folder(path) else find_model(source)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EurosatError(
+            f"{printable(path)} cannot be read ({error.strerror}): put it back."
+        ) from error
