@@ -67,8 +67,19 @@ _SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
 _COLOUR_NAMES: Final = (
     re.compile(r"(?<![a-z0-9])(b0?4|(?<!infra.)red)(?![a-z0-9]|.?edge)|^r$"),
     re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])|^g$"),
-    re.compile(r"(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])|^b$"),
+    re.compile(r"^(?!.*coastal).*(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])|^b$"),
 )
+"""In names in lower case: what may be red, green and blue."""
+
+_BARE_NAME: Final = re.compile(r"b0?[234]|red|green|blue|[rgb]")
+"""A name that says nothing else."""
+
+_LANDSAT_NAME: Final = re.compile(r"(?<![a-z0-9])sr_b\d(?![a-z0-9])(?!.*(red|green|blue))")
+_LANDSAT_8_OR_9: Final = re.compile(
+    r"(?<![a-z0-9])(sr_b6|st_b10)(?![a-z0-9])|(?<![a-z0-9])l[co]0[89]_"
+)
+"""Bands that these alone have, and how the names of their products begin. Of all other Landsats,
+SR_B4 is infrared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,19 +427,23 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         )
     colours = [colour.name for colour in dataset.colorinterp]
     for kind, names in (("names", _names(dataset)), ("colours", colours)):
-        found = []
-        for pattern in _COLOUR_NAMES:
-            fits = [n for n, text in enumerate(names, 1) if pattern.search(text.lower())]
-            found += fits[:1]
-        if len(found) == 3:
-            chosen = (found[0], found[1], found[2])
+        red, green, blue = (_bands_called(pattern, names) for pattern in _COLOUR_NAMES)
+        are_told = len(red) == len(green) == len(blue) == 1 and not _may_be_infrared(
+            names[red[0] - 1], [name, *names]
+        )
+        if are_told:
+            chosen = (red[0], green[0], blue[0])
             return chosen, f"Bands {_listed(chosen)}, by the {kind} that the file gives them."
-        if found and kind == "names" and not _are_numbers(names):
+        if (red or green or blue) and kind == "names" and not _are_numbers(names):
             # A picture in false colours, say: without a word, it would be mapped as a true one.
             told = ", ".join(printable(text) for text in names if text)
+            if red and green and blue:
+                reason = "which do not tell for certain which are red, green and blue"
+            else:
+                reason = "which are not red, green and blue"
             raise SceneError(
-                f"{name} names its bands {told}, which are not red, green and blue: choose the"
-                " bands that are, such as 3,2,1, or another file."
+                f"{name} names its bands {told}, {reason}: choose the bands that are, such as"
+                " 3,2,1, or another file."
             )
     if count == 3:
         return (1, 2, 3), "Bands 1, 2 and 3."
@@ -439,6 +454,24 @@ def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> t
         f"{name} has {count} bands and does not say which are red, green and blue: choose the"
         " bands, such as 3,2,1."
     )
+
+
+def _bands_called(pattern: re.Pattern[str], names: list[str]) -> list[int]:
+    """Return the bands that may be of a colour; those alone that are called just so, if any are."""
+    fits = [n for n, text in enumerate(names, 1) if pattern.search(text.lower())]
+    bare = [n for n in fits if _BARE_NAME.fullmatch(names[n - 1].strip().lower())]
+    return bare or fits
+
+
+def _may_be_infrared(red: str, told: list[str]) -> bool:
+    """Tell whether a band would be red in Landsat 8 and 9, but infrared in those before.
+
+    Args:
+        red: The name of the band.
+        told: All names, of which some may tell the satellite.
+    """
+    is_of_landsat = _LANDSAT_NAME.search(red.lower()) is not None
+    return is_of_landsat and not any(_LANDSAT_8_OR_9.search(text.lower()) for text in told)
 
 
 def _are_numbers(names: list[str]) -> bool:

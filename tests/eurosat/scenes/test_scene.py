@@ -52,12 +52,21 @@ def said(scene: Scene) -> str:
         (("Blue", "Green", "Red", "NIR"), (3, 2, 1)),
         (("Near infra-red", "Red, 665nm", "Green, 560nm", "Blue, 490nm"), (2, 3, 4)),
         (("B", "G", "R", "N"), (3, 2, 1)),
+        (  # PlanetScope.
+            ("coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"),
+            (6, 4, 2),
+        ),
+        (("Coastal Blue", "Blue", "Green", "Yellow", "Red", "Red Edge", "NIR1"), (5, 3, 2)),
+        (("Coastal blue (443 nm)", "Blue (490 nm)", "Green (560 nm)", "Red (665 nm)"), (4, 3, 2)),
+        (("B2", "B3", "B4", "B2_1", "B3_1", "B4_1"), (3, 2, 1)),
+        (tuple(f"SR_B{number}" for number in range(1, 8)), (4, 3, 2)),  # Landsat 8 and 9.
+        (("LC08_SR_B2", "LC08_SR_B3", "LC08_SR_B4", "LC08_SR_B5"), (3, 2, 1)),
     ],
 )
 def test_bands_are_found_by_their_names(
     tmp_path: Path, names: tuple[str, ...], expected: tuple[int, ...]
 ):
-    values = np.random.default_rng(0).integers(1, 255, (4, 10, 12)).astype(np.uint8)
+    values = np.random.default_rng(0).integers(1, 255, (len(names), 10, 12)).astype(np.uint8)
     path = write_scene(tmp_path / "s.tif", values, names=names)
     with open_scene(path) as scene:
         assert scene.bands == expected
@@ -75,6 +84,32 @@ def test_false_colours_are_not_taken_for_true_ones(tmp_path: Path, names: tuple[
     assert_one_sentence(refused.value)
     with open_scene(path, bands=(1, 2, 3)) as scene:
         assert scene.bands == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7"),  # Of Landsat 5 and 7: 3, 2 and 1.
+        ("SR_B2", "SR_B3", "SR_B4"),
+        ("LE07_SR_B2", "LE07_SR_B3", "LE07_SR_B4"),
+        ("Blue 1", "Blue 2", "Green", "Red"),
+    ],
+)
+def test_names_that_fit_several_bands_are_not_guessed_from(tmp_path: Path, names: tuple[str, ...]):
+    values = np.random.default_rng(0).integers(1, 255, (len(names), 70, 80)).astype(np.uint8)
+    path = write_scene(tmp_path / "s.tif", values, names=names)
+    with pytest.raises(SceneError, match=r"do not tell for certain .* choose the bands") as refused:
+        open_scene(path).__enter__()
+    assert_one_sentence(refused.value)
+    with open_scene(path, bands=(3, 2, 1)) as scene:
+        assert scene.bands == (3, 2, 1)
+
+
+def test_coastal_blue_is_not_taken_for_blue(tmp_path: Path):
+    names = ("Coastal Blue", "Green", "Red")
+    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=names)
+    with pytest.raises(SceneError, match="which are not red, green and blue"):
+        open_scene(path).__enter__()
 
 
 def test_names_that_only_count_the_bands_say_nothing_of_colours(tmp_path: Path):
