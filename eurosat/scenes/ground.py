@@ -148,7 +148,7 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
 
 
 def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
-    """Warn of pixels, or of a scene, of a size at which models cannot know what they see.
+    """Warn of pixels and scenes of sizes that models do not know, and of a grid that is not true.
 
     Args:
         dataset: The scene.
@@ -170,6 +170,12 @@ def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
         found.append(
             f"It shows less than half of a tile of {TILE_SIZE} × {TILE_SIZE} pixels, and the"
             " models see its mirror image in the rest, so that answers are guesses."
+        )
+    error = _largest_error_of_areas(dataset, ground) if ground.is_resampled else 0
+    if error > (1 + _STRETCH) ** 2 - 1:
+        found.append(
+            f"The grid in {ground.crs_name} is not true to all of the ground here, and areas may be"
+            f" up to {error:.1%} off: narrower parts of a wide scene are truer."
         )
     return found
 
@@ -289,6 +295,21 @@ def _steps_on_earth(crs: Any, grid: Any, places: np.ndarray) -> tuple[np.ndarray
     north = along * np.radians(latitudes[1:] - latitudes[0])
     down, right = np.stack([east, north], axis=1)
     return down, right
+
+
+def _largest_error_of_areas(dataset: "DatasetReader", ground: Ground) -> float:
+    """Return by which share the area of a pixel differs at most from that of the ground under it.
+
+    A map projection stretches most at the rim of a scene, or least.
+    """
+    from rasterio.warp import transform
+
+    crs, grid = crs_and_grid(dataset)
+    xs, ys = grid @ _border(dataset.height, dataset.width)
+    places = ~ground.transform @ np.array(transform(crs, ground.crs, xs.tolist(), ys.tolist()))
+    down, right = _steps_on_earth(ground.crs, ground.transform, np.transpose(places))
+    areas = np.abs(down[0] * right[1] - down[1] * right[0])
+    return float(np.abs(ground.pixel_area / areas - 1).max())
 
 
 def _beside_the_grid(dataset: "DatasetReader") -> float:

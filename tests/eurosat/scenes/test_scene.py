@@ -654,6 +654,38 @@ def test_pixels_and_scenes_of_odd_sizes_are_warned_of(
         assert warning is None or warning in scene.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("west", "south", "degrees", "is_warned_of"),
+    [
+        (-6, 0, 6, False),  # One zone.
+        (-3, 40, 6, False),  # Half of one, and half of the next.
+        (-6, 0, 12, True),
+        (2, 36, 20, True),
+        (-1, -1, 30, True),
+    ],
+)
+def test_areas_that_a_wide_scene_makes_wrong_are_warned_of(
+    tmp_path: Path, west: float, south: float, degrees: float, is_warned_of: bool
+):
+    pyproj = pytest.importorskip("pyproj")
+    grey = np.random.default_rng(0).integers(80, 110, (80, 4000, 3)).astype(np.uint8)
+    place = Affine(degrees / 4000, 0, west, 0, -degrees / 4000, south + degrees / 50)
+    path = write_rgb(tmp_path / "wide.tif", grey, crs="EPSG:4326", transform=place)
+    with open_scene(path) as scene:
+        told = [text for text in scene.warnings if "areas" in text]
+        utm = pyproj.Transformer.from_crs(4326, scene.ground.crs_name, always_xy=True)
+    errors = []
+    for corner in ((0, 0), (0, 80), (4000, 0), (4000, 80)):
+        x, y = utm.transform(*(place @ corner))
+        square = np.add([(0, 0), (100, 0), (100, 100), (0, 100)], (x, y))
+        places = utm.transform(*square.T, direction="INVERSE")
+        area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*places)
+        errors.append(abs(100 * 100 / area - 1))
+    assert (max(errors) > 0.01) == is_warned_of
+    assert len(told) == is_warned_of
+    assert all(f"areas may be up to {max(errors):.1%} off" in text for text in told)
+
+
 def test_a_projection_without_a_code_is_told_by_its_name(tmp_path: Path):
     named = rasterio.CRS.from_user_input("EPSG:32630+5773")
     unnamed = rasterio.CRS.from_user_input("+proj=laea +lat_0=38 +lon_0=-1 +datum=WGS84")
