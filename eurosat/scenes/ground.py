@@ -109,18 +109,19 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
     from affine import Affine
 
     control_points, control_crs = dataset.gcps
-    if dataset.crs is None and not (control_points and control_crs):
+    has_grid = _has_grid(dataset)
+    if not has_grid and not (control_points and control_crs):
+        missing = "coordinate system" if dataset.crs is None else "place in its coordinate system"
         return Ground(
             dataset.height,
             dataset.width,
             None,
             Affine.scale(GROUND_RESOLUTION_M, -GROUND_RESOLUTION_M),
             False,
-            "No coordinate system, so 10 m to a pixel are assumed; areas are right only if that is"
-            " so.",
+            f"No {missing}, so 10 m to a pixel are assumed; areas are right only if that is so.",
         )
     try:
-        if dataset.crs is not None:
+        if has_grid:
             reason = _reason_to_resample(dataset)
             if reason is None:
                 note = f"Mapped on its own grid in {_crs_name(dataset.crs)}."
@@ -180,6 +181,14 @@ def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
     return found
 
 
+def _has_grid(dataset: "DatasetReader") -> bool:
+    """Tell whether a file says where its pixels lie in a coordinate system.
+
+    A grid that is not stated is read as one of pixels of 1 m, or degree, that begins at (0, 0).
+    """
+    return dataset.crs is not None and not dataset.transform.is_identity
+
+
 def _crs_name(crs: "CRS") -> str:
     """Return the code of a coordinate system, such as "EPSG:32630", or else its own name."""
     text = crs.to_string()
@@ -203,7 +212,7 @@ def crs_and_grid(dataset: "DatasetReader") -> "tuple[CRS, Affine]":
     from rasterio.transform import from_gcps
 
     control_points, control_crs = dataset.gcps
-    if dataset.crs is None:
+    if not _has_grid(dataset):
         crs, grid = control_crs, from_gcps(control_points)
     else:
         crs, grid = dataset.crs, dataset.transform

@@ -178,7 +178,7 @@ def _make(
     notes = list(scene.notes)
     if scene.ground.crs is None:
         (folder / POLYGONS_FILE).unlink(missing_ok=True)
-        notes.append(f"No {POLYGONS_FILE}, as the scene has no coordinate system.")
+        notes.append(f"No {POLYGONS_FILE}, as the scene does not say where it lies.")
     else:
         write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)
     writing(blocks + 2, steps)

@@ -16,6 +16,7 @@ from eurosat.scenes.scene import Scene, is_scene, is_scene_among_tiles, open_sce
 
 from ..conftest import assert_one_sentence
 from .scene_fixtures import (
+    UTM,
     grid_at,
     rasterio,
     read_all,
@@ -545,6 +546,17 @@ def test_without_a_coordinate_system_10_m_are_assumed_and_said(tmp_path: Path):
         assert scene.ground.crs_name is None
         assert scene.ground.pixel_name == "10 m assumed"
         assert "10 m to a pixel are assumed" in said(scene)
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+def test_a_coordinate_system_without_a_place_in_it_is_none(tmp_path: Path, crs: str):
+    pixels = texture(50, 60)
+    path = write_rgb(tmp_path / "s.tif", pixels, crs=crs, transform=Affine.identity())
+    with open_scene(path) as scene:
+        assert scene.ground.crs_name is None
+        assert scene.ground.pixel_name == "10 m assumed"
+        assert "No place in its coordinate system, so 10 m to a pixel are assumed" in said(scene)
+        assert np.array_equal(read_all(scene)[0], pixels)
 
 
 def test_resampling_darkens_nothing_beside_what_is_empty(tmp_path: Path):
