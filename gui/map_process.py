@@ -79,6 +79,19 @@ class MapGrown:
     is_all: bool
 
 
+@dataclass(frozen=True)
+class MapWritten:
+    """More of the files is written.
+
+    Attributes:
+        done: How many steps.
+        total: Of how many.
+    """
+
+    done: int
+    total: int
+
+
 @dataclass(frozen=True, eq=False)
 class MapFinished:
     """All files are written.
@@ -108,7 +121,7 @@ class MapProcessError(Exception):
 
 def run_map(
     order: MapOrder,
-    report: Callable[[MapStarted | MapGrown], None],
+    report: Callable[[MapStarted | MapGrown | MapWritten], None],
     is_cancelled: Callable[[], bool],
 ) -> MapFinished:
     """Map a scene in a process of its own, and wait for it.
@@ -139,7 +152,7 @@ def run_map(
                 raise EurosatError(news.sentence)
             if isinstance(news, _Failed):
                 raise MapProcessError(news.details)
-            is_all = isinstance(news, MapGrown) and news.is_all
+            is_all = isinstance(news, MapWritten) or (isinstance(news, MapGrown) and news.is_all)
             report(news)
     except (EOFError, OSError):  # The second where it was ended in the middle of its news.
         raise EurosatError(
@@ -189,8 +202,17 @@ def _work(order: MapOrder, window: Connection) -> None:
                 told = perf_counter()
                 pause = max(_SECONDS_BETWEEN, _TIMES_BETWEEN * (told - now))
 
+        def writing(done: int, total: int) -> None:
+            window.send(MapWritten(done, total))
+
         made = map_scene(
-            order.scene, folder, classifier, order.settings, started=started, progress=progress
+            order.scene,
+            folder,
+            classifier,
+            order.settings,
+            started=started,
+            progress=progress,
+            writing=writing,
         )
         window.send(MapFinished(made, finished_map(classifier, order.settings, made)))
     except (EOFError, BrokenPipeError, ConnectionResetError):

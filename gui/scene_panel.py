@@ -349,7 +349,7 @@ class ScenePanel(QScrollArea):
             text = self.tr("{count:,} windows") if count > 1 else self.tr("1 window")
             text = text.format(count=count)
         if count and seconds is not None:
-            text += f", {duration(seconds)}"
+            text += ", " + self.tr("{time} to classify").format(time=duration(seconds))
         self._plan.setText(text)
 
     def _size_of(self, work: SceneWork) -> str:
@@ -367,8 +367,11 @@ class ScenePanel(QScrollArea):
         self._progress.setVisible(work.is_busy or is_counted)
         # A bar without an end moves to and fro.
         has_end = is_counted and (stage is Stage.STOPPED or work.windows_done > 0)
-        self._progress.setMaximum(count if has_end else 0)
-        self._progress.setValue(work.windows_done)
+        done, total = (work.windows_done, count) if has_end else (0, 0)
+        if stage is Stage.WRITING:
+            done, total = work.steps_written
+        self._progress.setMaximum(total)
+        self._progress.setValue(done)
         text = ""
         if stage is Stage.PREVIEWING:
             text = self.tr("Mapping a part of what is on screen.")

@@ -13,7 +13,7 @@ from eurosat.scenes.land_map import seconds_per_window
 from eurosat.scenes.map_record import MapSettings, unfinished_settings, windows_kept
 from eurosat.scenes.product import scene_named_by
 
-from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, run_map
+from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, MapWritten, run_map
 from .scene_reader import SceneReader, Tile
 from .scene_work import (
     MapSoFar,
@@ -389,6 +389,8 @@ class SceneSession(QObject):
             if news.is_all:
                 work.stage = Stage.WRITING
             self.map_changed.emit()
+        elif isinstance(news, MapWritten):
+            work.steps_written = news.done, news.total
         elif isinstance(news, MapFinished):
             work.stage, work.finished, work.so_far = Stage.FINISHED, news.made, news.so_far
             self._mapping = None

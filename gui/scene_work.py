@@ -181,6 +181,8 @@ class SceneWork:
         finished: The finished map.
         windows_done: How many windows of a run have been classified.
         pace: How fast they are.
+        steps_written: The share of the files that is written, in steps done and of all; zeros
+            as long as nobody knows.
         hidden: The numbers of the classes that are not shown.
     """
 
@@ -197,6 +199,7 @@ class SceneWork:
     finished: LandMap | None = None
     windows_done: int = 0
     pace: Pace | None = None
+    steps_written: tuple[int, int] = (0, 0)
     hidden: set[int] = field(default_factory=set[int])
 
     @property
@@ -239,6 +242,7 @@ class SceneWork:
         self.finished = None
         self.windows_done = 0
         self.pace = None
+        self.steps_written = 0, 0
 
     def read_out(self, column: float, row: float) -> ReadOut | None:
         """Tell what lies at a place, or None outside of the scene."""

@@ -207,7 +207,7 @@ def test_a_scene_is_seen_with_what_is_known_of_it_and_what_a_map_costs(
     with open_scene(spain) as scene:
         assert all(note in panel for note in scene.notes)
         pixels, has_data = scene.read_rows(0, 521)
-    assert "690 windows, " in panel
+    assert re.search(r"690 windows, (less than a|about \d+) s(econd)? to classify", panel)
     user.chooses_in(QComboBox, "every 32 pixels")
     # The stride decides how windows are classified, so that its time is measured by itself.
     user.waits_for(lambda: user.work.seconds_expected is not None)
@@ -668,6 +668,24 @@ def test_a_map_is_the_one_of_the_command_and_stands_beside_the_scene(
     for row, column in ((16, 200), (260, 200), (500, 400)):
         assert labels[row // 32, column // 32] == classes[row, column]
     assert str(folder) in user.panel()
+
+
+def test_it_is_told_how_much_of_the_files_is_written(user: SceneUser, spain: Path):
+    user.sees(spain)
+    (bar,) = user.window.scene_page.panel.findChildren(QProgressBar)
+    told: list[tuple[int, int]] = []
+
+    def take() -> None:
+        if user.work.stage is Stage.WRITING:
+            told.append((bar.value(), bar.maximum()))
+
+    user.window.scenes.changed.connect(take)
+    user.maps()
+    assert told[0][1] == 0, "nobody knows yet"
+    done, steps = zip(*told[1:], strict=True)
+    assert set(steps) == {5}, "two of 512 rows each, and three of the other files"
+    assert sorted({*done}) == [1, 3, 4, 5]
+    assert list(done) == sorted(done)
 
 
 def test_a_map_of_yesterday_is_found_again(user: SceneUser, spain: Path):
