@@ -341,7 +341,7 @@ class MainWindow(QMainWindow):
                 Need.READABLE: sees_rows and page.can_explain,
                 Need.PICTURE: has_picture,
                 Need.SCENE: self._shows_scene,
-                Need.MAPPABLE: self.scenes.can_map,
+                Need.MAPPABLE: self.scenes.can_order,
             }
         )
         self.export_menu.update_enabled(are_rows_seen=sees_rows)

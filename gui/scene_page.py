@@ -130,7 +130,7 @@ class ScenePage(QWidget):
             self._show_read_out()
         else:
             asked = self._scenes.threshold_of_model
-            self.panel.show_work(work, can_map=self._scenes.can_map, threshold_of_model=asked)
+            self.panel.show_work(work, can_order=self._scenes.can_order, threshold_of_model=asked)
             if work.facts is None:
                 self.view.show_scene(0, 0)
 

@@ -102,13 +102,13 @@ class ScenePanel(QScrollArea):
         self.setWidget(column)
 
     def show_work(
-        self, work: SceneWork, *, can_map: bool, threshold_of_model: float | None
+        self, work: SceneWork, *, can_order: bool, threshold_of_model: float | None
     ) -> None:
         """Show how far a scene has come.
 
         Args:
             work: The scene.
-            can_map: Whether a map or a preview can begin now.
+            can_order: Whether a map or a preview can be ordered.
             threshold_of_model: The confidence below which the model asks for a label to be unsure,
                 if it does.
         """
@@ -141,8 +141,8 @@ class ScenePanel(QScrollArea):
             choice.setEnabled(is_settled)
         self._folder.setText(str(work.maps))
         self._folder.setToolTip(plain_tip(str(work.maps)))
-        self._preview.setEnabled(can_map)
-        self._map.setEnabled(can_map)
+        self._preview.setEnabled(can_order)
+        self._map.setEnabled(can_order)
         self._map.setVisible(not is_running)
         self._map.setText(
             self.tr("Go on with the map") if stage is Stage.STOPPED else self.tr("Map the scene")

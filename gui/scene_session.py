@@ -1,5 +1,6 @@
 """What works on a scene: the reading thread and the runs of the map, joined by signals."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ class SceneSession(QObject):
         self._mapping: Task | None = None
         self._running: set[Task] = set()
         self._timing: Task | None = None
+        # What waits until the scene is open.
+        self._order: Callable[[], None] | None = None
         self._reader: SceneReader | None = None
         self._is_closed = False
         session.model_changed.connect(self._on_model_changed)
@@ -84,6 +87,17 @@ class SceneSession(QObject):
             and not self._running  # Two runs in one folder would spoil it.
             and self._session.classifier is not None
         )
+
+    @property
+    def can_order(self) -> bool:
+        """Whether a map or a preview can be ordered, which begins now or once the scene is open."""
+        is_opening = (
+            self.work is not None
+            and self.work.stage is Stage.OPENING
+            and not self._running
+            and self._session.classifier is not None
+        )
+        return is_opening or self.can_map
 
     @property
     def threshold_of_model(self) -> float | None:
@@ -169,8 +183,13 @@ class SceneSession(QObject):
             self._reader.want_tiles(tiles)
 
     def preview(self, seen: QRectF) -> None:
-        """Map what is on screen, or its middle, and write nothing."""
+        """Map what is on screen, or its middle, and write nothing.
+
+        If the scene is just being opened, it begins then, with all of the scene on screen.
+        """
         work, classifier = self.work, self._session.classifier
+        if work is not None and work.stage is Stage.OPENING:
+            self._order = lambda: self.preview(_all_of(work))
         if not self.can_map or work is None or work.grid is None:
             return
         assert classifier is not None
@@ -183,8 +202,13 @@ class SceneSession(QObject):
         self._reader.want_preview(classifier, work.settings, window)
 
     def map(self) -> None:
-        """Map the whole scene, or go on where an earlier run of the same map was stopped."""
+        """Map the whole scene, or go on where an earlier run of the same map was stopped.
+
+        If the scene is just being opened, as other bands were chosen, say, it begins then.
+        """
         work, classifier = self.work, self._session.classifier
+        if work is not None and work.stage is Stage.OPENING:
+            self._order = self.map
         if not self.can_map or work is None or work.grid is None:
             return
         assert classifier is not None
@@ -220,6 +244,7 @@ class SceneSession(QObject):
 
         Nothing happens while the files are written.
         """
+        self._order = None
         task, work = self._mapping, self.work
         if task is None or work is None or work.stage is not Stage.MAPPING:
             return
@@ -231,6 +256,7 @@ class SceneSession(QObject):
     def _open(self) -> None:
         work = self.work
         assert work is not None
+        self._order = None
         work.begin(Stage.OPENING)
         work.facts, work.refusal = None, ""
         work.well_timed.clear()
@@ -268,6 +294,9 @@ class SceneSession(QObject):
             self._get_ready()
             self.opened.emit(facts)
             self.changed.emit()
+            if self._order is not None:
+                order, self._order = self._order, None
+                order()
 
     def _on_looked(self, number: int, picture: QImage) -> None:
         if number == self._number:
@@ -405,3 +434,7 @@ class SceneSession(QObject):
             self.work.stage = Stage.STOPPED if self.work.windows_done else Stage.READY
         self._measure()
         self.changed.emit()
+
+
+def _all_of(work: SceneWork) -> QRectF:
+    return QRectF(0, 0, work.facts.width, work.facts.height) if work.facts else QRectF()

@@ -504,6 +504,27 @@ def test_other_values_and_bands_are_read_anew_and_what_does_not_fit_is_refused(
     assert (seen.red(), seen.green(), seen.blue()) == tuple(pixels[0, 200])
 
 
+@pytest.mark.parametrize("order", ["Map the scene", "Preview the map", "a click"])
+def test_what_is_ordered_right_after_bands_were_typed_begins_with_them(
+    user: SceneUser, spain: Path, order: str
+):
+    user.sees(spain)
+    panel = user.window.scene_page.panel
+    (bands,) = [one for one in panel.findChildren(QLineEdit) if "4,3,2" in one.placeholderText()]
+    bands.setFocus()
+    bands.setText("3,2,1")
+    if order == "a click":  # It takes the focus from the bands before it counts.
+        user.qtbot.mouseClick(user.button("Map the scene"), Qt.MouseButton.LeftButton)
+    else:
+        user.chooses(order)
+    assert user.work.stage is Stage.OPENING, "with other bands, it is another scene"
+    user.waits_for(lambda: user.work.so_far is not None and user.window.scenes.can_map)
+    assert user.work.settings.bands == (3, 2, 1)
+    assert "Bands 3, 2 and 1, as requested." in user.panel()
+    assert (user.work.finished is None) == (order == "Preview the map")
+    assert (user.labels() != NODATA).sum() > 600, "all of the scene"
+
+
 @pytest.mark.parametrize("typed", ["4,3", "4;3;2", "red", "4,3,2,1"])
 def test_bands_that_are_none_are_told_and_nothing_begins(typed: str, user: SceneUser, spain: Path):
     user.sees(spain)
