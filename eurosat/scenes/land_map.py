@@ -30,6 +30,7 @@ from eurosat.scenes.map_record import (
     finished_map,
     make_plan,
     program_version,
+    remove_map,
     remove_outdated,
     remove_work,
     work_folder,
@@ -164,7 +165,7 @@ def _make(
     del probabilities
 
     remove_left_over(folder)
-    (folder / RECORD_FILE).unlink(missing_ok=True)  # From here on, old and new files may mix.
+    remove_map(folder)  # Whoever is stopped from here on leaves no files of two maps.
     software = f"EuroSAT Edge {program_version()}"
     tags = {"MODEL": plan["model"], "STRIDE": str(grid.stride), "SOFTWARE": software}
     blocks = -(-scene.ground.height // RASTER_BLOCK)
@@ -177,7 +178,6 @@ def _make(
     write_areas(folder / AREAS_FILE, scene, areas)
     notes = list(scene.notes)
     if scene.ground.crs is None:
-        (folder / POLYGONS_FILE).unlink(missing_ok=True)
         notes.append(f"No {POLYGONS_FILE}, as the scene does not say where it lies.")
     else:
         write_polygons(folder / POLYGONS_FILE, scene, cells, folder / CLASSES_FILE)

@@ -26,6 +26,16 @@ PICTURE_FILE: Final = "map.png"
 RECORD_FILE: Final = "map.json"
 """Says what a finished map was made of; it is written last."""
 
+_FILES: Final = (
+    CLASSES_FILE,
+    CONFIDENCE_FILE,
+    AREAS_FILE,
+    PICTURE_FILE,
+    REPORT_FILE,
+    POLYGONS_FILE,
+)
+"""What belongs to a map; the last only if the scene has a coordinate system."""
+
 UNFINISHED_FOLDER: Final = "unfinished"
 """What runs that were stopped leave for the next ones: a folder for each choice of settings."""
 
@@ -240,10 +250,8 @@ def finished_map(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     record = read_json(folder / RECORD_FILE)
     if record is None or {name: record.get(name) for name in plan} != plan:
         return None
-    files = [CLASSES_FILE, CONFIDENCE_FILE, AREAS_FILE, PICTURE_FILE, REPORT_FILE]
     try:
-        if record["crs"] is not None:
-            files.append(POLYGONS_FILE)
+        files = _FILES if record["crs"] is not None else _FILES[:-1]
         areas = tuple(Area(**area) for area in record["areas"])
         pixel_size = record["pixel_size"]
     except (KeyError, TypeError):  # Somebody has edited it.
@@ -251,6 +259,20 @@ def finished_map(folder: Path, plan: dict[str, Any]) -> LandMap | None:
     if not all((folder / name).exists() for name in files):
         return None
     return LandMap(folder, areas, pixel_size, was_there=True)
+
+
+def remove_map(folder: Path) -> None:
+    """Remove the files of a map that another one replaces, so that old and new ones never mix.
+
+    Args:
+        folder: The folder of the map.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    # Without the record, the others count as no map.
+    for name in (RECORD_FILE, f"{CLASSES_FILE}.aux.xml", *_FILES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

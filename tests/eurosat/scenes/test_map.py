@@ -667,6 +667,22 @@ def test_a_map_that_could_not_be_written_whole_is_not_finished(
     assert not areas.with_name("map.json").exists(), "it describes the files of before"
 
 
+def test_a_map_that_breaks_off_while_it_is_written_leaves_nothing_of_the_one_before(tmp_path: Path):
+    path = write_rgb(tmp_path / "scene.tif", texture(128, 128))
+    folder = make_map(path, tmp_path / "map")
+
+    def break_off(*_: int) -> None:
+        raise KeyboardInterrupt  # While the rasters are written, which come first.
+
+    settings = MapSettings(unsure_below=0)
+    with pytest.raises(KeyboardInterrupt):
+        map_scene(path, folder, small_classifier(), settings, writing=break_off)
+    left = {file.name for file in folder.iterdir()}
+    assert left <= {"unfinished", "classes.tif", "confidence.tif", "classes.tif.aux.xml"}
+    assert map_scene(path, folder, small_classifier(), settings).was_there is False
+    assert {file.name for file in folder.iterdir()} == MAP_FILES
+
+
 def test_polygons_of_before_are_removed_where_the_scene_has_no_place_any_more(
     tmp_path: Path, command_here: Command
 ):
