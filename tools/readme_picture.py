@@ -18,7 +18,7 @@ def main() -> None:
     """Classify the images and draw the table."""
     paths = [Path(name) for name in sys.argv[1:]]
     console = Console(
-        record=True, width=112, force_terminal=True, color_system="truecolor", highlight=False
+        record=True, width=116, force_terminal=True, color_system="truecolor", highlight=False
     )
     cli.output = console
     console.print("[bold green]$[/] eurosat-classify *.jpg\n")
