@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -27,4 +28,6 @@ def in_order(submit: Callable[[Item], Any], items: Iterable[Item], limit: int) -
             yield waiting.popleft().result()
     finally:
         for future in waiting:
-            future.cancel()
+            # Without a scheduler none can be cancelled, which must not hide why this ends.
+            with suppress(Exception):
+                future.cancel()

@@ -179,6 +179,9 @@ def dask_cluster(address: str) -> Iterator[Workers]:
 
         def answer(job: SceneJob, strips: list[Strip]) -> Iterator[np.ndarray]:
             def submit(strip: Strip) -> Future[Any]:
+                # A client whose scheduler is gone takes work that nobody will ever do.
+                if client.status != "running":
+                    raise CommClosedError
                 return client.submit(answer_strip, job, strip, pure=False, retries=_RETRIES)
 
             try:

@@ -16,6 +16,7 @@ import pytest
 
 from eurosat.classifier import Classifier
 from eurosat.errors import EurosatError, ModelFileError, SceneError
+from eurosat.in_order import in_order
 from eurosat.model_file import shipped_model_path
 from eurosat.scenes import side_by_side
 from eurosat.scenes import workers as workers_module
@@ -179,6 +180,38 @@ def test_a_scheduler_that_ends_is_told_and_what_is_done_is_kept(
         begin_map(scene, tmp_path / "map", workers, kill)
     (answers,) = (tmp_path / "map" / "unfinished").glob("*/probabilities.float32")
     assert answers.stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_after_the_end_of_a_scheduler_later_scenes_are_refused_at_once(
+    tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+):
+    address, (scheduler, *_) = cluster
+
+    def kill(done: int, total: int) -> None:
+        if done and scheduler.poll() is None:
+            scheduler.kill()
+            scheduler.wait()
+
+    with dask_cluster(address) as workers:
+        for number in range(3):
+            start = time.monotonic()
+            with pytest.raises(EurosatError, match=r"The Dask scheduler at tcp://.+ is gone: .+"):
+                begin_map(scene, tmp_path / f"map-{number}", workers, kill)
+            # The client tries for so long to find the scheduler again, and then closes.
+            assert number == 0 or time.monotonic() - start < workers_module.SECONDS_TO_CONNECT / 2
+
+
+def test_what_cannot_be_cancelled_does_not_hide_an_interrupt():
+    class Lost:
+        def result(self) -> None:
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            raise ConnectionError
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(lambda _: Lost(), range(5), limit=3))
 
 
 @pytest.mark.parametrize("address", ["", "tcp://", "tcp://10.0.0.1", "a b:1", "tcp://a:b"])
