@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import numpy as np
 
@@ -65,6 +66,9 @@ class SceneJob:
         model_sha256: Its checksum.
         is_dense: Whether the scene twin answers.
         version: The version of EuroSAT Edge.
+        run: Another one for each map, so that a worker opens the scene anew. A file of the same
+            name and size may be there by then; and when a file was changed, which would tell,
+            differs between copies of it.
     """
 
     scene: str
@@ -77,6 +81,7 @@ class SceneJob:
     model_sha256: str
     is_dense: bool
     version: str
+    run: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,17 @@ def test_a_worker_refuses_another_scene_model_or_program(scene: Path):
             answer_strip(replace(job, **change), (0, 1))
 
 
+def test_a_worker_opens_a_scene_of_the_same_name_and_size_anew(tmp_path: Path, scene: Path):
+    old = answer_strip(job_for(scene), (0, 1))
+    other = write_rgb(tmp_path / "other.tif", texture(2100, 330, seed=1))
+    new = answer_strip(job_for(other), (0, 1))
+    assert other.stat().st_size == scene.stat().st_size
+    assert (new != old).any()
+    assert (answer_strip(job_for(scene), (0, 1)) == old).all()
+    other.replace(scene)
+    assert (answer_strip(job_for(scene), (0, 1)) == new).all()
+
+
 def test_a_worker_finds_a_shipped_model_elsewhere(scene: Path):
     job = job_for(scene)
     elsewhere = replace(job, model="/another/place/cnn-int8.tflite")
