@@ -108,13 +108,21 @@ def process_pool(count: int) -> Iterator[Workers]:
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
+    def started() -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts)
+
     def answer(job: SceneJob, strips: list[Strip]) -> Iterator[np.ndarray]:
+        nonlocal executor
+
         def submit(strip: Strip) -> Any:
             return executor.submit(answer_strip, job, strip)
 
         try:
             yield from in_order(submit, strips, count * _STRIPS_AHEAD)
         except BrokenProcessPool as error:
+            # It takes no more work: the next scene needs another.
+            executor.shutdown()
+            executor = started()
             raise EurosatError(
                 "A process that was at work ended, perhaps for want of memory: the same command"
                 " goes on from there; try fewer `--processes`."
@@ -124,11 +132,11 @@ def process_pool(count: int) -> Iterator[Workers]:
         count = min(count, _MOST_ON_WINDOWS)
     # Forked ones would inherit the threads' locks.
     context = get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) as executor:
-        try:
-            yield Workers(count, answer)
-        finally:
-            executor.shutdown(cancel_futures=True)
+    executor = started()
+    try:
+        yield Workers(count, answer)
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 @contextmanager

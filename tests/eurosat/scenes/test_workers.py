@@ -87,7 +87,7 @@ def test_processes_make_the_same_map(tmp_path: Path, scene: Path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_leaves_what_is_done(tmp_path: Path, scene: Path):
+def test_a_process_that_dies_leaves_what_is_done_and_the_next_scene(tmp_path: Path, scene: Path):
     with process_pool(2) as workers:
         killed: list[int] = []
 
@@ -97,10 +97,12 @@ def test_a_process_that_dies_leaves_what_is_done(tmp_path: Path, scene: Path):
 
         with pytest.raises(EurosatError, match=r"the same command goes on from there; .+\."):
             begin_map(scene, tmp_path / "map", workers, kill_one)
+        next_map = mapped(scene, tmp_path / "next", workers)
     (answers,) = (tmp_path / "map" / "unfinished").glob("*/probabilities.float32")
     assert answers.stat().st_size > 0
     whole = mapped(scene, tmp_path / "whole", None)
     assert_alike(whole, mapped(scene, tmp_path / "map", None))
+    assert_alike(whole, next_map)
 
 
 @pytest.fixture(autouse=True)
