@@ -52,6 +52,9 @@ RunDataOption = Annotated[
 MOST_THREADS = 1024
 """More than any machine that this runs on has cores."""
 
+SECONDS_OF_SPEED = 3600
+"""So far back a bar looks for how fast it goes: of a large scene, a step can take minutes."""
+
 BAR_WIDTH = 20
 """Characters of a bar in a table."""
 
@@ -218,6 +221,7 @@ def _bar() -> "ProgressBar":
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=notes,
+        speed_estimate_period=SECONDS_OF_SPEED,
         transient=True,
         disable=not notes.is_terminal,
     )
