@@ -1,5 +1,6 @@
 """`eurosat-map`: what covers the land in whole scenes, in a shell."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -126,9 +127,10 @@ def map_scenes(
 
 def _each_once(scenes: list[Path]) -> list[Path]:
     """Leave out scenes that are named again, which would be mapped into a second folder."""
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for scene in map(scene_named_by, scenes):
-        found.setdefault(scene.resolve(), scene)
+        # Unlike `Path.resolve`, it takes links that lead to each other.
+        found.setdefault(os.path.realpath(scene), scene)
     return list(found.values())
 
 

@@ -217,7 +217,8 @@ def choose_scaling(
         raise SceneError(
             f"{name} holds complex numbers, as radar pictures do: name a picture in colours."
         )
-    scale, added = (1, 0) if is_8_bit else stated
+    # What is not finite, which a file can say, is nothing to compute with.
+    scale, added = (1, 0) if is_8_bit or not np.isfinite(stated).all() else stated
     factor: float = scale
     if (sample.dtype.kind == "f" or scale != 1) and np.percentile(sample * scale, 99) <= 2:
         factor = scale * 10_000  # Reflectance itself.

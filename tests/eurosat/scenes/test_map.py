@@ -548,6 +548,16 @@ def test_a_bad_scene_is_reported_and_the_others_go_on(tmp_path: Path, command_he
     assert done.returncode == 2
 
 
+def test_a_link_to_itself_is_a_bad_scene_too(tmp_path: Path, command_here: Command):
+    good = write_rgb(tmp_path / "good.tif", texture(64, 64))
+    (tmp_path / "loop").symlink_to("loop")
+    done = command_here("eurosat-map", "loop", good, "--out", "maps", *SMALL)
+    assert done.returncode == 1
+    assert "good.tif mapped" in done.stdout
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert "loop does not exist or may not be read" in error
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [

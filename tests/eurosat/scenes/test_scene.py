@@ -227,6 +227,16 @@ def test_the_scale_that_the_file_states_is_used(
         assert ("because it says so" in said(scene)) == (scale != 1)
 
 
+@pytest.mark.parametrize(("scale", "added"), [(np.inf, 0), (1, np.inf)])
+def test_a_scale_that_is_not_finite_counts_as_none(tmp_path: Path, scale: float, added: float):
+    numbers = reflectance()
+    plain = write_scene(tmp_path / "plain.tif", numbers)
+    path = write_scene(tmp_path / "s.tif", numbers)
+    with rasterio.open(path, "r+") as file:
+        file.scales, file.offsets = (scale,) * 3, (added,) * 3
+    assert (pixels_of(path) == pixels_of(plain)).all()
+
+
 @pytest.mark.parametrize(
     ("name", "offset"),
     [
