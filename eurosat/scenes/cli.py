@@ -14,6 +14,7 @@ from eurosat.console import (
     ModelOption,
     notes,
     output,
+    path_for,
     plain_table,
     progress_bars,
     run,
@@ -45,16 +46,22 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def map_scenes(
     scenes: Annotated[
         list[Path],
-        # One scene that may not be read does not stop the others.
+        # Made by `path_for` and not by typer: one scene that may not be read does not stop the
+        # others.
         typer.Argument(
             metavar="SCENE...",
-            readable=False,
+            parser=path_for("SCENE"),
             help="GeoTIFF, JPEG 2000, PNG, JPEG, or Sentinel-2 products (.SAFE or .zip).",
         ),
     ],
     *,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Gets a folder with the map of each scene.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            parser=path_for("--out"),
+            help="Gets a folder with the map of each scene.",
+        ),
     ],
     model: ModelOption = DEFAULT_MAP_MODEL,
     stride: Annotated[

@@ -39,7 +39,7 @@ from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid
 from eurosat.split import split_dataset
 
-from ...commands import Command, assert_refused_at_last
+from ...commands import Command, assert_refused, assert_refused_at_last
 from .scene_fixtures import (
     MAP_FILES,
     UTM,
@@ -575,6 +575,17 @@ def test_wrong_options_are_refused(
     assert re.fullmatch(r"Error: .+\.\n", done.stderr)
     assert part in done.stderr
     assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.parametrize(
+    ("paths", "word"), [(("s.tif", "--out", ""), "--out"), (("s.tif", "", "--out", "m"), "SCENE")]
+)
+def test_empty_paths_are_refused(
+    tmp_path: Path, command_here: Command, paths: tuple[str, ...], word: str
+):
+    write_rgb(tmp_path / "s.tif", texture(64, 64))
+    assert_refused(command_here("eurosat-map", *paths, *SMALL), f"{word} is empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
 
 
 def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path, command_here: Command):
