@@ -1,20 +1,30 @@
-"""Where the time of the CNN goes in float: each of its convolutions alone, on three runtimes.
+"""Which convolutions the runtimes like in float: 3 x 3 ones of several shapes, each alone.
 
 Run it as `python benchmarks/convolutions.py`, with `pip install --group peers` beside the project.
-One thread, random values; every runtime computes in float32. The last columns are billions of
-multiplications and additions in a second, and tell which shapes a runtime likes.
+One thread, random values; every runtime computes in float32. The columns are billions of
+multiplications and additions in a second. OpenVINO turns the picture into a layout of its own and
+back, which a whole network needs once, and one convolution each time.
 """
 
+import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
-SHAPES = ((64, 3, 16), (64, 32, 32), (32, 48, 48), (16, 64, 64), (16, 128, 128), (8, 112, 112))
-"""Height and width, channels in, channels out: those of the CNN, about, and of a plain one."""
+SHAPES = (
+    (64, 3, 16),
+    (32, 48, 48),
+    (16, 64, 64),
+    (8, 96, 96),
+    (8, 112, 112),
+    *((16, 64, given) for given in (16, 32, 48, 80, 96, 112, 128)),
+)
+"""Height and width, channels in, channels out: first those of the CNN, about."""
 
 ROUNDS = 200
 
@@ -50,14 +60,15 @@ def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
     values = np.random.default_rng(0).random((1, side, side, taken), np.float32)
     model.predict_on_batch(values)
 
-    interpreter = Interpreter(
-        model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert(), num_threads=1
-    )
+    with redirect_stdout(sys.stderr):
+        flatbuffer = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
 
     path = folder / f"{side}-{taken}-{given}.onnx"
-    model.export(path, format="onnx", verbose=False)
+    with redirect_stdout(sys.stderr):  # It tells how it went.
+        model.export(path, format="onnx", verbose=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
