@@ -60,15 +60,15 @@ def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
     values = np.random.default_rng(0).random((1, side, side, taken), np.float32)
     model.predict_on_batch(values)
 
-    with redirect_stdout(sys.stderr):
+    path = folder / f"{side}-{taken}-{given}.onnx"
+    with redirect_stdout(sys.stderr):  # Both tell how it went.
         flatbuffer = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        model.export(path, format="onnx", verbose=False)
+
     interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
 
-    path = folder / f"{side}-{taken}-{given}.onnx"
-    with redirect_stdout(sys.stderr):  # It tells how it went.
-        model.export(path, format="onnx", verbose=False)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -11,10 +11,10 @@ how many of these are right.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
@@ -25,15 +25,7 @@ from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
 from eurosat.scenes.map_record import DEFAULT_STRIDE, MapSettings
-from eurosat.scenes.windows import (
-    STRIDES,
-    WINDOW,
-    Rows,
-    WindowGrid,
-    average_over_cells,
-    mirrored,
-    one_by_one,
-)
+from eurosat.scenes.windows import STRIDES, Rows, WindowGrid, average_over_cells, one_by_one
 from eurosat.split import split_dataset
 from eurosat.tensorflow_start import start_tensorflow
 
@@ -74,7 +66,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class KerasRun:
-    """A run's Keras model, asked window by window as maps ask a model file."""
+    """A run's Keras model, with what `one_by_one` asks of a classifier."""
 
     model: "TrainedModel"
     calibration: Calibration
@@ -90,6 +82,11 @@ class KerasRun:
         assert model.calibration
         assert model.class_names
         return cls(model, model.calibration, model.class_names)
+
+    @property
+    def one_view(self) -> Self:
+        """The model itself, which looks at a tile as it is."""
+        return self
 
     def classify_batch(self, tiles: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities."""
@@ -140,24 +137,12 @@ def make_scene(
 
 def classify(pixels: np.ndarray, model: Classifier | KerasRun, grid: WindowGrid) -> np.ndarray:
     """Ask as maps do; return probabilities, `[windows down, windows across, classes]`."""
-    if isinstance(model, KerasRun):
-        return np.stack([model.classify_batch(row) for row in windows(pixels, grid)])
     has_data = np.ones(pixels.shape[:2], bool)
     rows = Rows(lambda start, stop: (pixels[start:stop], has_data[start:stop]), *has_data.shape)
-    if dense := dense_classifier(model, grid):
+    if isinstance(model, Classifier) and (dense := dense_classifier(model, grid)):
         return np.concatenate(list(dense.answer_strips(rows, grid.strips(dense.rows_at_once))))
-    return np.concatenate(list(one_by_one(rows, model, grid)(grid.strips(1))))
-
-
-def windows(pixels: np.ndarray, grid: WindowGrid) -> Iterator[np.ndarray]:
-    """Cut each row of windows, `[windows across, 64, 64, 3]`, mirrored at the rims."""
-    starts = [np.arange(count) * grid.stride for count in grid.windows]
-    down, across = (
-        [mirrored(int(start), WINDOW, side) for start in part]
-        for part, side in zip(starts, pixels.shape[:2], strict=True)
-    )
-    for rows in down:
-        yield np.stack([pixels[np.ix_(rows, columns)] for columns in across])
+    answer = one_by_one(rows, cast("Classifier", model), grid)
+    return np.concatenate(list(answer(grid.strips(1))))
 
 
 def spread(cells: np.ndarray, stride: int, shape: tuple[int, ...]) -> np.ndarray:

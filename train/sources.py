@@ -27,7 +27,7 @@ def source_digests(configuration: TrainingConfiguration) -> dict[str, str]:
         EurosatError: One cannot be read.
     """
     named = {name: getattr(configuration, name) for name in SOURCES}
-    return {name: _sha256(source) for name, source in named.items() if source}
+    return {name: _digest(source) for name, source in named.items() if source}
 
 
 def check_source(folder: RunFolder, name: str, source: str) -> None:
@@ -45,7 +45,7 @@ def check_source(folder: RunFolder, name: str, source: str) -> None:
     """
     recorded = folder.read_config().get("sources") if exists(folder.config) else None
     expected = recorded.get(name) if isinstance(recorded, dict) else None
-    found = _sha256(source) if expected else None
+    found = _digest(source) if expected else None
     if expected != found:
         raise EurosatError(
             f"{printable(source)} is no longer the model that {folder.path} began with: put that "
@@ -53,9 +53,13 @@ def check_source(folder: RunFolder, name: str, source: str) -> None:
         )
 
 
-def _sha256(source: str) -> str:
-    path = Path(source)
-    path = RunFolder(path).model if is_folder(path) else find_model(source)
+def sha256_of_model(path: Path) -> str:
+    """Return the SHA-256, as hexadecimal digits, of a model file or of the model in a run folder.
+
+    Raises:
+        EurosatError: It cannot be read.
+    """
+    path = RunFolder(path).model if is_folder(path) else path
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -63,3 +67,7 @@ def _sha256(source: str) -> str:
         raise EurosatError(
             f"{printable(path)} cannot be read ({error.strerror}): put it back."
         ) from error
+
+
+def _digest(source: str) -> str:
+    return sha256_of_model(Path(source) if is_folder(Path(source)) else find_model(source))

@@ -1,6 +1,5 @@
 """A trained model in any of its forms: a run folder, a `.keras` file, a `.tflite` file."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from eurosat.model_file import ModelMetadata
 from eurosat.run_folder import RunFolder
 from eurosat.split import Part, Split, split_dataset
 from eurosat.tensorflow_start import native_messages_hidden
+
+from .sources import sha256_of_model
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ class TrainedModel:
     @cached_property
     def sha256(self) -> str:
         """SHA-256, as hexadecimal digits, of the file that the model was read from."""
-        path = RunFolder(self.source).model if is_folder(self.source) else self.source
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_model(self.source)
 
 
 def open_model(path: Path, *, is_quick: bool = False) -> TrainedModel:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -164,17 +165,18 @@ def test_a_cluster_makes_the_same_map_though_a_worker_is_killed(
     assert_alike(mapped(scene, tmp_path / "single", None), folder)
 
 
+def _kill_when_begun(process: "subprocess.Popen[bytes]", done: int, total: int) -> None:
+    if done and process.poll() is None:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_ends_is_told_and_what_is_done_is_kept(
     tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ):
     address, (scheduler, *_) = cluster
-
-    def kill(done: int, total: int) -> None:
-        if done and scheduler.poll() is None:
-            scheduler.kill()
-            scheduler.wait()
-
+    kill = partial(_kill_when_begun, scheduler)
     with (
         pytest.raises(EurosatError, match=r"The Dask scheduler at tcp://.+ is gone: .+"),
         dask_cluster(address) as workers,
@@ -189,12 +191,7 @@ def test_after_the_end_of_a_scheduler_later_scenes_are_refused_at_once(
     tmp_path: Path, scene: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ):
     address, (scheduler, *_) = cluster
-
-    def kill(done: int, total: int) -> None:
-        if done and scheduler.poll() is None:
-            scheduler.kill()
-            scheduler.wait()
-
+    kill = partial(_kill_when_begun, scheduler)
     with dask_cluster(address) as workers:
         for number in range(3):
             start = time.monotonic()
