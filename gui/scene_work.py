@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.scenes.areas import Area, count_per_cell, measure_areas
+from eurosat.scenes.areas import Area, count_per_cell, measure_areas, pixels_per_cell
 from eurosat.scenes.cells import NODATA, CellMap, MapClass, label_cells, map_classes
 from eurosat.scenes.ground import longitudes_latitudes
 from eurosat.scenes.land_map import MapStart, classify_scene
@@ -310,12 +310,7 @@ class GrowingMap:
 
     def _areas(self) -> tuple[Area, ...]:
         """Measure as if every cell were full of data: to read where it is takes too long."""
-        grid = self._start.grid
-        heights, widths = (
-            np.minimum(grid.stride, side - grid.stride * np.arange(count))
-            for side, count in zip((grid.height, grid.width), grid.cells, strict=True)
-        )
-        with_data = np.outer(heights, widths) * (self._cells.labels != NODATA)
+        with_data = pixels_per_cell(self._start.grid) * (self._cells.labels != NODATA)
         return measure_areas(self._start.scene, self._cells, with_data)[:-1]
 
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from eurosat.atomic import replacing
 from eurosat.scenes.cells import NO_DATA, UNSURE, CellMap
+from eurosat.scenes.ground import Ground, areas_of_pixels
 from eurosat.scenes.scene import Scene
+from eurosat.scenes.windows import WindowGrid
 
 AREAS_FILE: Final = "areas.csv"
 
@@ -81,8 +83,24 @@ def count_per_cell(has_data: np.ndarray, stride: int) -> np.ndarray:
     return np.add.reduceat(per_row, rows, axis=0)
 
 
+def pixels_per_cell(grid: WindowGrid) -> np.ndarray:
+    """Return int64 of shape [cells down, cells across]; cells at the rim may be narrower."""
+    return np.outer(*(np.diff(edges) for edges in _edges(grid)))
+
+
+def area_per_pixel(ground: Ground, grid: WindowGrid) -> np.ndarray:
+    """Return how much ground a pixel of each cell shows: float64, [cells down, across], in m²."""
+    middles = ((edges[:-1] + edges[1:]) / 2 for edges in _edges(grid))
+    return areas_of_pixels(ground, *middles)
+
+
+def _edges(grid: WindowGrid) -> list[np.ndarray]:
+    """Return the rows, and the columns, of pixels where cells begin and where the last one ends."""
+    return [np.append(np.arange(0, side, grid.stride), side) for side in (grid.height, grid.width)]
+
+
 def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[Area, ...]:
-    """Count what each class covers.
+    """Measure what each class covers.
 
     Args:
         scene: The scene.
@@ -93,14 +111,15 @@ def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[
         An area for each class in their order, for "unsure" and for "nodata". All of them together
         are the scene, all but the last the part of it with data.
     """
-    pixel_area = scene.ground.pixel_area
     count = len(cells.classes)
     labels, weights = cells.labels.ravel(), with_data.ravel()
+    m2_per_pixel = area_per_pixel(scene.ground, cells.grid).ravel()
     # Counts are far below 2^53, so that these sums are exact.
     pixels = np.bincount(labels, weights, count).astype(np.int64)
+    m2 = np.bincount(labels, weights * m2_per_pixel, count)
     confident = np.bincount(labels, weights * cells.confidence.ravel(), count)
     filled = np.bincount(labels[weights > 0], minlength=count)
-    classified = sum(int(pixels[entry.id]) for entry in cells.classes if entry.name != UNSURE)
+    classified = sum(m2[entry.id] for entry in cells.classes if entry.name != UNSURE)
     areas = [
         Area(
             name=entry.name,
@@ -108,18 +127,16 @@ def measure_areas(scene: Scene, cells: CellMap, with_data: np.ndarray) -> tuple[
             colour=entry.colour,
             cells=int(filled[entry.id]),
             pixels=int(pixels[entry.id]),
-            m2=int(pixels[entry.id]) * pixel_area,
-            share=_ratio(pixels[entry.id], classified) if entry.name != UNSURE else None,
+            m2=float(m2[entry.id]),
+            share=_ratio(m2[entry.id], classified) if entry.name != UNSURE else None,
             confidence=_ratio(confident[entry.id], pixels[entry.id]),
         )
         for entry in cells.classes
     ]
-    empty = cells.grid.height * cells.grid.width - int(pixels.sum())
+    without_data = pixels_per_cell(cells.grid).ravel() - weights
     nothing = int((weights == 0).sum())
-    return (
-        *areas,
-        Area(NO_DATA, "No data", "#FFFFFF", nothing, empty, empty * pixel_area, None, None),
-    )
+    empty, empty_m2 = int(without_data.sum()), float(without_data @ m2_per_pixel)
+    return (*areas, Area(NO_DATA, "No data", "#FFFFFF", nothing, empty, empty_m2, None, None))
 
 
 def write_areas(path: Path, scene: Scene, areas: tuple[Area, ...]) -> None:
@@ -138,9 +155,9 @@ def write_areas(path: Path, scene: Scene, areas: tuple[Area, ...]) -> None:
                     area.title,
                     area.cells,
                     area.pixels,
-                    _number(area.m2),
-                    _number(area.m2 / 1e4),
-                    _number(area.m2 / 1e6),
+                    _number(area.m2, 2),
+                    _number(area.m2 / 1e4, 6),
+                    _number(area.m2 / 1e6, 8),
                     "" if area.share is None else f"{area.share:.6f}",
                     "" if area.confidence is None else f"{area.confidence:.4f}",
                     scene.ground.pixel_name,
@@ -152,6 +169,6 @@ def _ratio(part: float, whole: float) -> float | None:
     return float(part / whole) if whole else None
 
 
-def _number(value: float) -> str:
+def _number(value: float, decimals: int) -> str:
     """Return a number without the digits that come from rounding in binary."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")

@@ -24,7 +24,7 @@ from eurosat.console import (
 from eurosat.errors import EurosatError, printable
 from eurosat.model_file import DEFAULT_MAP_MODEL, find_model
 from eurosat.scenes.areas import area_title
-from eurosat.scenes.cells import NO_DATA
+from eurosat.scenes.cells import NO_DATA, UNSURE
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
@@ -179,6 +179,8 @@ def _map_all(
             notes.print("Stopped. What is done is kept: the same command goes on from there.")
             raise
         _print_map(scene, made)
+        if settings.unsure_below is None:
+            _tell_if_mostly_unsure(made, settings.threshold_of(classifier))
     return failures
 
 
@@ -250,6 +252,17 @@ def _print_map(scene: Path, made: LandMap) -> None:
         f" {made.pixel_name} to a pixel; files in {escape(printable(made.folder))}",
         soft_wrap=True,
     )
+
+
+def _tell_if_mostly_unsure(made: LandMap, threshold: float | None) -> None:
+    """Say what to do about a map that answers little of what was asked."""
+    m2 = {area.name: area.m2 for area in made.areas if area.name != NO_DATA}
+    if threshold and m2[UNSURE] > sum(m2.values()) / 2:
+        notes.print(
+            f"Most of it is unsure, below the {threshold:.1%} that the model asks for:"
+            " --unsure-below 0.5 shows more of what it is taken for.",
+            soft_wrap=True,
+        )
 
 
 def main() -> None:

@@ -30,14 +30,22 @@ _TAKEN_AS_IT_IS: Final = (8.0, 12.0)
 """The pixel sizes, in metres, at which a scene is not resampled."""
 
 _STRETCH: Final = 0.005
-"""By how much a map projection may lengthen or shorten a metre on the ground, so that areas are
-right to a hundredth at the worst; UTM stays within a thousandth in its own zone."""
+"""By how much the projection of a scene's own grid may lengthen or shorten a metre on the ground,
+so that areas are right to a hundredth at the worst; UTM stays within a thousandth in its zone."""
 
 _LARGEST_TURN: Final = 20.0
 """How many degrees north may lie off the columns of a grid. Where a projection is at home, it is a
 few; around the poles, it may be any."""
 
 _POINTS_ON_AN_EDGE: Final = 33
+
+_MEASURED_ROWS: Final = 33
+"""Of pixels, and as many columns: what lies between is interpolated. For a scene of 100 km that is
+right to a ten-millionth."""
+
+_MEASURED_SIDE: Final = 100
+"""Of the squares of pixels whose area is measured there."""
+
 _ROUNDING: Final = 1e-6
 
 # WGS 84.
@@ -77,11 +85,6 @@ class Ground:
     def pixel_size(self) -> tuple[float, float]:
         """Height and width of a pixel, in metres."""
         return abs(self.transform.e), abs(self.transform.a)
-
-    @property
-    def pixel_area(self) -> float:
-        """Area of a pixel, in m²."""
-        return abs(self.transform.a * self.transform.e)
 
     @property
     def crs_name(self) -> str | None:
@@ -149,7 +152,7 @@ def find_ground(dataset: "DatasetReader", name: str) -> Ground:
 
 
 def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
-    """Warn of pixels and scenes of sizes that models do not know, and of a grid that is not true.
+    """Warn of pixels and scenes of sizes that models do not know.
 
     Args:
         dataset: The scene.
@@ -172,13 +175,58 @@ def warnings_of_ground(dataset: "DatasetReader", ground: Ground) -> list[str]:
             f"It shows less than half of a tile of {TILE_SIZE} × {TILE_SIZE} pixels, and the"
             " models see its mirror image in the rest, so that answers are guesses."
         )
-    error = _largest_error_of_areas(dataset, ground) if ground.is_resampled else 0
-    if error > (1 + _STRETCH) ** 2 - 1:
-        found.append(
-            f"The grid in {ground.crs_name} is not true to all of the ground here, and areas may be"
-            f" up to {error:.1%} off: narrower parts of a wide scene are truer."
-        )
     return found
+
+
+def areas_of_pixels(ground: Ground, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return how much ground pixels show.
+
+    On the scene's own grid, each pixel counts as what its sides say, as it does in other programs.
+    On a grid that the scene was resampled to, the area is that on the WGS 84 ellipsoid, which
+    Lambert's azimuthal projection keeps (Snyder 1987, Map Projections: A Working Manual, p. 187).
+
+    Args:
+        ground: The grid.
+        rows: float64 of shape [n]: where pixels lie, in pixels from the upper rim.
+        columns: float64 of shape [m]: likewise from the left rim.
+
+    Returns:
+        float64 of shape [n, m], in m².
+    """
+    if not ground.is_resampled:
+        height, width = ground.pixel_size
+        return np.full((len(rows), len(columns)), height * width)
+    from rasterio.crs import CRS
+    from rasterio.warp import transform
+
+    middle = ground.transform @ (ground.width / 2, ground.height / 2)
+    (longitude,), (latitude,) = longitudes_latitudes(ground.crs, *np.reshape(middle, (2, 1)))
+    equal_area = CRS.from_dict(proj="laea", lat_0=latitude, lon_0=longitude, datum="WGS84")
+    few_rows, few_columns = (
+        np.linspace(0, side, _MEASURED_ROWS) for side in (ground.height, ground.width)
+    )
+    # Steps of one pixel would be too short for the digits of this projection near a pole.
+    half = _MEASURED_SIDE / 2
+    steps = np.array([(0, -half), (0, half), (-half, 0), (half, 0)])[:, np.newaxis]
+    places = steps + np.stack(np.meshgrid(few_columns, few_rows), axis=-1).reshape(-1, 2)
+    grid: Any = ground.transform
+    xs, ys = grid @ places.reshape(-1, 2).T
+    above, below, left, right = np.moveaxis(
+        np.reshape(transform(ground.crs, equal_area, xs.tolist(), ys.tolist()), (2, 4, -1)), 1, 0
+    )
+    (down_x, down_y), (right_x, right_y) = below - above, right - left
+    areas = np.abs(down_x * right_y - down_y * right_x) / _MEASURED_SIDE**2
+    return (
+        _shares_of_neighbours(rows, few_rows)
+        @ areas.reshape(_MEASURED_ROWS, _MEASURED_ROWS)
+        @ _shares_of_neighbours(columns, few_columns).T
+    )
+
+
+def _shares_of_neighbours(places: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return by how much each known place counts in a linear interpolation: shape [n, known]."""
+    distances = np.abs(places[:, np.newaxis] - known) / (known[1] - known[0])
+    return np.maximum(0, 1 - distances)
 
 
 def _has_grid(dataset: "DatasetReader") -> bool:
@@ -306,21 +354,6 @@ def _steps_on_earth(crs: Any, grid: Any, places: np.ndarray) -> tuple[np.ndarray
     return down, right
 
 
-def _largest_error_of_areas(dataset: "DatasetReader", ground: Ground) -> float:
-    """Return by which share the area of a pixel differs at most from that of the ground under it.
-
-    A map projection stretches most at the rim of a scene, or least.
-    """
-    from rasterio.warp import transform
-
-    crs, grid = crs_and_grid(dataset)
-    xs, ys = grid @ _border(dataset.height, dataset.width)
-    places = ~ground.transform @ np.array(transform(crs, ground.crs, xs.tolist(), ys.tolist()))
-    down, right = _steps_on_earth(ground.crs, ground.transform, np.transpose(places))
-    areas = np.abs(down[0] * right[1] - down[1] * right[0])
-    return float(np.abs(ground.pixel_area / areas - 1).max())
-
-
 def _beside_the_grid(dataset: "DatasetReader") -> float:
     """Return how far control points lie beside the grid that fits them best, in metres."""
     crs, grid = crs_and_grid(dataset)
@@ -349,7 +382,7 @@ def _utm_ground(dataset: "DatasetReader", reason: str) -> Ground:
         raise ValueError("a corner of the scene lies nowhere in this UTM zone")
     left, bottom = np.floor(lines.min(axis=1) + _ROUNDING).astype(int)
     right, top = np.ceil(lines.max(axis=1) - _ROUNDING).astype(int)
-    note = f"Resampled to 10 m in {utm.to_string()}, as {reason}."
+    note = f"Resampled to 10 m in {utm.to_string()}, as {reason}. Areas are those on the ellipsoid."
     pixel = Affine.scale(GROUND_RESOLUTION_M, -GROUND_RESOLUTION_M)
     place = pixel @ Affine.translation(int(left), -int(top))
     return Ground(int(top - bottom), int(right - left), utm, place, True, note)

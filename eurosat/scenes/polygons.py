@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from eurosat.atomic import replacing
+from eurosat.scenes.areas import area_per_pixel
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.ground import LONGITUDE_LATITUDE, longitudes_latitudes
 from eurosat.scenes.scene import Scene
@@ -46,7 +47,7 @@ def write_polygons(path: Path, scene: Scene, cells: CellMap, classes_file: Path)
     """Write the polygons after RFC 7946: WGS 84, longitude first, outer rings counter-clockwise.
 
     What lies on both sides of the 180th meridian is cut there (section 3.1.9).
-    Areas are counted on the map's own grid, so that those of a class add up to its area.
+    Areas are measured as for the table, so that those of a class add up to its area.
     `confidence` is the mean over the cells that are connected with the polygon.
 
     Args:
@@ -71,7 +72,8 @@ def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict
     import rasterio
     from rasterio.features import shapes
 
-    regions, confidence = _regions(cells)
+    m2_per_pixel = area_per_pixel(scene.ground, cells.grid)
+    regions, (confidence, m2_per_pixel) = _regions(cells.labels, cells.confidence, m2_per_pixel)
     stride = cells.grid.stride
     to_pixels = ~scene.ground.transform
     with rasterio.open(classes_file) as file:
@@ -101,7 +103,7 @@ def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict
                     "class": entry.name,
                     "title": entry.title,
                     "confidence": round(float(confidence[region]), 4),
-                    "area_m2": round(pixels * scene.ground.pixel_area, 2),
+                    "area_m2": round(pixels * float(m2_per_pixel[region]), 2),
                 },
                 "geometry": {
                     "type": "Polygon",
@@ -113,20 +115,24 @@ def _features(scene: Scene, cells: CellMap, classes_file: Path) -> Iterator[dict
             }
 
 
-def _regions(cells: CellMap) -> tuple[np.ndarray, np.ndarray]:
+def _regions(labels: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Number the connected areas of cells of one class.
 
+    Args:
+        labels: uint8 of shape [cells down, cells across].
+        values: Arrays of the same shape.
+
     Returns:
-        The number of each cell's area, and the mean confidence of each area.
+        The number of each cell's area, and the mean of each array in each area.
     """
     from rasterio.features import rasterize, shapes
 
-    outlines = [polygon for polygon, _ in shapes(cells.labels, connectivity=4)]
+    outlines = [polygon for polygon, _ in shapes(labels, connectivity=4)]
     numbered = [(polygon, number) for number, polygon in enumerate(outlines)]
-    regions = np.zeros(cells.labels.shape, np.int32)
+    regions = np.zeros(labels.shape, np.int32)
     rasterize(numbered, out=regions)
-    sums = np.bincount(regions.ravel(), cells.confidence.ravel(), len(outlines))
-    return regions, sums / np.bincount(regions.ravel(), minlength=len(outlines))
+    cells = np.bincount(regions.ravel(), minlength=len(outlines))
+    return regions, [np.bincount(regions.ravel(), of.ravel()) / cells for of in values]
 
 
 def _area(ring: np.ndarray) -> float:

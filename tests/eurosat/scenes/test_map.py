@@ -303,9 +303,49 @@ def test_polygons_are_cut_at_the_180th_meridian(tmp_path: Path, crs: str, transf
             on_earth += area
         sums[feature["properties"]["class"]] += feature["properties"]["area_m2"]
     assert sides == {(1,), (-1,)}, "each polygon lies on one side"
-    assert on_earth == pytest.approx(sums.total(), rel=0.005)
+    assert on_earth == pytest.approx(sums.total(), rel=0.005), "but for pixels that it cuts"
     for name, row in areas_in(folder).items():
-        assert name == "nodata" or sums[name] == float(row["area_m2"])
+        assert name == "nodata" or sums[name] == pytest.approx(float(row["area_m2"]), rel=1e-6)
+
+
+def test_areas_of_a_degree_grid_are_those_on_the_ellipsoid(tmp_path: Path):
+    pyproj = pytest.importorskip("pyproj")
+    degrees = 1e-4
+    # At the border of two zones on the equator, where a pixel of UTM is 0.2 % short.
+    place = rasterio.Affine(degrees, 0, 5.9, 0, -degrees, 0.04)
+    pixels = texture(400, 800)
+    pixels[:100, :100] = 0
+    path = write_rgb(tmp_path / "s.tif", pixels, crs="EPSG:4326", transform=place, nodata=0)
+    rows = areas_in(make_map(path, tmp_path / "map", unsure_below=0))
+    geod = pyproj.Geod(ellps="WGS84")
+
+    def rectangle(columns: int, rows: int) -> float:
+        (west, north), (east, south) = place @ (0, 0), place @ (columns, rows)
+        corners = [west, east, east, west], [south, south, north, north]
+        return geod.polygon_area_perimeter(*corners)[0]
+
+    valid = sum(float(row["area_m2"]) for name, row in rows.items() if name != "nodata")
+    counted = sum(int(row["pixels"]) for name, row in rows.items() if name != "nodata") * 100
+    expected = rectangle(800, 400) - rectangle(100, 100)
+    assert valid == pytest.approx(expected, rel=5e-4), "but for what is cut at the rim"
+    assert abs(counted / expected - 1) > 1e-3, "a test that pixels of 100 m² would pass"
+    shares = [float(row["share_of_classified"] or 0) for row in rows.values()]
+    for row, share in zip(rows.values(), shares, strict=True):
+        assert share == pytest.approx(float(row["area_m2"]) / valid if share else 0, abs=1e-6)
+    on_earth = 0.0
+    for feature in features_in(tmp_path / "map"):
+        area = sum(
+            geod.polygon_area_perimeter(*np.transpose(ring))[0]
+            for ring in feature["geometry"]["coordinates"]
+        )
+        assert feature["properties"]["area_m2"] == pytest.approx(area, rel=1e-4)
+        on_earth += area
+    assert on_earth == pytest.approx(valid, rel=1e-5)
+    for row in rows.values():
+        assert float(row["area_ha"]) == pytest.approx(float(row["area_m2"]) / 1e4, abs=1e-6)
+        assert float(row["area_km2"]) == pytest.approx(float(row["area_m2"]) / 1e6, abs=1e-8)
+    notes = json.loads((tmp_path / "map" / "map.json").read_text(encoding="utf-8"))["notes"]
+    assert any("Areas are those on the ellipsoid" in note for note in notes)
 
 
 def test_long_edges_follow_the_ground(tmp_path: Path):
@@ -607,6 +647,21 @@ def test_a_scene_that_is_named_twice_is_mapped_once(
     assert done.returncode == 0, done.stderr
     assert re.findall(r"(.)\.tif mapped", done.stdout) == ["b", "a"]
     assert {path.name for path in (tmp_path / "maps").iterdir()} == {"a", "b"}
+
+
+def test_who_gets_a_map_that_is_mostly_unsure_is_told_what_to_do(
+    tmp_path: Path, command_here: Command
+):
+    line = ("eurosat-map", real_scene("spain_s2hand.tif"), "--out", "maps", *SMALL)
+    advice = "Most of it is unsure, below the 93.7% that the model asks for: --unsure-below 0.5"
+    assert advice in command_here(*line).stderr
+    assert float(areas_in(tmp_path / "maps" / "spain_s2hand")["unsure"]["area_ha"]) > 1500
+    again = command_here(*line)
+    assert "was mapped before" in again.stdout
+    assert advice in again.stderr
+    assert "Most of it" not in command_here(*line, "--unsure-below", 0.5).stderr
+    fields = ("eurosat-map", real_scene("demmin_sentinel2_fields.tif"), "--out", "maps", *SMALL)
+    assert "Most of it" not in command_here(*fields).stderr
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, command_here: Command):

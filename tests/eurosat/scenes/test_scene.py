@@ -1,6 +1,7 @@
 """Scenes: which bands, which values, which ground, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from affine import Affine
 from PIL import Image
 
 from eurosat.errors import SceneError
-from eurosat.scenes.ground import utm_code
+from eurosat.scenes.ground import Ground, areas_of_pixels, utm_code
 from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, warnings_of
 from eurosat.scenes.scene import Scene, is_scene, is_scene_among_tiles, open_scene
 
@@ -677,35 +678,31 @@ def test_pixels_and_scenes_of_odd_sizes_are_warned_of(
 
 
 @pytest.mark.parametrize(
-    ("west", "south", "degrees", "is_warned_of"),
+    ("crs", "left", "top", "side"),
     [
-        (-6, 0, 6, False),  # One zone.
-        (-3, 40, 6, False),  # Half of one, and half of the next.
-        (-6, 0, 12, True),
-        (2, 36, 20, True),
-        (-1, -1, 30, True),
+        ("EPSG:32630", 450_000, 4_300_000, 10_000),
+        ("EPSG:32630", -900_000, 5_000_000, 10_000),  # Two zones to the west.
+        ("EPSG:32760", 790_000, 8_118_000, 10_980),  # On both sides of 180°.
+        ("EPSG:32661", 1_950_000, 2_050_000, 10_000),  # With the pole in its middle.
     ],
 )
-def test_areas_that_a_wide_scene_makes_wrong_are_warned_of(
-    tmp_path: Path, west: float, south: float, degrees: float, is_warned_of: bool
+def test_pixels_of_a_resampled_scene_measure_what_they_do_on_the_ellipsoid(
+    crs: str, left: float, top: float, side: int
 ):
     pyproj = pytest.importorskip("pyproj")
-    grey = np.random.default_rng(0).integers(80, 110, (80, 4000, 3)).astype(np.uint8)
-    place = Affine(degrees / 4000, 0, west, 0, -degrees / 4000, south + degrees / 50)
-    path = write_rgb(tmp_path / "wide.tif", grey, crs="EPSG:4326", transform=place)
-    with open_scene(path) as scene:
-        told = [text for text in scene.warnings if "areas" in text]
-        utm = pyproj.Transformer.from_crs(4326, scene.ground.crs_name, always_xy=True)
-    errors = []
-    for corner in ((0, 0), (0, 80), (4000, 0), (4000, 80)):
-        x, y = utm.transform(*(place @ corner))
-        square = np.add([(0, 0), (100, 0), (100, 100), (0, 100)], (x, y))
-        places = utm.transform(*square.T, direction="INVERSE")
-        area, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*places)
-        errors.append(abs(100 * 100 / area - 1))
-    assert (max(errors) > 0.01) == is_warned_of
-    assert len(told) == is_warned_of
-    assert all(f"areas may be up to {max(errors):.1%} off" in text for text in told)
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    place = Affine(10, 0, left, 0, -10, top)
+    ground = Ground(side, side, rasterio.CRS.from_string(crs), place, True, "")
+    middles = np.array([0.31, 0.5, 0.777]) * side
+    areas = areas_of_pixels(ground, middles, middles)
+    for row, column in np.ndindex(areas.shape):
+        offsets = np.array([(-50, -50), (50, -50), (50, 50), (-50, 50)])
+        corners = np.add(offsets, (middles[column], middles[row]))
+        places = to_degrees.transform(*(place @ corners.T))
+        expected, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*places)
+        assert areas[row, column] == pytest.approx(abs(expected) / 100**2, rel=1e-6)
+    as_it_is = areas_of_pixels(replace(ground, is_resampled=False), middles, middles)
+    assert (as_it_is == 100).all()
 
 
 def test_a_projection_without_a_code_is_told_by_its_name(tmp_path: Path):
