@@ -1,7 +1,7 @@
-"""Which convolutions the runtimes like in float: 3 x 3 ones of several shapes, each alone.
+"""Which convolutions the runtimes like: 3 x 3 ones of several shapes, each alone.
 
 Run it as `python benchmarks/convolutions.py`, with `pip install --group peers` beside the project.
-One thread, random values; every runtime computes in float32. The columns are billions of
+One thread, random values; in float, every runtime computes in float32. The columns are billions of
 multiplications and additions in a second. OpenVINO turns the picture into a layout of its own and
 back, which a whole network needs once, and one convolution each time.
 """
@@ -33,14 +33,15 @@ Run = Callable[[], object]
 
 def main() -> None:
     """Measure and print."""
-    print(f"{'convolution 3 x 3':24}{'LiteRT':>10}{'OpenVINO':>10}{'ONNX Runtime':>14}  (GFLOP/s)")
+    titles = ("LiteRT int8", "LiteRT float", "OpenVINO float", "ONNX Runtime float")
+    print(f"{'convolution 3 x 3':20}" + "".join(f"{title:>20}" for title in titles))
     with tempfile.TemporaryDirectory() as name:
         for side, taken, given in SHAPES:
             runs = prepare(Path(name), side, taken, given)
             operations = 2 * 9 * side * side * taken * given
             speeds = [operations / seconds / 1e9 for seconds in times(runs)]
             shape = f"{side} x {side}, {taken} to {given}"
-            print(f"{shape:24}{speeds[0]:>10.1f}{speeds[1]:>10.1f}{speeds[2]:>14.1f}")
+            print(f"{shape:20}" + "".join(f"{speed:>20.1f}" for speed in speeds))
 
 
 def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
@@ -49,7 +50,6 @@ def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
     import onnxruntime  # pyright: ignore[reportMissingImports]  # One of the peers.
     import openvino  # pyright: ignore[reportMissingImports]  # One of the peers.
     import tensorflow as tf
-    from ai_edge_litert.interpreter import Interpreter
 
     model = keras.Sequential(
         [
@@ -62,12 +62,14 @@ def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
 
     path = folder / f"{side}-{taken}-{given}.onnx"
     with redirect_stdout(sys.stderr):  # Both tell how it went.
-        flatbuffer = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        in_float = on_litert(converter.convert(), values)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: [[values]]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        stored = (255 * values - 128).astype(np.int8)
+        in_int8 = on_litert(converter.convert(), stored)
         model.export(path, format="onnx", verbose=False)
-
-    interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -82,10 +84,21 @@ def prepare(folder: Path, side: int, taken: int, given: int) -> list[Run]:
     )
     request = compiled.create_infer_request()
     return [
-        interpreter.invoke,
+        in_int8,
+        in_float,
         lambda: request.infer({0: values}),
         lambda: session.run(None, named),
     ]
+
+
+def on_litert(flatbuffer: bytes, values: np.ndarray) -> Run:
+    """Load a model and give it its input."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=flatbuffer, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
+    return interpreter.invoke
 
 
 def times(runs: list[Run]) -> list[float]:

@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from eurosat.arithmetic import count_arithmetic
 from eurosat.benchmark import measure_first_answer, measure_speed
-from eurosat.classifier import Classifier, usable_cores
+from eurosat.classifier import Classifier
 from eurosat.console import notes, output, plain_table, run
+from eurosat.cores import usable_cores
 from eurosat.model_file import find_model, read_model_file, shipped_model_names
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 import numpy as np
 
 from eurosat.calibration import apply_temperature, softmax
+from eurosat.cores import usable_cores
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError, printable
 from eurosat.images import read_image, resize_image
 from eurosat.in_order import in_order
@@ -399,13 +400,6 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"{name} (class {index})" if counts[name] > 1 else name for index, name in enumerate(names)
     )
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _pixel_values(

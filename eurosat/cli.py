@@ -27,7 +27,8 @@ from eurosat.console import (
 )
 from eurosat.errors import EurosatError, ImageError, cannot_be_written, first_of, printable
 from eurosat.existence import exists
-from eurosat.images import find_images, left_locked, read_image
+from eurosat.find_images import find_images, left_locked
+from eurosat.images import read_image
 from eurosat.labels import land_cover
 from eurosat.model_file import DEFAULT_MODEL, find_model
 from eurosat.results import to_json, write_csv
@@ -159,7 +160,7 @@ def _without_repeats(paths: Iterable[Path]) -> list[Path]:
 
 def _warn_of_scenes(images: list[Path], left_out: list[Path]) -> None:
     """Tell which images show too much land for one answer, and which scenes are no images."""
-    from eurosat.scenes.scene import is_scene_among_tiles
+    from eurosat.scenes.scene_or_tile import is_scene_among_tiles
 
     scenes = list(filter(is_scene_among_tiles, images))
     for found, one, many in (

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, printable
+from eurosat.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar

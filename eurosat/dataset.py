@@ -9,7 +9,7 @@ import json
 import os
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,9 @@ from eurosat.atomic import replacing, write_text
 from eurosat.download import cached_archive, download_eurosat
 from eurosat.errors import DatasetError, ImageError, printable
 from eurosat.existence import exists
-from eurosat.images import IMAGE_SUFFIXES, find_images, read_image, resize_image
+from eurosat.find_images import IMAGE_SUFFIXES, find_images
+from eurosat.images import read_image, resize_image
+from eurosat.progress import Progress
 from eurosat.user_cache import user_cache
 
 TILE_SIZE = 64
@@ -39,9 +41,6 @@ _LARGEST_ENTRY = 100_000_000
 
 CACHE_FORMAT = 1
 """Number of the layout of the cache; another number decodes afresh."""
-
-Progress = Callable[[int, int], None]
-"""Called with the number of tiles that are done and of all tiles."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from eurosat.existence import exists
-from eurosat.images import IMAGE_SUFFIXES
+from eurosat.find_images import IMAGE_SUFFIXES
 
 from .pixels import from_qimage
 from .settings import Settings

@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from eurosat.scenes.bands import parse_bands
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.map_record import MapSettings
-from eurosat.scenes.scene import parse_bands
 from eurosat.scenes.windows import STRIDES
 
 from .class_texts import plain_tip

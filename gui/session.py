@@ -9,11 +9,13 @@ import numpy as np
 from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from eurosat.classifier import Classifier, Prediction, usable_cores
+from eurosat.classifier import Classifier, Prediction
+from eurosat.cores import usable_cores
 from eurosat.errors import EurosatError, ImageError, first_of
 from eurosat.explain import heat_colours, occlusion_map
-from eurosat.images import find_images, left_locked, read_image
-from eurosat.scenes.scene import is_scene, is_scene_among_tiles
+from eurosat.find_images import find_images, left_locked
+from eurosat.images import read_image
+from eurosat.scenes.scene_or_tile import is_scene, is_scene_among_tiles
 
 from .classification import ClassificationThread
 from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from eurosat.images import IMAGE_SUFFIXES
+from eurosat.find_images import IMAGE_SUFFIXES
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

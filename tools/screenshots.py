@@ -17,12 +17,12 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
+from eurosat.find_images import find_images
 from eurosat.gui.app import start
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.scene_work import SceneWork
 from eurosat.gui.settings import Settings
 from eurosat.gui.theme import apply_theme
-from eurosat.images import find_images
 from eurosat.labels import EUROSAT_CLASSES
 
 PATIENCE_MS = 120_000

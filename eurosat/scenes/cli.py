@@ -24,12 +24,12 @@ from eurosat.console import (
 from eurosat.errors import EurosatError, printable
 from eurosat.model_file import DEFAULT_MAP_MODEL, find_model
 from eurosat.scenes.areas import area_title
+from eurosat.scenes.bands import Bands, parse_bands
 from eurosat.scenes.cells import NO_DATA, UNSURE
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import LandMap, MapSettings, map_folder
 from eurosat.scenes.product import scene_named_by
-from eurosat.scenes.scene import Bands, parse_bands
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES
 from eurosat.scenes.workers import Workers, dask_cluster, process_pool
 

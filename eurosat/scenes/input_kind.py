@@ -43,6 +43,9 @@ _BASELINE: Final = re.compile(
 )
 """In the name of a product, or in the tags of a file."""
 
+_MOST_SENSIBLE: Final = 1e9
+"""A scale or an offset beyond, or a scale below one part of it, is a mistake of the file."""
+
 _VALUES_AT_A_TIME: Final = 1 << 18
 """NumPy makes indices of 8 bytes of the values that it looks up."""
 
@@ -217,8 +220,11 @@ def choose_scaling(
         raise SceneError(
             f"{name} holds complex numbers, as radar pictures do: name a picture in colours."
         )
-    # What is not finite, which a file can say, is nothing to compute with.
-    scale, added = (1, 0) if is_8_bit or not np.isfinite(stated).all() else stated
+    scale, added = stated
+    # A file can say anything, infinite numbers and what is none too.
+    is_sensible = 1 / _MOST_SENSIBLE <= scale <= _MOST_SENSIBLE and abs(added) <= _MOST_SENSIBLE
+    if is_8_bit or not is_sensible:
+        scale, added = 1, 0
     factor: float = scale
     if (sample.dtype.kind == "f" or scale != 1) and np.percentile(sample * scale, 99) <= 2:
         factor = scale * 10_000  # Reflectance itself.

@@ -13,9 +13,9 @@ import numpy as np
 
 from eurosat.atomic import remove_left_over, write_bytes, write_text
 from eurosat.classifier import Classifier
-from eurosat.dataset import Progress
 from eurosat.errors import EurosatError, MissingPackageError, ModelFileError, printable
 from eurosat.folder_lock import only_process_in
+from eurosat.progress import Progress
 from eurosat.scenes.areas import AREAS_FILE, Area, measure_areas, write_areas
 from eurosat.scenes.cells import CellMap, label_cells, map_classes
 from eurosat.scenes.dense import DenseClassifier

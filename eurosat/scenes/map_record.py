@@ -13,12 +13,12 @@ from eurosat.classifier import Classifier
 from eurosat.existence import is_folder
 from eurosat.folder_lock import LOCK_FILE
 from eurosat.scenes.areas import AREAS_FILE, Area
+from eurosat.scenes.bands import Bands
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.polygons import POLYGONS_FILE
 from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
-from eurosat.scenes.scene import Bands
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES, WindowGrid, windows_done
 
 PICTURE_FILE: Final = "map.png"

@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
-from eurosat.dataset import Progress
 from eurosat.errors import SceneError, printable
+from eurosat.progress import Progress
 from eurosat.scenes.areas import count_per_cell
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.scene import Scene

@@ -1,7 +1,6 @@
 """A scene, such as a satellite picture of any size, read by windows as pixels like EuroSAT's."""
 
 import logging
-import re
 import stat
 import warnings
 from collections.abc import Iterator
@@ -11,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
-from eurosat.dataset import TILE_SIZE
 from eurosat.errors import DAMAGED, MissingPackageError, SceneError, printable
-from eurosat.images import FORMATS, JPEG_2000
+from eurosat.scenes.bands import Bands, band_names, bands_of_product, choose_bands
 from eurosat.scenes.ground import (
     Ground,
     crs_and_grid,
@@ -25,8 +22,6 @@ from eurosat.scenes.ground import (
 )
 from eurosat.scenes.input_kind import InputKind, Scaling, StatedScale, choose_scaling, warnings_of
 from eurosat.scenes.product import (
-    PRODUCT_BANDS,
-    is_product,
     one_raster,
     read_product,
     scene_named_by,
@@ -35,21 +30,6 @@ from eurosat.scenes.side_by_side import NO_THREADS_OF_GDAL, side_by_side
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
-
-Bands = tuple[int, int, int]
-"""The numbers of the red, the green and the blue band; the first band of a file is 1."""
-
-MOST_PIXELS_OF_A_TILE: Final = 1_000_000
-"""An image with more pixels is taken for a scene: at 10 m, more than 10 km by 10 km."""
-
-_LEAST_BYTES_OF_A_SCENE: Final = 8_000
-"""So many pixels of land take more than this, however they are compressed."""
-
-_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BIG: Final = b"+"
-_SIZE_TAGS: Final = (256, 257)
-_PLACE_TAGS: Final = (33550, 33922, 34264)
-"""Of a GeoTIFF: the size of its pixels, the places of some of them, and its transform."""
 
 _SAMPLE_SIDE: Final = 512
 """The pixels along a side from which a scene is judged."""
@@ -60,26 +40,6 @@ _CACHE_BYTES: Final = 64 << 20
 _CACHE_BYTES_OF_PRODUCT: Final = 68 << 20
 """It has three bands of 16 bits in blocks of 1024 rows, which would be decoded several times with
 less."""
-
-_SENTINEL_BANDS: Final = {13: (4, 3, 2), 12: (4, 3, 2)}
-"""Red, green and blue of files with all bands, B1 to B12, or all but B10, in their usual order."""
-
-_COLOUR_NAMES: Final = (
-    re.compile(r"(?<![a-z0-9])(b0?4|(?<!infra.)red)(?![a-z0-9]|.?edge)|^r$"),
-    re.compile(r"(?<![a-z0-9])(b0?3|green)(?![a-z0-9])|^g$"),
-    re.compile(r"^(?!.*coastal).*(?<![a-z0-9])(b0?2|blue)(?![a-z0-9])|^b$"),
-)
-"""In names in lower case: what may be red, green and blue."""
-
-_BARE_NAME: Final = re.compile(r"b0?[234]|red|green|blue|[rgb]")
-"""A name that says nothing else."""
-
-_LANDSAT_NAME: Final = re.compile(r"(?<![a-z0-9])sr_b\d(?![a-z0-9])(?!.*(red|green|blue))")
-_LANDSAT_8_OR_9: Final = re.compile(
-    r"(?<![a-z0-9])(sr_b6|st_b10)(?![a-z0-9])|(?<![a-z0-9])l[co]0[89]_"
-)
-"""Bands that these alone have, and how the names of their products begin. Of all other Landsats,
-SR_B4 is infrared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,84 +141,6 @@ class Scene:
         return replace(self, ground=ground, _corner=corner)
 
 
-def is_scene(path: Path) -> bool:
-    """Tell from the head of a file whether it is a scene, and not one image to be classified.
-
-    A scene is a Sentinel-2 product, see `is_product`; a JPEG 2000 file; a TIFF that is placed on
-    the ground and larger than a tile, or whose bands are not those of a picture; and any image of
-    more than `MOST_PIXELS_OF_A_TILE`. A TIFF whose bands Pillow cannot read counts as one if it is
-    larger than a tile; what else it cannot read does not.
-
-    Args:
-        path: The file or the folder.
-    """
-    if is_product(path):
-        return True
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            head = file.read(8)
-    except (OSError, ValueError):
-        return False
-    if head.startswith(JPEG_2000):
-        return True
-    is_tiff = head.startswith(_TIFF)
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            height, width = image.height, image.width
-            is_placed = is_tiff and any(tag in image.getexif() for tag in _PLACE_TAGS)
-    except Image.DecompressionBombError:
-        return True
-    except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
-        return is_tiff and _longest_side(path) > TILE_SIZE
-    if is_placed:
-        return height > TILE_SIZE or width > TILE_SIZE
-    return height * width > MOST_PIXELS_OF_A_TILE
-
-
-def _longest_side(tiff: Path) -> int:
-    """Return the larger of height and width of a TIFF; 0 if it does not say them."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-    try:
-        with tiff.open("rb") as file:
-            head = file.read(8)
-            is_big = head[2:3] in _BIG or head[3:4] in _BIG
-            tags = ImageFileDirectory_v2(head + file.read(8) if is_big else head)
-            file.seek(tags.next)
-            tags.load(file)
-        return max(int(tags[tag]) for tag in _SIZE_TAGS)
-    except Exception:  # noqa: BLE001 - Pillow raises errors of any type.
-        return 0
-
-
-def is_scene_among_tiles(path: Path) -> bool:
-    """Tell whether one of the many files in a folder is a scene, as `is_scene` does.
-
-    It opens no file that is too small for a scene, which saves nearly all of the time: of other
-    files than TIFFs, only those are scenes that have many pixels.
-
-    Args:
-        path: The file.
-    """
-    try:
-        is_small = path.stat().st_size < _LEAST_BYTES_OF_A_SCENE
-    except (OSError, ValueError):
-        return False
-    is_tiff = path.suffix.lower() in {".tif", ".tiff"}
-    return (is_tiff or not is_small) and is_scene(path)
-
-
-def parse_bands(text: str) -> Bands | None:
-    """Return the three numbers of "4,3,2", or None if they are no such numbers."""
-    parts = text.replace(" ", "").split(",")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        return None
-    red, green, blue = map(int, parts)
-    return red, green, blue
-
-
 @contextmanager
 def open_scene(
     path: Path,
@@ -318,9 +200,9 @@ def open_scene(
                 " 2000, PNG or JPEG."
             ) from error
         if product:
-            chosen, band_note = _bands_of_product(bands, name)
+            chosen, band_note = bands_of_product(bands, name)
         else:
-            chosen, band_note = _choose_bands(dataset, bands, name)
+            chosen, band_note = choose_bands(dataset, bands, name)
         ground = find_ground(dataset, name)
         nodata = dataset.nodatavals[chosen[0] - 1]
         values, has_data = _read(
@@ -334,7 +216,7 @@ def open_scene(
             values[:, has_data],
             name=name,
             names=" ".join([str(path.absolute()), str(dataset.tags())]),
-            band_names=_names(dataset),
+            band_names=band_names(dataset),
             stated=(product.factor, product.offset) if product else _stated_scale(dataset, chosen),
             product=product.kind if product else None,
         )
@@ -376,111 +258,11 @@ def _check_file(path: Path, name: str) -> None:
         raise SceneError(f"{name} is a device or a pipe: name a file.")
 
 
-def _names(dataset: "DatasetReader") -> list[str]:
-    return [description or "" for description in dataset.descriptions]
-
-
 def _stated_scale(dataset: "DatasetReader", bands: Bands) -> StatedScale:
     """Return what the file says of its values, if it is the same for all three bands."""
     stated = {(dataset.scales[band - 1], dataset.offsets[band - 1]) for band in bands}
     scale, added = stated.pop()
     return (1, 0) if stated or not scale else (scale, added)
-
-
-def _bands_of_product(bands: Bands | None, name: str) -> tuple[Bands, str]:
-    """Return where red, green and blue are in `one_raster`, and a sentence that says why.
-
-    Raises:
-        SceneError: Other bands are asked for.
-    """
-    if bands not in {None, PRODUCT_BANDS}:
-        raise SceneError(
-            f"{name} is a Sentinel-2 product, of which bands {_listed(PRODUCT_BANDS)} are read:"
-            " choose these or none."
-        )
-    return (1, 2, 3), f"Bands {_listed(PRODUCT_BANDS)} of a Sentinel-2 product."
-
-
-def _choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> tuple[Bands, str]:
-    """Return which bands are red, green and blue, and a sentence that says why.
-
-    Raises:
-        SceneError: Nobody can tell, or there are no such bands.
-    """
-    count = dataset.count
-    if not count and dataset.subdatasets:
-        raise SceneError(
-            f"{name} holds several rasters and no picture of its own, as whole products do: name a"
-            " file with red, green and blue, such as the true-colour image (TCI) in it."
-        )
-    if bands is not None:
-        if not all(1 <= band <= count for band in bands):
-            raise SceneError(
-                f"{name} has {count} band{'s' * (count != 1)}, and not all that were asked for:"
-                " name others."
-            )
-        return bands, f"Bands {_listed(bands)}, as requested."
-    if count < 3:
-        raise SceneError(
-            f"{name} has {count} band{'s' * (count != 1)}, but red, green and blue are needed:"
-            " name a true-colour image, or a file that holds all three bands."
-        )
-    colours = [colour.name for colour in dataset.colorinterp]
-    for kind, names in (("names", _names(dataset)), ("colours", colours)):
-        red, green, blue = (_bands_called(pattern, names) for pattern in _COLOUR_NAMES)
-        are_told = len(red) == len(green) == len(blue) == 1 and not _may_be_infrared(
-            names[red[0] - 1], [name, *names]
-        )
-        if are_told:
-            chosen = (red[0], green[0], blue[0])
-            return chosen, f"Bands {_listed(chosen)}, by the {kind} that the file gives them."
-        if (red or green or blue) and kind == "names" and not _are_numbers(names):
-            # A picture in false colours, say: without a word, it would be mapped as a true one.
-            told = ", ".join(printable(text) for text in names if text)
-            if red and green and blue:
-                reason = "which do not tell for certain which are red, green and blue"
-            else:
-                reason = "which are not red, green and blue"
-            raise SceneError(
-                f"{name} names its bands {told}, {reason}: choose the bands that are, such as"
-                " 3,2,1, or another file."
-            )
-    if count == 3:
-        return (1, 2, 3), "Bands 1, 2 and 3."
-    if count in _SENTINEL_BANDS:
-        chosen = _SENTINEL_BANDS[count]
-        return chosen, f"Bands {_listed(chosen)}, the order of a file of {count} Sentinel-2 bands."
-    raise SceneError(
-        f"{name} has {count} bands and does not say which are red, green and blue: choose the"
-        " bands, such as 3,2,1."
-    )
-
-
-def _bands_called(pattern: re.Pattern[str], names: list[str]) -> list[int]:
-    """Return the bands that may be of a colour; those alone that are called just so, if any are."""
-    fits = [n for n, text in enumerate(names, 1) if pattern.search(text.lower())]
-    bare = [n for n in fits if _BARE_NAME.fullmatch(names[n - 1].strip().lower())]
-    return bare or fits
-
-
-def _may_be_infrared(red: str, told: list[str]) -> bool:
-    """Tell whether a band would be red in Landsat 8 and 9, but infrared in those before.
-
-    Args:
-        red: The name of the band.
-        told: All names, of which some may tell the satellite.
-    """
-    is_of_landsat = _LANDSAT_NAME.search(red.lower()) is not None
-    return is_of_landsat and not any(_LANDSAT_8_OR_9.search(text.lower()) for text in told)
-
-
-def _are_numbers(names: list[str]) -> bool:
-    """Tell whether names only say where each band stands, such as "B1", "B2" and "B3"."""
-    return all(text.lower() == f"b{number}" for number, text in enumerate(names, 1))
-
-
-def _listed(bands: Bands) -> str:
-    return f"{bands[0]}, {bands[1]} and {bands[2]}"
 
 
 def _fitting(height: int, width: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from eurosat.classifier import usable_cores
+from eurosat.cores import usable_cores
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

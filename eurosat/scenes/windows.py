@@ -11,7 +11,8 @@ from typing import Final, Self
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.dataset import TILE_SIZE, Progress
+from eurosat.dataset import TILE_SIZE
+from eurosat.progress import Progress
 from eurosat.scenes.scene import Scene
 
 WINDOW: Final = TILE_SIZE

@@ -29,10 +29,11 @@ from eurosat.model_file import (
     shipped_model_names,
     shipped_model_path,
 )
+from eurosat.scenes.bands import Bands
 from eurosat.scenes.dense import DenseClassifier
 from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.product import scene_state
-from eurosat.scenes.scene import Bands, open_scene
+from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import Rows, Strip, WindowGrid, one_by_one
 
 SECONDS_TO_CONNECT: Final = 30

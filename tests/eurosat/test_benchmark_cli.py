@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eurosat.benchmark import Speed, measure_first_answer
-from eurosat.classifier import usable_cores
+from eurosat.cores import usable_cores
 from eurosat.model_file import shipped_model_path
 
 from ..commands import Command

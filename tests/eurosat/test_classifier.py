@@ -17,7 +17,8 @@ from ai_edge_litert import interpreter as litert
 from PIL import Image
 
 from eurosat import probe as probe_module
-from eurosat.classifier import Classifier, Prediction, usable_cores
+from eurosat.classifier import Classifier, Prediction
+from eurosat.cores import usable_cores
 from eurosat.errors import ImageError, MissingPackageError, ModelFileError
 from eurosat.images import resize_image
 from eurosat.model_file import read_model_file

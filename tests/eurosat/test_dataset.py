@@ -20,7 +20,7 @@ from eurosat import dataset as dataset_module
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.download import ARCHIVE_NAME, download_eurosat
 from eurosat.errors import DatasetError
-from eurosat.images import IMAGE_SUFFIXES
+from eurosat.find_images import IMAGE_SUFFIXES
 
 from .conftest import (
     Answer,

@@ -15,11 +15,12 @@ from eurosat.gui.scene_work import (
     preview_window,
     usual_maps_folder,
 )
+from eurosat.scenes.bands import parse_bands
 from eurosat.scenes.cells import NODATA, CellMap
 from eurosat.scenes.land_map import MapStart, map_scene
 from eurosat.scenes.map_record import MapSettings, map_folder
 from eurosat.scenes.rasters import read_cells
-from eurosat.scenes.scene import open_scene, parse_bands
+from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WindowGrid
 
 from ..eurosat.scenes.scene_fixtures import make_map, rasterio, texture, write_rgb

@@ -10,7 +10,7 @@ from eurosat.classifier import Classifier
 from eurosat.model_file import shipped_model_path
 from eurosat.scenes.land_map import map_scene
 from eurosat.scenes.map_record import MapSettings
-from eurosat.scenes.scene import Scene
+from eurosat.scenes.scene import Scene, open_scene
 
 rasterio = pytest.importorskip("rasterio", reason="whole scenes need the extra scene")
 
@@ -85,6 +85,17 @@ def real_scene(name: str) -> Path:
 def read_all(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Return all pixels of a scene, and where it has data."""
     return scene.read_rows(0, scene.ground.height)
+
+
+def pixels_of(path: Path, **options: object) -> np.ndarray:
+    """Return the pixels of a scene that is opened with some options."""
+    with open_scene(path, **options) as scene:  # pyright: ignore[reportArgumentType]
+        return read_all(scene)[0]
+
+
+def said(scene: Scene) -> str:
+    """Return all that a scene says about itself."""
+    return " ".join([*scene.notes, *scene.warnings])
 
 
 def small_classifier() -> Classifier:

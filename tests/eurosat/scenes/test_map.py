@@ -26,8 +26,9 @@ from PIL import Image, ImageDraw
 from eurosat.classifier import Classifier
 from eurosat.dataset import Dataset
 from eurosat.errors import ModelFileError
+from eurosat.find_images import find_images
 from eurosat.folder_lock import only_process_in
-from eurosat.images import find_images, read_image
+from eurosat.images import read_image
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import read_model_file, shipped_model_names, write_model_file
 from eurosat.scenes.cells import CellMap, map_classes

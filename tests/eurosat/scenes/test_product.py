@@ -11,10 +11,11 @@ import pytest
 import rasterio
 
 from eurosat.errors import SceneError
-from eurosat.images import find_images
+from eurosat.find_images import find_images
 from eurosat.scenes.input_kind import InputKind, Scaling
 from eurosat.scenes.product import scene_named_by, scene_state
-from eurosat.scenes.scene import is_scene, open_scene
+from eurosat.scenes.scene import open_scene
+from eurosat.scenes.scene_or_tile import is_scene
 
 from ...commands import Command
 from ..conftest import assert_one_sentence

@@ -8,137 +8,30 @@ from typing import Any
 import numpy as np
 import pytest
 from affine import Affine
-from PIL import Image
 
 from eurosat.errors import SceneError
 from eurosat.scenes.ground import Ground, areas_of_pixels, utm_code
 from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, warnings_of
-from eurosat.scenes.scene import Scene, is_scene, is_scene_among_tiles, open_scene
+from eurosat.scenes.scene import open_scene
 
 from ..conftest import assert_one_sentence
 from .scene_fixtures import (
     UTM,
     grid_at,
+    pixels_of,
     rasterio,
     read_all,
     real_scene,
+    said,
     texture,
     write_rgb,
     write_scene,
 )
 
 
-def pixels_of(path: Path, **options: object) -> np.ndarray:
-    with open_scene(path, **options) as scene:  # pyright: ignore[reportArgumentType]
-        return read_all(scene)[0]
-
-
 def reflectance(seed: int = 0, low: int = 300) -> np.ndarray:
     """Digital numbers of shape [3, 70, 80], most of them within EuroSAT's range."""
     return np.random.default_rng(seed).integers(low, 3000, (3, 70, 80)).astype(np.uint16)
-
-
-def said(scene: Scene) -> str:
-    return " ".join([*scene.notes, *scene.warnings])
-
-
-# Bands
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (("B2", "B3", "B4", "B8"), (3, 2, 1)),
-        (("B02 (490 nm)", "B03 (560 nm)", "B04 (665 nm)", "B8A"), (3, 2, 1)),
-        (("Red edge 1", "blue", "green", "B4 - Red"), (4, 3, 2)),
-        (("Blue", "Green", "Red", "NIR"), (3, 2, 1)),
-        (("Near infra-red", "Red, 665nm", "Green, 560nm", "Blue, 490nm"), (2, 3, 4)),
-        (("B", "G", "R", "N"), (3, 2, 1)),
-        (  # PlanetScope.
-            ("coastal_blue", "blue", "green_i", "green", "yellow", "red", "rededge", "nir"),
-            (6, 4, 2),
-        ),
-        (("Coastal Blue", "Blue", "Green", "Yellow", "Red", "Red Edge", "NIR1"), (5, 3, 2)),
-        (("Coastal blue (443 nm)", "Blue (490 nm)", "Green (560 nm)", "Red (665 nm)"), (4, 3, 2)),
-        (("B2", "B3", "B4", "B2_1", "B3_1", "B4_1"), (3, 2, 1)),
-        (tuple(f"SR_B{number}" for number in range(1, 8)), (4, 3, 2)),  # Landsat 8 and 9.
-        (("LC08_SR_B2", "LC08_SR_B3", "LC08_SR_B4", "LC08_SR_B5"), (3, 2, 1)),
-    ],
-)
-def test_bands_are_found_by_their_names(
-    tmp_path: Path, names: tuple[str, ...], expected: tuple[int, ...]
-):
-    values = np.random.default_rng(0).integers(1, 255, (len(names), 10, 12)).astype(np.uint8)
-    path = write_scene(tmp_path / "s.tif", values, names=names)
-    with open_scene(path) as scene:
-        assert scene.bands == expected
-        assert "names" in said(scene)
-        assert np.array_equal(read_all(scene)[0], np.moveaxis(values[np.array(expected) - 1], 0, 2))
-
-
-@pytest.mark.parametrize(
-    "names", [("B8", "B4", "B3"), ("NIR", "Red", "Green"), ("B12", "B11", "B04")]
-)
-def test_false_colours_are_not_taken_for_true_ones(tmp_path: Path, names: tuple[str, ...]):
-    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=names)
-    with pytest.raises(SceneError, match=rf"names its bands {', '.join(names)}, which") as refused:
-        open_scene(path).__enter__()
-    assert_one_sentence(refused.value)
-    with open_scene(path, bands=(1, 2, 3)) as scene:
-        assert scene.bands == (1, 2, 3)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("SR_B1", "SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B7"),  # Of Landsat 5 and 7: 3, 2 and 1.
-        ("SR_B2", "SR_B3", "SR_B4"),
-        ("LE07_SR_B2", "LE07_SR_B3", "LE07_SR_B4"),
-        ("Blue 1", "Blue 2", "Green", "Red"),
-    ],
-)
-def test_names_that_fit_several_bands_are_not_guessed_from(tmp_path: Path, names: tuple[str, ...]):
-    values = np.random.default_rng(0).integers(1, 255, (len(names), 70, 80)).astype(np.uint8)
-    path = write_scene(tmp_path / "s.tif", values, names=names)
-    with pytest.raises(SceneError, match=r"do not tell for certain .* choose the bands") as refused:
-        open_scene(path).__enter__()
-    assert_one_sentence(refused.value)
-    with open_scene(path, bands=(3, 2, 1)) as scene:
-        assert scene.bands == (3, 2, 1)
-
-
-def test_coastal_blue_is_not_taken_for_blue(tmp_path: Path):
-    names = ("Coastal Blue", "Green", "Red")
-    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=names)
-    with pytest.raises(SceneError, match="which are not red, green and blue"):
-        open_scene(path).__enter__()
-
-
-def test_names_that_only_count_the_bands_say_nothing_of_colours(tmp_path: Path):
-    path = write_rgb(tmp_path / "s.tif", texture(70, 80), names=("B1", "B2", "B3"))
-    with open_scene(path) as scene:
-        assert scene.bands == (1, 2, 3)
-
-
-def test_all_bands_of_sentinel_2_have_a_known_order(tmp_path: Path):
-    values = np.random.default_rng(0).integers(1, 255, (13, 9, 9)).astype(np.uint8)
-    with open_scene(write_scene(tmp_path / "s.tif", values, photometric="minisblack")) as scene:
-        assert scene.bands == (4, 3, 2)
-
-
-def test_bands_can_be_told(tmp_path: Path):
-    values = np.random.default_rng(0).integers(1, 255, (5, 9, 9)).astype(np.uint8)
-    path = write_scene(tmp_path / "s.tif", values, photometric="minisblack")
-    with (
-        pytest.raises(SceneError, match=r"5 bands .*choose the bands, such as 3,2,1") as refused,
-        open_scene(path),
-    ):
-        pass
-    assert_one_sentence(refused.value)
-    found = pixels_of(path, bands=(5, 1, 3))
-    assert np.array_equal(found, np.moveaxis(values[[4, 0, 2]], 0, 2))
-    with pytest.raises(SceneError, match="not all that were asked for"):
-        pixels_of(path, bands=(6, 1, 3))
 
 
 # Values
@@ -228,8 +121,11 @@ def test_the_scale_that_the_file_states_is_used(
         assert ("because it says so" in said(scene)) == (scale != 1)
 
 
-@pytest.mark.parametrize(("scale", "added"), [(np.inf, 0), (1, np.inf)])
-def test_a_scale_that_is_not_finite_counts_as_none(tmp_path: Path, scale: float, added: float):
+@pytest.mark.parametrize(
+    ("scale", "added"),
+    [(np.inf, 0), (1, np.inf), (np.nan, 0), (1e-4, 1e308), (1e308, 0), (1e-320, 1), (-1, 5)],
+)
+def test_a_scale_that_makes_no_sense_counts_as_none(tmp_path: Path, scale: float, added: float):
     numbers = reflectance()
     plain = write_scene(tmp_path / "plain.tif", numbers)
     path = write_scene(tmp_path / "s.tif", numbers)
@@ -631,14 +527,6 @@ def test_bad_files_are_refused_in_one_sentence(tmp_path: Path):
         assert f"{name}.tif" in str(refused.value)
 
 
-# A scene or a tile
-
-
-def save(path: Path, height: int, width: int) -> Path:
-    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
-    return path
-
-
 def test_a_product_of_many_rasters_is_refused(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "product.h5", "w") as file:
@@ -735,54 +623,6 @@ def test_a_scene_that_lies_nowhere_on_earth_is_refused(tmp_path: Path, crs: str,
         open_scene(path),
     ):
         pass
-
-
-def test_what_is_placed_on_the_ground_or_large_is_a_scene(tmp_path: Path):
-    placed = {
-        side: write_rgb(tmp_path / f"placed{side}.tif", texture(64, side)) for side in (64, 65)
-    }
-    assert not is_scene(placed[64])
-    assert is_scene(placed[65])
-    plain = write_rgb(tmp_path / "plain.tif", texture(200, 200), crs=None)
-    assert not is_scene(plain)
-    assert not is_scene(save(tmp_path / "photo.jpg", 1000, 1000))
-    assert is_scene(save(tmp_path / "photo.png", 1000, 1001))
-    stack = write_scene(tmp_path / "stack.tif", np.ones((13, 70, 70), np.int16))
-    assert is_scene(stack)
-    jpeg_2000 = write_rgb(tmp_path / "small.jp2", texture(40, 40), driver="JP2OpenJPEG")
-    assert is_scene(jpeg_2000)
-
-
-def test_what_cannot_be_read_is_no_scene(tmp_path: Path):
-    (tmp_path / "text.tif").write_text("II is how this text begins")
-    for path in (tmp_path, tmp_path / "text.tif", tmp_path / "absent.tif", Path("a\0b")):
-        assert not is_scene(path)
-
-
-def test_among_tiles_nothing_is_opened_that_is_too_small_for_a_scene(tmp_path: Path):
-    for side, scene in ((64, False), (65, True)):
-        placed = write_rgb(tmp_path / f"placed{side}.tif", texture(20, side), compress="deflate")
-        assert placed.stat().st_size < 8000
-        assert is_scene_among_tiles(placed) is scene
-    photo = tmp_path / "photo.jpg"
-    Image.fromarray(texture(1000, 1001)).save(photo, quality=1)
-    assert is_scene_among_tiles(photo)
-    assert not is_scene_among_tiles(save(tmp_path / "photo.png", 1000, 1000))
-    flat = save(tmp_path / "flat.png", 1000, 1001)
-    assert is_scene(flat)
-    assert not is_scene_among_tiles(flat)
-    for path in (tmp_path, tmp_path / "absent.tif", Path("a\0b.tif")):
-        assert not is_scene_among_tiles(path)
-
-
-@pytest.mark.parametrize("kind", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}])
-def test_a_tile_of_many_bands_is_no_scene(tmp_path: Path, kind: dict[str, Any]):
-    for side in (64, 65):
-        stack = np.ones((13, 20, side), np.uint16)
-        path = write_scene(tmp_path / f"{side}.tif", stack, **kind)
-        assert is_scene(path) is is_scene_among_tiles(path) is (side == 65)
-        path.write_bytes(path.read_bytes()[:12])
-        assert not is_scene(path), "damaged"
 
 
 # Parts
