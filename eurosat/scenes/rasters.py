@@ -69,7 +69,7 @@ def write_rasters(
         percent_file.set_band_description(1, "confidence in per cent")
         for start in range(0, grid.height, RASTER_BLOCK):
             stop = min(start + RASTER_BLOCK, grid.height)
-            _, has_data = scene.read_rows(start, stop)
+            has_data = scene.read_has_data(start, stop)
             window = ((start, stop), (0, grid.width))
             for file, values in ((classes_file, cells.labels), (percent_file, percent)):
                 pixels = np.where(has_data, cells.rows_of(values, start, stop), NODATA)

@@ -98,18 +98,46 @@ class Scene:
         Raises:
             SceneError: The file is damaged.
         """
-        top, left = self._corner
-        window = ((rows[0] + top, rows[1] + top), (columns[0] + left, columns[1] + left))
         height, width = (max(1, round((end - start) / shrink)) for start, end in (rows, columns))
         values, has_data = _read(
             self._source,
             self.path,
             self._read_bands,
             self._nodata,
-            window=window,
+            window=self._window(rows, columns),
             shape=(height, width),
         )
         return np.moveaxis(self.scaling.to_pixels(values), 0, 2), has_data
+
+    def read_has_data(self, start: int, stop: int) -> np.ndarray:
+        """Read of some rows where there is data alone, which one band mostly tells.
+
+        Args:
+            start: The first row.
+            stop: The row after the last one.
+
+        Returns:
+            The second array of `read_rows`.
+
+        Raises:
+            SceneError: The file is damaged.
+        """
+        source, nodata = self._source, self._nodata
+        window = self._window((start, stop), (0, self.ground.width))
+        shape = (stop - start, self.ground.width)
+        red, *others = self._read_bands
+        with _damage_told(self.path):
+            values = source.read([red], window=window, out_shape=(1, *shape))
+            is_certain = values.dtype.kind in "iu" and values.all() and not _has_mask(source, red)
+            if is_certain and (nodata is None or not _equal(values, nodata).any()):
+                return np.ones(shape, bool)
+            more = source.read(others, window=window, out_shape=(2, *shape))
+            return _where_data(source, np.concatenate([values, more]), red, nodata, window)
+
+    def _window(self, rows: tuple[int, int], columns: tuple[int, int]) -> Any:
+        """Return a window of this part of a file as one of the whole file."""
+        top, left = self._corner
+        return ((rows[0] + top, rows[1] + top), (columns[0] + left, columns[1] + left))
 
     def preview(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """Read the whole scene, shrunk so that its longer side has at most so many pixels.
@@ -363,21 +391,41 @@ def _read(
     Raises:
         SceneError: The file is damaged.
     """
+    with _damage_told(path):
+        values = dataset.read(bands, window=window, out_shape=(3, *shape))
+        return values, _where_data(dataset, values, bands[0], nodata, window)
+
+
+def _where_data(
+    dataset: Any, values: np.ndarray, red: int, nodata: float | None, window: Any
+) -> np.ndarray:
+    """Return bool of shape [height, width]: where values, [3, height, width], are data."""
+    has_data: np.ndarray = np.any(values, axis=0)
+    if nodata is not None:
+        has_data &= ~_equal(values, nodata).all(axis=0)
+    if values.dtype.kind == "f":
+        has_data &= np.isfinite(values).all(axis=0)
+    if _has_mask(dataset, red):
+        has_data &= dataset.read_masks(red, window=window, out_shape=has_data.shape) > 0
+    return has_data
+
+
+def _has_mask(dataset: Any, band: int) -> bool:
+    """Tell whether a file says by a mask, or an alpha band, what is empty."""
     from rasterio.enums import MaskFlags
+
+    return MaskFlags.per_dataset in dataset.mask_flag_enums[band - 1]
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Say of what GDAL cannot read that the file is damaged."""
     from rasterio.errors import RasterioError
 
     try:
-        values = dataset.read(bands, window=window, out_shape=(3, *shape))
-        has_data = values.any(axis=0)
-        if nodata is not None:
-            has_data &= ~_equal(values, nodata).all(axis=0)
-        if values.dtype.kind == "f":
-            has_data &= np.isfinite(values).all(axis=0)
-        if MaskFlags.per_dataset in dataset.mask_flag_enums[bands[0] - 1]:
-            has_data &= dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
+        yield
     except RasterioError as error:
         raise SceneError(f"{printable(path)} {DAMAGED}") from error
-    return values, has_data
 
 
 def _equal(values: np.ndarray, nodata: float) -> np.ndarray:

@@ -67,11 +67,12 @@ class SideBySide:
         blocks = np.linspace(left // block, -(-right // block), count + 1).round()
         edges = [int(edge) for edge in np.clip(blocks * block, left, right)]
         values = np.empty(out_shape, self._dataset.dtypes[bands[0] - 1])
+        if len(self._files) == 1:
+            wanted = [(self._files[0], list(bands), values)]
+        else:
+            wanted = [(self._files[n - 1], [1], values[at : at + 1]) for at, n in enumerate(bands)]
         tasks = []
-        for number, handles in enumerate(self._files):
-            is_only = len(self._files) == 1
-            its_bands = list(bands) if is_only else [1]
-            its_values = values if is_only else values[number : number + 1]
+        for handles, its_bands, its_values in wanted:
             for handle, (start, stop) in zip(handles, pairwise(edges), strict=True):
                 part = its_values[:, :, start - left : stop - left]
                 if stop > start:
