@@ -195,10 +195,10 @@ class ClassBars(QTableView):
 
     def show_bars(self, bars: Sequence[Bar]) -> None:
         """Show these bars from top to bottom."""
-        is_other_number = len(bars) != len(self._model.bars)
+        are_others = {bar.cover for bar in bars} != {bar.cover for bar in self._model.bars}
         self._model.show_bars(bars)
         # Not each time: it asks for every cell, and bars can change many times a second.
-        if is_other_number:
+        if are_others:
             self.resizeColumnToContents(_Column.TITLE)
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -62,28 +62,27 @@ class FilterBar(QWidget):
 
     def set_classes(self, covers: Sequence[LandCover]) -> None:
         """Offer the classes of a model; keep the choice if the model has it."""
-        chosen = self._class.currentText()
-        self._class.blockSignals(True)
-        self._class.clear()
-        self._class.addItem(self.tr("All classes"), Filter())
-        for cover in covers:
-            self._class.addItem(swatch(cover), title_of(cover), Filter(class_name=cover.name))
-        self._class.insertSeparator(self._class.count())
-        for title, status in (
-            (self.tr("Unsure"), Status.UNSURE),
-            (self.tr("Unreadable"), Status.UNREADABLE),
-            (self.tr("Waiting"), Status.WAITING),
-        ):
-            self._class.addItem(title, Filter(status=status))
-        # The separator has no text, as nothing had at the start.
-        self._class.setCurrentIndex(max(0, self._class.findText(chosen)) if chosen else 0)
-        self._class.blockSignals(False)
+        chosen = self._class.currentData() or Filter()
+        with QSignalBlocker(self._class):
+            self._class.clear()
+            self._class.addItem(self.tr("All classes"), Filter())
+            for cover in covers:
+                self._class.addItem(swatch(cover), title_of(cover), Filter(class_name=cover.name))
+            self._class.insertSeparator(self._class.count())
+            for title, status in (
+                (self.tr("Unsure"), Status.UNSURE),
+                (self.tr("Unreadable"), Status.UNREADABLE),
+                (self.tr("Waiting"), Status.WAITING),
+            ):
+                self._class.addItem(title, Filter(status=status))
+            self._class.setCurrentIndex(max(0, self._index_of(chosen)))
         self._report()
 
     def choose_class(self, cover: LandCover) -> None:
         """Show one class; or all again, if that one is shown already."""
-        index = self._class.findText(title_of(cover))
-        self._class.setCurrentIndex(0 if index == self._class.currentIndex() else index)
+        index = self._index_of(Filter(class_name=cover.name))
+        if index >= 0:
+            self._class.setCurrentIndex(0 if index == self._class.currentIndex() else index)
 
     def clear(self) -> None:
         """Let everything through."""
@@ -104,6 +103,11 @@ class FilterBar(QWidget):
             lowest=self._lowest.value() / 100,
             highest=self._highest.value() / 100,
         )
+
+    def _index_of(self, chosen: Filter) -> int:
+        """Return where a choice stands in the list, or -1; two classes may have one title."""
+        offered = map(self._class.itemData, range(self._class.count()))
+        return next((index for index, one in enumerate(offered) if one == chosen), -1)
 
     # No confidence lies between bounds that cross: the other one follows.
 

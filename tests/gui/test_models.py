@@ -1,6 +1,7 @@
 """Which model answers: a change in the middle, files of others, damaged ones, and the card."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from pytestqt.qtbot import QtBot
 from eurosat.classifier import Classifier, Prediction
 from eurosat.gui.main_window import MainWindow
 from eurosat.gui.settings import Settings
+from eurosat.labels import land_cover
 from eurosat.model_file import read_model_file, shipped_model_path, write_model_file
 
 from .conftest import (
@@ -230,6 +232,49 @@ def test_a_plain_file_of_others_works(
     entries(user)[title(CNN)].trigger()
     user.waits_for(lambda: in_use(user) == CNN and not user.window.session.is_busy)
     assert "Forest" in user.summary()
+
+
+def renamed_file(path: Path, *names: str) -> Path:
+    """Write a shipped model anew with other names for its classes; those left out keep theirs."""
+    file = read_model_file(CNN)
+    assert file.metadata is not None
+    all_names = (*names, *file.metadata.class_names[len(names) :])
+    write_model_file(path, file.flatbuffer, replace(file.metadata, class_names=all_names))
+    return path
+
+
+def test_classes_are_told_apart_whatever_they_are_called(
+    user: User, dialogs: Dialogs, few_tiles: Path, tmp_path: Path
+):
+    same_title = [land_cover("SeaLake").title, "All classes", "Waiting"]
+    path = renamed_file(tmp_path / "same.tflite", *same_title)
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    items = user.opens(few_tiles)
+    summary = user.window.summary
+    assert Counter(bar.cover.title for bar in summary.bars)["Sea or lake"] == 2
+    of_it: list[str] = []
+    for row, bar in enumerate(summary.bars):
+        summary.activated.emit(summary.model().index(row, 0))
+        of_it = [item.name for item in items if item.cover and item.cover.name == bar.cover.name]
+        assert user.names() == of_it, bar.cover.name
+        # Of a model with the same classes, the same one stays chosen.
+        user.window.filter_bar.set_classes([one.cover for one in summary.bars])
+        assert user.names() == of_it, bar.cover.name
+    user.window.filter_bar.choose_class(land_cover("a class of another model"))
+    assert user.names() == of_it
+
+
+def test_no_title_is_cut_after_a_change_to_a_model_with_longer_ones(
+    user: User, dialogs: Dialogs, few_tiles: Path, tmp_path: Path
+):
+    user.opens(few_tiles)
+    path = renamed_file(tmp_path / "long.tflite", "Herbaceous wetland with open water in spring")
+    chooses_file(user, dialogs, path)
+    user.waits_for(lambda: in_use(user) == path)
+    user.waits_until_done()
+    for bars in (user.window.summary, user.window.answer.bars):
+        assert bars.columnWidth(0) >= bars.sizeHintForColumn(0)
 
 
 def card_of(user: User, dialogs: Dialogs, path: Path) -> str:
