@@ -137,7 +137,8 @@ def _object(parent: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _percent(value: Any) -> str:
-    return f"{value:.2%}" if isinstance(value, int | float) else "-"
+    """Return a share in percent; a file may hold any number, even one that is no float."""
+    return f"{value:.2%}" if isinstance(value, int | float) and 0 <= value <= 1 else "-"
 
 
 def _number(value: Any) -> str:

@@ -46,5 +46,5 @@ class Notice(QFrame):
 
     def clear(self) -> None:
         """Say nothing."""
-        self._label.clear()
+        self._label.setText("")  # `clear` would leave what screen readers say.
         self.hide()

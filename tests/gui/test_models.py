@@ -301,6 +301,21 @@ def test_the_card_shows_what_few_test_tiles_do_not_prove(
     assert "\n17 tiles do not prove <more>.\n" in card_of(user, dialogs, path)
 
 
+@pytest.mark.parametrize("share", [10**400, -1, "high"], ids=["huge", "negative", "text"])
+def test_the_card_shows_no_share_that_is_none(
+    share: object, user: User, dialogs: Dialogs, tmp_path: Path
+):
+    path = tmp_path / "odd.tflite"
+    file = read_model_file(CNN)
+    assert file.metadata is not None
+    figures = {"accuracy": share, "macro_f1": 0.5}
+    accuracy = {"test": {"original": figures, "exported": figures}}
+    write_model_file(path, file.flatbuffer, replace(file.metadata, accuracy=accuracy))
+    text = card_of(user, dialogs, path)
+    assert "\nAccuracy\n-\n-\nMacro F1\n50.00%\n50.00%\n" in text
+    assert user.error_boxes() == []
+
+
 @pytest.mark.parametrize("path", [CNN, None], ids=["ours", "plain"])
 def test_the_card_shows_what_is_in_the_file(
     path: Path | None, user: User, dialogs: Dialogs, tmp_path: Path

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QLabel, QMenu, QToolButton
 from pytestqt.qtbot import QtBot
 
 from eurosat.classifier import Classifier
@@ -343,6 +343,22 @@ def test_a_folder_without_images_gives_one_sentence(user: User, tmp_path: Path):
     user.waits_for(lambda: user.refusal() != "")
     assert user.refusal() == f"There are no images in {tmp_path / 'empty'}."
     assert user.window.session.workspace.items == []
+
+
+def test_a_sentence_that_is_closed_is_not_read_out_any_more(user: User, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    user.window.open_paths([tmp_path / "empty"])
+    user.waits_for(lambda: user.refusal() != "")
+    told = user.refusal()
+    assert told in [label.accessibleName() for label in user.window.findChildren(QLabel)]
+    (close,) = [
+        button
+        for button in user.window.findChildren(QToolButton)
+        if button.accessibleName() == "Close this message"
+    ]
+    close.click()
+    assert user.refusal() == ""
+    assert told not in [label.accessibleName() for label in user.window.findChildren(QLabel)]
 
 
 def test_many_folders_without_images_give_one_short_sentence(user: User, tmp_path: Path):
