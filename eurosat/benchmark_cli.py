@@ -12,6 +12,7 @@ from eurosat.benchmark import measure_first_answer, measure_speed
 from eurosat.classifier import Classifier
 from eurosat.console import notes, output, plain_table, run
 from eurosat.cores import usable_cores
+from eurosat.errors import ModelFileError
 from eurosat.model_file import find_model, read_model_file, shipped_model_names
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,8 +37,10 @@ def benchmark(
 
     Random pixels: the time does not depend on what a tile shows.
     """
-    count = _count_all if arithmetic else _measure_all
-    rows = count(models or shipped_model_names())
+    names = models or shipped_model_names()
+    if not names:
+        raise ModelFileError("No model came with this installation: name a model file.")
+    rows = _count_all(names) if arithmetic else _measure_all(names)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return

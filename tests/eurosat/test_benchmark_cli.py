@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from eurosat import benchmark_cli
 from eurosat.benchmark import Speed, measure_first_answer
 from eurosat.cores import usable_cores
+from eurosat.errors import ModelFileError
 from eurosat.model_file import shipped_model_path
 
 from ..commands import Command
@@ -93,6 +96,12 @@ def test_a_damaged_model_is_told(command: Command, tmp_path: Path) -> None:
     (told,) = done.stderr.splitlines()
     assert told.startswith("Error: ")
     assert "damaged.tflite" in told
+
+
+def test_where_no_model_ships_one_is_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_cli, "shipped_model_names", list[str])
+    with pytest.raises(ModelFileError, match="name a model file"):
+        benchmark_cli.benchmark()
 
 
 def test_what_is_no_model_is_told_before_another_is_measured(
