@@ -181,9 +181,14 @@ def _tile_of(scene: Scene, tile: Tile) -> QImage:
 
 
 def _previewed(scene: Scene, preview: _Preview) -> MapSoFar:
-    with tempfile.TemporaryDirectory() as folder:
-        answers = Path(folder) / "answers"
-        return preview_map(scene, preview.classifier, preview.settings, preview.window, answers)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            answers = Path(folder) / "answers"
+            return preview_map(scene, preview.classifier, preview.settings, preview.window, answers)
+    except OSError as error:
+        raise EurosatError(
+            f"A preview cannot be written to the folder for temporary files: {error.strerror}."
+        ) from error
 
 
 def _picture(pixels: np.ndarray, has_data: np.ndarray) -> QImage:

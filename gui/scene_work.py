@@ -333,6 +333,7 @@ def preview_map(
     Raises:
         SceneError: The file is damaged.
         ModelFileError: The model fails.
+        OSError: The answers cannot be written.
     """
     stride = settings.stride
     grid = WindowGrid(scene.ground.height, scene.ground.width, stride)

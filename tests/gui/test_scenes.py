@@ -1,9 +1,12 @@
 """Scenes in the app: seen, previewed, mapped, stopped, gone on with, and what can go wrong."""
 
 import csv
+import errno
 import multiprocessing
+import os
 import re
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -1235,6 +1238,30 @@ def test_a_mistake_of_ours_leaves_the_scene_as_it_was(
     user.waits_for(lambda: bool(user.error_boxes()))
     assert user.work.stage is Stage.READY
     assert user.button("Map the scene").isEnabled()
+
+
+@pytest.mark.parametrize("is_missing", [True, False], ids=["missing", "full"])
+def test_a_preview_without_room_for_temporary_files_is_told_in_one_sentence(
+    user: SceneUser,
+    spain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_missing: bool,
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    user.sees(spain)
+    if is_missing:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    else:
+        monkeypatch.setattr(scene_reader, "preview_map", fail)
+    user.clicks("Preview")
+    user.waits_for(lambda: bool(user.refusal() or user.error_boxes()))
+    assert "temporary files" in user.refusal()
+    assert_one_sentence(user.refusal())
+    assert user.work.stage is Stage.READY
+    assert user.error_boxes() == []
 
 
 def test_a_threshold_that_was_typed_counts_before_its_field_is_left(user: SceneUser, spain: Path):
