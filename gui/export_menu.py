@@ -178,7 +178,7 @@ class ExportMenu(QMenu):
         return draw_report(picture, item, self._session.model_title)
 
     def _ask_for_file(self, title: str, name: str, kind: str) -> Path | None:
-        """Ask for a file to write to; a name typed without an ending gets the right one."""
+        """Ask for a file to write to; a name typed without the right ending gets it."""
         chosen, _ = QFileDialog.getSaveFileName(
             self, title, str(Path(self._settings.export_folder) / name), kind
         )
@@ -186,10 +186,11 @@ class ExportMenu(QMenu):
             return None
         path = Path(chosen)
         self._settings.export_folder = str(path.parent)
-        if path.suffix:
+        ending = Path(name).suffix
+        if path.suffix.lower() == ending:
             return path
         # The dialog asks before a file is replaced, but it knew another name.
-        path = path.with_suffix(Path(name).suffix)
+        path = path.with_name(path.name + ending)
         return path if not exists(path) or self._may_replace(path) else None
 
     def _may_replace(self, path: Path) -> bool:

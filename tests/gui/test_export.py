@@ -130,13 +130,21 @@ def test_an_export_begins_where_the_one_before_ended(
     ("what", "suffix"),
     [("Table as CSV", ".csv"), ("Table as JSON", ".json"), ("Picture of this image", ".png")],
 )
-def test_a_name_without_an_ending_gets_the_right_one(
-    what: str, suffix: str, landscape: User, dialogs: Dialogs, tmp_path: Path
+@pytest.mark.parametrize("typed", ["typed", "typed v1.2", "typed.jpg"])
+def test_a_name_without_the_right_ending_gets_it(
+    what: str, suffix: str, typed: str, landscape: User, dialogs: Dialogs, tmp_path: Path
 ):
     landscape.waits_for_picture(landscape.window.session.workspace.items[0])
-    exports(landscape, dialogs, what, tmp_path / "typed")
-    assert (tmp_path / f"typed{suffix}").stat().st_size > 0
-    assert not (tmp_path / "typed").exists()
+    exports(landscape, dialogs, what, tmp_path / typed)
+    assert (tmp_path / f"{typed}{suffix}").stat().st_size > 0
+    assert not (tmp_path / typed).exists()
+
+
+def test_a_name_with_the_right_ending_stays_as_it_is(
+    landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "RESULTS.CSV")
+    assert landscape.message() == f"9 rows are in {tmp_path / 'RESULTS.CSV'}."
 
 
 @pytest.mark.parametrize("what", ["Table as CSV", "Table as JSON", "Picture of this image"])
@@ -348,15 +356,17 @@ def test_the_picture_is_put_on_the_clipboard(landscape: User, dialogs: Dialogs, 
     assert copied.convertToFormat(written.format()) == written
 
 
+@pytest.mark.parametrize("typed", ["results", "results v1.2"])
 @pytest.mark.parametrize("may_replace", [True, False])
-def test_a_name_without_an_ending_replaces_no_file_unasked(
+def test_a_name_without_the_right_ending_replaces_no_file_unasked(
     landscape: User,
     dialogs: Dialogs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    typed: str,
     may_replace: bool,
 ):
-    path = tmp_path / "results.csv"
+    path = tmp_path / f"{typed}.csv"
     path.write_text("mine")
     buttons = QMessageBox.StandardButton
     asked: list[str] = []
@@ -366,7 +376,7 @@ def test_a_name_without_an_ending_replaces_no_file_unasked(
         return buttons.Yes if may_replace else buttons.No
 
     monkeypatch.setattr(QMessageBox, "question", answer)
-    dialogs.paths = [tmp_path / "results"]
+    dialogs.paths = [tmp_path / typed]
     landscape.chooses("Table as CSV")
     assert asked == [f"{path} exists: replace it?"]
     if may_replace:
