@@ -10,7 +10,6 @@ from PySide6.QtCore import (
     QEvent,
     QModelIndex,
     QObject,
-    QPersistentModelIndex,
     QRect,
     QSize,
     Qt,
@@ -40,11 +39,9 @@ from PySide6.QtWidgets import (
 from eurosat.labels import LandCover
 
 from .class_texts import description_of, plain_tip, title_of
-from .pixels import to_icon
+from .model_index import ROOT, Index
+from .qt_images import to_icon
 
-Index = QModelIndex | QPersistentModelIndex
-
-_ROOT: Final = QModelIndex()
 _SMALLEST_SWATCH: Final = 12
 
 ROW_HEIGHT: Final = 26
@@ -92,10 +89,10 @@ class _BarModel(QAbstractTableModel):
             self.bars = bars
             self.endResetModel()
 
-    def rowCount(self, parent: Index = _ROOT) -> int:
+    def rowCount(self, parent: Index = ROOT) -> int:
         return 0 if parent.isValid() else len(self.bars)
 
-    def columnCount(self, parent: Index = _ROOT) -> int:
+    def columnCount(self, parent: Index = ROOT) -> int:
         return 0 if parent.isValid() else len(_Column)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -17,6 +17,11 @@ def title_of(cover: LandCover) -> str:
     return QCoreApplication.translate("LandCover", cover.title)
 
 
+def answer_title(cover: LandCover, *, is_unsure: bool) -> str:
+    """Return the name of the class of an image, with a mark where the model is not sure of it."""
+    return title_of(cover) + ("?" if is_unsure else "")
+
+
 def description_of(cover: LandCover) -> str:
     """Return the sentence about a class; empty for a class that is not EuroSAT's."""
     return QCoreApplication.translate("LandCover", cover.description)

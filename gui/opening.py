@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 from eurosat.existence import exists
 from eurosat.find_images import IMAGE_SUFFIXES
 
-from .pixels import from_qimage
+from .qt_images import from_qimage
 from .settings import Settings
 from .tasks import Task
 

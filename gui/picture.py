@@ -5,10 +5,12 @@ from typing import Final
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen
 
+from eurosat.classifier import Prediction
+
 from .answer_panel import bars_of
 from .class_bars import draw_bar
-from .class_texts import description_of, title_of
-from .workspace import Item, Prediction, Status
+from .class_texts import answer_title, description_of, title_of
+from .workspace import Item, Status
 
 # All in pixels of the layout, which has half as many pixels across as the picture.
 _SCALE: Final = 2
@@ -51,7 +53,7 @@ def draw_report(picture: QImage, item: Item, model_title: str) -> QImage:
     font.setBold(True)
     painter.setFont(font)
     painter.setPen(_INK)
-    title = title_of(item.cover) + ("?" if item.status is Status.UNSURE else "")
+    title = answer_title(item.cover, is_unsure=item.status is Status.UNSURE)
     _write(painter, QRect(column.left(), column.top(), column.width() - 110, 34), title)
     _write(
         painter,

@@ -26,13 +26,12 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 from eurosat.labels import LandCover
 
 from .class_bars import swatch, swatch_side
-from .class_texts import plain_tip, title_of
-from .pixels import THUMBNAIL_SIDE, ThumbnailCache, to_icon
+from .class_texts import answer_title, plain_tip, title_of
+from .model_index import ROOT, Index
+from .pixels import THUMBNAIL_SIDE, ThumbnailCache
+from .qt_images import to_icon
 from .workspace import Column, Filter, Item, Status, Workspace, sort_items
 
-Index = QModelIndex | QPersistentModelIndex
-
-_ROOT: Final = QModelIndex()
 # Qt asks for it tens of thousands of times, and counting an enum is slow.
 _COLUMNS: Final = len(Column)
 _NUMBERS: Final = frozenset({Column.CONFIDENCE, Column.SIZE})
@@ -93,7 +92,7 @@ class ResultsModel(QAbstractTableModel):
     def add(self, items: Sequence[Item]) -> None:
         """Show more images, at the end."""
         first = len(self._rows)
-        self.beginInsertRows(_ROOT, first, first + len(items) - 1)
+        self.beginInsertRows(ROOT, first, first + len(items) - 1)
         self._rows += items
         self._row_of.update((item, first + number) for number, item in enumerate(items))
         self.endInsertRows()
@@ -123,11 +122,11 @@ class ResultsModel(QAbstractTableModel):
             index = self.index(row, Column.IMAGE)
             self.dataChanged.emit(index, index, [Qt.ItemDataRole.DecorationRole])
 
-    def rowCount(self, parent: Index = _ROOT) -> int:
+    def rowCount(self, parent: Index = ROOT) -> int:
         """Return how many images there are. Called by Qt."""
         return 0 if parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: Index = _ROOT) -> int:
+    def columnCount(self, parent: Index = ROOT) -> int:
         """Return how many columns there are. Called by Qt."""
         return 0 if parent.isValid() else _COLUMNS
 
@@ -194,7 +193,7 @@ class ResultsModel(QAbstractTableModel):
                 return "⚠ " + self._statuses[item.status]
             return ""
         if column == Column.CLASS:
-            return title_of(item.cover) + ("?" if item.status is Status.UNSURE else "")
+            return answer_title(item.cover, is_unsure=item.status is Status.UNSURE)
         if column == Column.CONFIDENCE:
             return f"{item.confidence:.1%}"
         if column == Column.RUNNER_UP:
@@ -345,7 +344,7 @@ class ResultsTable(QTableView):
             return
         # Neighbours are selected in one go, as many rows one by one would take seconds.
         chosen, first = QItemSelection(), indexes[0]
-        for last, following in zip(indexes, [*indexes[1:], _ROOT], strict=True):
+        for last, following in zip(indexes, [*indexes[1:], ROOT], strict=True):
             if following.row() != last.row() + 1:
                 chosen.append(QItemSelectionRange(first, last))
                 first = following

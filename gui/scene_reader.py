@@ -18,7 +18,7 @@ from eurosat.errors import EurosatError
 from eurosat.scenes.map_record import MapSettings
 from eurosat.scenes.scene import Scene, open_scene
 
-from .pixels import to_qimage_with_alpha
+from .qt_images import to_qimage_with_alpha
 from .scene_work import MapSoFar, facts_of, preview_map
 
 _LOG = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from eurosat.scenes.map_record import MapSettings, unfinished_settings, windows_
 from eurosat.scenes.product import scene_named_by
 
 from .map_process import MapFinished, MapGrown, MapOrder, MapStarted, MapWritten, run_map
+from .pace import Pace
 from .scene_reader import SceneReader, Tile
 from .scene_work import (
     MapSoFar,
@@ -26,7 +27,6 @@ from .scene_work import (
 )
 from .session import Session
 from .tasks import Task
-from .workspace import Pace
 
 
 class SceneSession(QObject):

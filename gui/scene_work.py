@@ -20,7 +20,7 @@ from eurosat.scenes.rasters import read_cells
 from eurosat.scenes.scene import Scene
 from eurosat.scenes.windows import BYTES, WINDOW, WindowGrid
 
-from .workspace import Pace
+from .pace import Pace
 
 MOST_PREVIEWED: Final = 1024
 """So many windows are classified for a preview: it takes a second or two."""

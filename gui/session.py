@@ -18,9 +18,11 @@ from eurosat.images import read_image
 from eurosat.scenes.scene_or_tile import is_scene, is_scene_among_tiles
 
 from .classification import ClassificationThread
-from .pixels import PixelThread, ThumbnailCache, to_qimage_with_alpha
+from .pace import Pace
+from .pixels import PixelThread, ThumbnailCache
+from .qt_images import to_qimage_with_alpha
 from .tasks import Task
-from .workspace import Item, Outcome, Pace, Workspace
+from .workspace import Item, Outcome, Workspace
 
 # A folder is listed in portions: so many files, or what was found in this time in seconds.
 _FILES_AT_A_TIME: Final = 500

@@ -281,34 +281,3 @@ class Workspace:
             self.class_counts[item.cover.name] -= 1
         elif item.status is Status.UNREADABLE:
             self.unreadable -= 1
-
-
-# The first answer also waits for the model to warm up.
-_FEWEST_TO_TELL = 10
-
-
-@dataclass
-class Pace:
-    """How fast answers come, from the times at which they came.
-
-    Attributes:
-        started: When the first was asked for, in seconds of any clock.
-        latest: When the latest came, on the same clock.
-        done: How many have come.
-    """
-
-    started: float
-    latest: float
-    done: int = 0
-
-    def advance(self, count: int, now: float) -> None:
-        """Count answers."""
-        self.done += count
-        self.latest = now
-
-    @property
-    def seconds_each(self) -> float | None:
-        """How long an image takes, or None as long as too few have come to tell."""
-        if self.done < _FEWEST_TO_TELL:
-            return None
-        return (self.latest - self.started) / self.done

@@ -16,7 +16,7 @@ from eurosat.classifier import Classifier, Prediction
 from eurosat.explain import heat_colours, occlusion_map
 from eurosat.gui import pixels as pixels_module
 from eurosat.gui import session as session_module
-from eurosat.gui.pixels import to_qimage_with_alpha
+from eurosat.gui.qt_images import to_qimage_with_alpha
 from eurosat.gui.settings import Settings
 from eurosat.gui.workspace import Item
 from eurosat.images import read_image

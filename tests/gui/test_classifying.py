@@ -16,9 +16,10 @@ from pytestqt.qtbot import QtBot
 from eurosat import classifier as classifier_module
 from eurosat.classifier import Classifier, ImageSource
 from eurosat.gui.main_window import MainWindow
+from eurosat.gui.pace import Pace
 from eurosat.gui.results import ResultsFilter
 from eurosat.gui.tasks import Task
-from eurosat.gui.workspace import Column, Item, Pace
+from eurosat.gui.workspace import Column, Item
 from eurosat.images import read_image
 from eurosat.model_file import shipped_model_path
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from eurosat.classifier import Prediction
 from eurosat.errors import ImageError
+from eurosat.gui.pace import Pace
 from eurosat.gui.time_texts import duration, time_left
 from eurosat.gui.workspace import (
     Column,
     Filter,
     Item,
     Outcome,
-    Pace,
     Status,
     Workspace,
     sort_items,
