@@ -5,8 +5,7 @@ from typing import Final
 from PySide6.QtCore import (
     QAbstractItemModel,
     QEvent,
-    QModelIndex,
-    QPersistentModelIndex,
+    QSignalBlocker,
     QSize,
     Qt,
     Signal,
@@ -29,6 +28,7 @@ from eurosat.scenes.cells import NO_DATA, UNSURE
 
 from .class_bars import ROW_HEIGHT, swatch, swatch_side
 from .class_texts import description_of, plain_tip, title_of
+from .model_index import Index
 
 _CLASS, _HECTARES, _SHARE, _CONFIDENCE = range(4)
 _MANY_HECTARES: Final = 100_000
@@ -45,7 +45,7 @@ class _Titles(QStyledItemDelegate):
         event: QEvent,
         model: QAbstractItemModel,
         option: QStyleOptionViewItem,
-        index: QModelIndex | QPersistentModelIndex,
+        index: Index,
     ) -> bool:
         """Show or hide a class. Called by Qt."""
         is_click = (
@@ -109,29 +109,31 @@ class Legend(QTableWidget):
 
     def show_areas(self, areas: tuple[Area, ...], hidden: set[int]) -> None:
         """Show what each class covers; classes of no area stay, without numbers."""
-        self.blockSignals(True)
-        if [area.name for area in areas] != [self._name(row) for row in range(self.rowCount())]:
-            self.setRowCount(len(areas))
-            self._covers = [_cover_of(area, row) for row, area in enumerate(areas)]
+        with QSignalBlocker(self):
+            if [area.name for area in areas] != [self._name(row) for row in range(self.rowCount())]:
+                self.setRowCount(len(areas))
+                self._covers = [_cover_of(area, row) for row, area in enumerate(areas)]
+                for row, area in enumerate(areas):
+                    self._make_row(row, area)
+                self._fit_height()
             for row, area in enumerate(areas):
-                self._make_row(row, area)
-            self._fit_height()
-        for row, area in enumerate(areas):
-            texts = ("", "", "")
-            if area.pixels:
-                share = "" if area.share is None else f"{area.share:.1%}"
-                confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
-                # A tenth of a hectare says nothing of so many, and the name needs the room.
-                digits = 1 if area.hectares < _MANY_HECTARES else 0
-                texts = (f"{area.hectares:,.{digits}f}", share, confidence)
-            for column, text in enumerate(texts, _HECTARES):
-                self.model().setData(self.model().index(row, column), text)
-            if area.name != NO_DATA:
-                shown = Qt.CheckState.Unchecked if row in hidden else Qt.CheckState.Checked
-                title = self.model().index(row, _CLASS)
-                self.model().setData(title, shown.value, Qt.ItemDataRole.CheckStateRole)
-        self.blockSignals(False)
+                self._show_row(row, area, is_hidden=row in hidden)
         self.viewport().update()
+
+    def _show_row(self, row: int, area: Area, *, is_hidden: bool) -> None:
+        texts = ("", "", "")
+        if area.pixels:
+            share = "" if area.share is None else f"{area.share:.1%}"
+            confidence = "" if area.confidence is None else f"{area.confidence:.0%}"
+            # A tenth of a hectare says nothing of so many, and the name needs the room.
+            digits = 1 if area.hectares < _MANY_HECTARES else 0
+            texts = (f"{area.hectares:,.{digits}f}", share, confidence)
+        for column, text in enumerate(texts, _HECTARES):
+            self.model().setData(self.model().index(row, column), text)
+        if area.name != NO_DATA:
+            shown = Qt.CheckState.Unchecked if is_hidden else Qt.CheckState.Checked
+            title = self.model().index(row, _CLASS)
+            self.model().setData(title, shown.value, Qt.ItemDataRole.CheckStateRole)
 
     def _make_row(self, row: int, area: Area) -> None:
         cover = self._covers[row]
@@ -161,12 +163,11 @@ class Legend(QTableWidget):
 
     def _fit_to_font(self) -> None:
         self.setIconSize(QSize(swatch_side(), swatch_side()))
-        self.blockSignals(True)  # Nobody has hidden a class.
-        for row, cover in enumerate(self._covers):
-            title = self.item(row, _CLASS)
-            if title is not None and not title.icon().isNull():
-                title.setIcon(swatch(cover))
-        self.blockSignals(False)
+        with QSignalBlocker(self):  # Nobody has hidden a class.
+            for row, cover in enumerate(self._covers):
+                title = self.item(row, _CLASS)
+                if title is not None and not title.icon().isNull():
+                    title.setIcon(swatch(cover))
         self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)  # Qt takes more if needed.
         self._fit_columns()
         self._fit_height()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -331,9 +331,8 @@ class ScenePanel(QScrollArea):
 
     def _show_threshold(self, settings: MapSettings) -> None:
         below = settings.unsure_below
-        self._unsure.blockSignals(True)
-        self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
-        self._unsure.blockSignals(False)
+        with QSignalBlocker(self._unsure):
+            self._unsure.setValue(_AS_THE_MODEL_ASKS if below is None else round(100 * below))
 
     def _show_threshold_of_model(self, threshold: float | None) -> None:
         text = self.tr("as the model asks")
