@@ -118,7 +118,9 @@ def bars_of(prediction: Prediction | None, *, fixed_order: bool = False) -> list
     """Return a bar for each class, the most probable first or in the order of the model."""
     if prediction is None:
         return []
-    ranked = prediction.top(len(prediction.class_names))
+    names = prediction.class_names
     if fixed_order:
-        ranked.sort(key=lambda pair: prediction.class_names.index(pair[0]))
-    return [Bar(class_of(prediction, name), share, f"{share:.1%}") for name, share in ranked]
+        shares = list(zip(names, prediction.probabilities.tolist(), strict=True))
+    else:
+        shares = prediction.top(len(names))
+    return [Bar(class_of(prediction, name), share, f"{share:.1%}") for name, share in shares]

@@ -174,7 +174,10 @@ class SceneSession(QObject):
     def set_hidden(self, number: int, is_hidden: bool) -> None:
         """Show or hide a class of the map."""
         if self.work is not None:
-            (self.work.hidden.add if is_hidden else self.work.hidden.discard)(number)
+            if is_hidden:
+                self.work.hidden.add(number)
+            else:
+                self.work.hidden.discard(number)
             self.map_changed.emit()
 
     def want_tiles(self, tiles: list[Tile]) -> None:

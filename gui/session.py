@@ -196,8 +196,11 @@ class Session(QObject):
 
             for path in find_images(named, goes_on, leave_out, locked.append):
                 is_named = path in named
-                if is_scene(path) if is_named else is_scene_among_tiles(path):
-                    (scenes if is_named else left_out)[path] = None
+                looks_like_scene, kept = (
+                    (is_scene, scenes) if is_named else (is_scene_among_tiles, left_out)
+                )
+                if looks_like_scene(path):
+                    kept[path] = None
                 else:
                     found.append(path)
                     count += 1
