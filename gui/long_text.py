@@ -71,7 +71,12 @@ class LongText(QLabel):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("&Copy"), self._copy).setEnabled(self.hasSelectedText())
+        menu.addAction(self.tr("Select &all"), self._select_all)
         menu.popup(event.globalPos())
+
+    def _select_all(self) -> None:
+        # Qt counts a letter beyond the first 65,536 of Unicode twice.
+        self.setSelection(0, len(super().text().encode("utf-16-le", "surrogatepass")) // 2)
 
     def _copy(self, mode: QClipboard.Mode = QClipboard.Mode.Clipboard) -> None:
         QGuiApplication.clipboard().setText(self.selectedText(), mode)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QSize, Qt
-from PySide6.QtGui import QAccessible, QContextMenuEvent, QFont
+from PySide6.QtGui import QAccessible, QAction, QContextMenuEvent, QFont
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
@@ -135,20 +135,35 @@ def test_what_is_copied_of_a_long_name_is_that_name(
     assert said.text(QAccessible.Text.Name) == SCENE_NAME + ".tif", "what a screen reader says"
 
 
+def menu_of(label: QLabel) -> list[QAction]:
+    """What a click with the right button offers, in the menu that it opens."""
+    place = label.rect().center()
+    reason = QContextMenuEvent.Reason.Mouse
+    QApplication.sendEvent(label, QContextMenuEvent(reason, place, label.mapToGlobal(place)))
+    menu = QApplication.activePopupWidget()
+    if menu is None:
+        return []
+    menu.close()
+    return menu.actions()
+
+
 def test_only_what_can_be_selected_has_a_menu_to_copy_it(
-    owner: User, qapp: QApplication, few_tiles: Path
+    owner: User, qapp: QApplication, tmp_path: Path
 ):
-    owner.opens(few_tiles)
+    owner.opens(tmp_path / f"\N{SATELLITE}_{SCENE_NAME}.tif")
     answer = owner.window.answer
-    for text, entries in ((answer.headline, []), (answer.description, ["&Copy"])):
-        (label,) = [one for one in answer.findChildren(QLabel) if one.text() == text]
-        place = label.rect().center()
-        reason = QContextMenuEvent.Reason.Mouse
-        qapp.sendEvent(label, QContextMenuEvent(reason, place, label.mapToGlobal(place)))
-        menu = qapp.activePopupWidget()
-        assert [action.text() for action in (menu.actions() if menu else [])] == entries
-        if menu:
-            menu.close()
+    headline, description = (
+        next(one for one in answer.findChildren(QLabel) if one.text() == text)
+        for text in (answer.headline, answer.description)
+    )
+    assert menu_of(headline) == []
+    copy, select_all = menu_of(description)
+    assert (copy.text(), copy.isEnabled()) == ("&Copy", False)
+    assert select_all.text() == "Select &all"
+    select_all.trigger()
+    copy, _ = menu_of(description)
+    copy.trigger()
+    assert qapp.clipboard().text() == answer.description
 
 
 def test_the_longest_class_can_be_read_where_it_is_chosen(owner: User, few_tiles: Path):
