@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtGui import QAction, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from eurosat.atomic import replacing
@@ -29,11 +29,13 @@ class ExportMenu(QMenu):
     """Writes what the table shows, or the image that is looked at.
 
     Attributes:
+        begun: Signal: something is to be written.
         done: Signal with a sentence on what was written.
         refused: Signal with a sentence on what could not be written.
         copy_picture: Copies the report of the image, as a picture.
     """
 
+    begun = Signal()
     done = Signal(str)
     refused = Signal(str)
 
@@ -61,13 +63,13 @@ class ExportMenu(QMenu):
         self._shown_items = shown_items
         self._current = current
         self._of_table = [
-            self.addAction(self.tr("Table as &CSV…"), self._write_csv),
-            self.addAction(self.tr("Table as &JSON…"), self._write_json),
-            self.addAction(self.tr("Copies &sorted into class folders…"), self._copy_sorted),
+            self._add(self.tr("Table as &CSV…"), self._write_csv),
+            self._add(self.tr("Table as &JSON…"), self._write_json),
+            self._add(self.tr("Copies &sorted into class folders…"), self._copy_sorted),
         ]
         self.addSeparator()
-        self.save_picture = self.addAction(self.tr("&Picture of this image…"), self._save_picture)
-        self.copy_picture = self.addAction(self.tr("Copy pict&ure"), self._copy_picture)
+        self.save_picture = self._add(self.tr("&Picture of this image…"), self._save_picture)
+        self.copy_picture = self._add(self.tr("Copy pict&ure"), self._copy_picture)
         self.copy_picture.setShortcut("Ctrl+Shift+C")
         self.update_enabled(are_rows_seen=False)
 
@@ -83,6 +85,11 @@ class ExportMenu(QMenu):
         has_picture = are_rows_seen and self._report_source() is not None
         self.save_picture.setEnabled(has_picture)
         self.copy_picture.setEnabled(has_picture)
+
+    def _add(self, text: str, write: Callable[[], None]) -> QAction:
+        action = self.addAction(text, self.begun.emit)
+        action.triggered.connect(write)
+        return action
 
     def _write_csv(self) -> None:
         # Before the dialog: another model may have come behind it.

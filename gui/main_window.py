@@ -183,7 +183,7 @@ class MainWindow(QMainWindow):
         self._empty.scene_wanted.connect(self._opening.ask_for_scene)
         self.model_menu.chosen.connect(self._choose_model)
         self.model_menu.card_wanted.connect(self._show_card)
-        self.export_menu.done.connect(self._notice.clear)
+        self.export_menu.begun.connect(self._forget_sentences)
         self.export_menu.done.connect(self._status.tell)
         self.export_menu.refused.connect(self._notice.tell)
         self._themes.chosen.connect(self._choose_theme)

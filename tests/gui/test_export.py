@@ -33,9 +33,8 @@ def landscape(user: User, few_tiles: Path, tmp_path: Path) -> User:
 
 def exports(user: User, dialogs: Dialogs, what: str, path: Path) -> None:
     dialogs.paths = [path]
-    before = user.message(), user.refusal()
     user.chooses(what)
-    user.waits_for(lambda: (user.message(), user.refusal()) != before)
+    user.waits_for(lambda: bool(user.message() or user.refusal()))
 
 
 def test_csv_reads_back_what_was_found(
@@ -158,6 +157,20 @@ def test_a_file_that_cannot_be_written_is_told(
     assert_one_sentence(landscape.refusal())
     assert landscape.error_boxes() == []
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_what_was_written_before_is_not_told_beside_what_cannot_be(
+    landscape: User, dialogs: Dialogs, tmp_path: Path
+):
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "table.csv")
+    assert landscape.message() != ""
+    (tmp_path / "file").write_text("in the way")
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "file" / "table.csv")
+    assert "cannot be written" in landscape.refusal()
+    assert landscape.message() == ""
+    exports(landscape, dialogs, "Table as CSV", tmp_path / "table.csv")
+    assert landscape.message() != ""
+    assert landscape.refusal() == ""
 
 
 def test_what_was_found_is_written_though_another_model_comes_behind_the_dialog(
