@@ -183,6 +183,8 @@ class ImagesPage(QSplitter):
         if current is None and self.row_count:
             self.table.go_to(self._shown.item(0))  # Nothing fitted the filter before.
         elif current is not None and current in items:
+            if current.outcome is None and self.picture is None:
+                self._session.pixels.want_image(current)  # It may be readable by now.
             self._show_answer(current)
 
     def _on_removed(self) -> None:

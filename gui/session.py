@@ -49,7 +49,8 @@ class Session(QObject):
     Attributes:
         added: Signal with a list of images that were opened, empty if all were open already, and
             with the first of those that were to be opened.
-        changed: Signal with a list of images of which something has become known.
+        changed: Signal with a list of images of which something has become known, or which wait
+            again.
         removed: Signal: images were closed, or all answers forgotten.
         progressed: Signal: the figures of progress have changed.
         model_changed: Signal: `classifier` is another one.
@@ -351,10 +352,12 @@ class Session(QObject):
         count = min(len(self._found), _OPENED_AT_A_TIME)
         if count:
             paths = [self._found.popleft() for _ in range(count)]
+            again = [item for item in map(self.workspace.find, dict.fromkeys(paths)) if item]
             items = self.workspace.add_paths(paths)
             first = self.workspace.find(paths[0])
             assert first is not None
             self._add(items, first)
+            self._ask_again([item for item in again if item.cover is None])
         if not self._found:
             self._opening.stop()
             self.progressed.emit()
@@ -371,6 +374,15 @@ class Session(QObject):
             self._awaited.update(items)
             self._classification.classify(self.workspace.generation, self.classifier, items)
         self.progressed.emit()
+
+    def _ask_again(self, items: list[Item]) -> None:
+        """Classify images that are opened again and have no answer: a file may have been mended."""
+        items = [item for item in items if item not in self._awaited]
+        if items:
+            self.workspace.forget(items)
+            self.thumbnails.forget(items)
+            self.changed.emit(items)
+            self._order(items)
 
     def _order_again(self, items: list[Item]) -> None:
         """Classify images of which one may be looked at: that one first."""

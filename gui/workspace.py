@@ -262,6 +262,12 @@ class Workspace:
             self.unreadable = 0
         return self.generation
 
+    def forget(self, items: Iterable[Item]) -> None:
+        """Let images wait again."""
+        for item in items:
+            self._uncount(item)
+            item.forget()
+
     def record(self, generation: int, answers: Iterable[tuple[Item, Outcome]]) -> list[Item]:
         """Keep answers that are not late; return the images that have changed."""
         if generation != self.generation:

@@ -90,6 +90,17 @@ def test_cancel_keeps_what_is_done_and_go_on_finishes_the_rest(
     assert_shown_as_counted(busy_user)
 
 
+def test_what_was_cancelled_is_classified_when_it_is_opened_again(
+    busy_user: User, gate: Gate, tiles: Path, mobilenet: Classifier
+):
+    busy_user.clicks("Cancel")
+    gate.open()
+    items = busy_user.opens(tiles)
+    assert len(items) == 60
+    assert_answered_by(mobilenet, items)
+    assert_shown_as_counted(busy_user)
+
+
 def test_escape_cancels_too(busy_user: User):
     busy_user.window.table.setFocus()
     busy_user.presses(Qt.Key.Key_Escape)

@@ -323,6 +323,28 @@ def test_an_unreadable_file_is_a_row_with_its_reason(
     assert user.bars() == []
 
 
+def test_a_file_that_was_mended_is_read_when_it_is_opened_again(
+    user: User, pictures: Pictures, tmp_path: Path
+):
+    mended = tmp_path / "mended.png"
+    mended.write_bytes(b"")
+    item, *_ = user.opens(mended, *pictures(2))
+    assert user.window.answer.headline == "Unreadable"
+    Image.new("RGB", (20, 20), "green").save(mended)
+    before = [other.outcome for other in user.window.session.workspace.items[1:]]
+    user.opens(mended.parent)
+    assert item.cover is not None
+    assert user.rows()[0][4] == "20 × 20"
+    assert not any("could not be read" in fact for fact in user.facts())
+    assert user.window.answer.headline.endswith(item.cover.title)
+    user.waits_for_picture(item)
+    user.waits_for(lambda: len(user.window.session.thumbnails) == 3)
+    icon = user.window.session.thumbnails.get(item)
+    assert icon is not None and not icon.isNull()
+    after = [other.outcome for other in user.window.session.workspace.items[1:]]
+    assert all(one is other for one, other in zip(before, after, strict=True))
+
+
 def test_an_image_can_be_walked_to_and_from_an_unreadable_one(user: User, tmp_path: Path):
     bad = tmp_path / "bad.jpg"
     bad.write_text("no image")
