@@ -320,14 +320,14 @@ def _decode(
     # full, that would not raise an error but end the process.
     with replacing(folder / "tiles.npy") as temporary, temporary.open("wb") as stream:
         _write_header(stream, total)
-        for done, (name, image) in enumerate(_read_images(files), start=1):
-            if isinstance(image, ImageError):
-                unreadable.append((name, str(image)))
+        for done, (name, found) in enumerate(_read_tiles(files), start=1):
+            if isinstance(found, str):
+                unreadable.append((name, found))
             else:
-                height, width = image.shape[:2]
+                height, width, tile = found
                 if (height, width) != (TILE_SIZE, TILE_SIZE):
                     odd_sizes.append((name, height, width))
-                pixels = resize_image(image, TILE_SIZE, TILE_SIZE).tobytes()
+                pixels = tile.tobytes()
                 stream.write(pixels)
                 names_by_pixels[hashlib.sha256(pixels).digest()].append(name)
                 class_counts[_class_of(name)] += 1
@@ -363,19 +363,27 @@ def _write_header(stream: IO[bytes], count: int) -> None:
     )
 
 
-def _read_images(
+def _read_tiles(
     files: "_ZipFiles | _FolderFiles",
-) -> Iterable[tuple[str, np.ndarray | ImageError]]:
-    """Yield every file's name with its uint8 RGB `[h, w, 3]` or with why it cannot be read."""
+) -> Iterable[tuple[str, tuple[int, int, np.ndarray] | str]]:
+    """Yield every file's name with what is in it, or with the sentence why it cannot be read.
 
-    def read(name: str) -> np.ndarray | ImageError:
+    That is the height and width of its image in pixels, and its tile, uint8 RGB `[64, 64, 3]`.
+    """
+    # Loaded here, as every command that only shows its help reads this file.
+    from eurosat.classifier import usable_cores
+
+    def read(name: str) -> tuple[int, int, np.ndarray] | str:
         try:
-            return read_image(files.read(name), name=name)
+            image = read_image(files.read(name), name=name)
         except ImageError as error:
-            return error
+            return str(error)  # The error itself would keep the content of the file.
+        # Here and not by who takes them: many wait for that, and an image can take 450 MB.
+        height, width = image.shape[:2]
+        return height, width, resize_image(image, TILE_SIZE, TILE_SIZE)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files.names), 1024):  # So that few images wait in memory.
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for start in range(0, len(files.names), 1024):  # So that few tiles wait in memory.
             chunk = files.names[start : start + 1024]
             yield from zip(chunk, pool.map(read, chunk), strict=True)
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -795,6 +797,26 @@ def test_images_of_another_size_are_named_and_resized(tmp_path: Path):
     assert (wide[:, 34:] == (0, 90, 250)).all()
     kept = dataset.tiles[dataset.positions(sorted(FILES))]
     np.testing.assert_array_equal(kept, [decoded(FILES[name]) for name in sorted(FILES)])
+
+
+def test_large_images_do_not_wait_in_memory(tmp_path: Path):
+    large = encoded(np.full((500, 500, 3), 90, np.uint8), "JPEG")
+    files = {f"{label}/{number}.jpg": large for label in ("Oat", "Rye") for number in range(150)}
+    all_bytes = len(files) * 500 * 500 * 3
+
+    def slow(done: int, total: int) -> None:
+        if done == 1:
+            time.sleep(1)  # Long enough to decode them all meanwhile.
+
+    source = write_folder(tmp_path / "data", files)
+    tracemalloc.start()
+    try:
+        dataset = load_dataset(source, slow)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < all_bytes / 2
+    assert len(dataset.audit.odd_sizes) == len(files)
 
 
 def test_equal_pixels_are_found_whatever_the_bytes_and_the_class(tmp_path: Path):
