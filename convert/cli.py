@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eurosat.console import RunDataOption, notes, output, progress_bar, run
+from eurosat.console import RunDataOption, notes, output, path_for, path_option, progress_bar, run
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.interrupts import interrupts_end_at_once
@@ -28,7 +28,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def convert_run(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")],
+    run_folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", parser=path_for("RUN"), help="Folder of a training run."),
+    ],
     *,
     int8: Annotated[
         bool, typer.Option("--int8", help="Full-integer: smallest and fastest (the default).")
@@ -58,7 +61,9 @@ def convert_run(
         ),
     ] = 1,
     data: RunDataOption = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the files; RUN without it.")] = None,
+    out: Annotated[
+        Path | None, path_option("--out", "Folder for the files; RUN without it.")
+    ] = None,
     calibration: Annotated[
         int, typer.Option(help="Training tiles that ranges of activations are measured on.")
     ] = 500,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -29,6 +29,49 @@ EXIT_REFUSED = 2
 PIPE_WIDTH = 10_000
 """In a pipe or a file there is no margin: a long path stays on one line."""
 
+
+def check_not_empty(word: str, text: str) -> None:
+    """Refuse an empty text where a file or folder is to be named.
+
+    It would stand for the current folder, or for none, but comes of a variable that is not set.
+
+    Args:
+        word: What the argument or option is called.
+        text: What was given for it.
+
+    Raises:
+        EurosatError: The text is empty.
+    """
+    if not text:
+        raise EurosatError(
+            f"{word} is empty, as a variable that is not set may be: name a file or folder."
+        )
+
+
+def path_for(word: str) -> Callable[[str], Path]:
+    """Return what makes a path of an argument or option, and refuses an empty one.
+
+    Args:
+        word: What the argument or option is called.
+    """
+
+    def parse(text: str) -> Path:
+        check_not_empty(word, text)
+        return Path(text)
+
+    return parse
+
+
+def path_option(name: str, text: str) -> Any:
+    """Return an option that names a file or folder, which may not be empty.
+
+    Args:
+        name: With its two hyphens.
+        text: What the help says of it.
+    """
+    return typer.Option(name, metavar="<path>", parser=path_for(name), help=text)
+
+
 ModelOption = Annotated[
     str, typer.Option("--model", help="A .tflite file, or the name of a shipped model.")
 ]
@@ -36,16 +79,16 @@ ModelOption = Annotated[
 
 DataOption = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
         "--data",
-        help="Folder of class folders, or a zip of one. Without it: what the run was begun with "
-        "that is named or holds the file, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
+        "Folder of class folders, or a zip of one. Without it: what the run was begun with that is "
+        "named or holds the file, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
     ),
 ]
 """A data set to learn from or to judge on."""
 
 RunDataOption = Annotated[
-    Path | None, typer.Option("--data", help="The data set of the runs, if not found by itself.")
+    Path | None, path_option("--data", "The data set of the runs, if not found by itself.")
 ]
 """The data set that runs were made with."""
 
@@ -102,25 +145,6 @@ def run(app: typer.Typer) -> NoReturn:
             raise
         sys.exit(EXIT_REFUSED)
     sys.exit(0)
-
-
-def path_for(word: str) -> Callable[[str], Path]:
-    """Return what makes a path of an argument or option, and refuses an empty one.
-
-    That would stand for the current folder, but comes of a variable that is not set.
-
-    Args:
-        word: What the argument or option is called.
-    """
-
-    def parse(text: str) -> Path:
-        if not text:
-            raise EurosatError(
-                f"{word} is empty, as a variable that is not set may be: name a file or folder."
-            )
-        return Path(text)
-
-    return parse
 
 
 def tell_error(error: EurosatError) -> None:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eurosat.console import DataOption, notes, output, progress_bar, run
+from eurosat.console import (
+    DataOption,
+    check_not_empty,
+    notes,
+    output,
+    path_option,
+    progress_bar,
+    run,
+)
 from eurosat.dataset import Audit, Dataset, check_outside, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
@@ -299,10 +307,12 @@ def train(
     ] = None,
     from_study: Annotated[
         Path | None,
-        typer.Option(help="Train the best of this study by eurosat-tune, on the study's split."),
+        path_option(
+            "--from-study", "Train the best of this study by eurosat-tune, on the study's split."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; runs/ARCHITECTURE-TIME without it.")
+        Path | None, path_option("--out", "Run folder; runs/ARCHITECTURE-TIME without it.")
     ] = None,
     resume: Annotated[
         bool,
@@ -326,7 +336,10 @@ def train(
         for field in fields(TrainingConfiguration)
         if options[field.name] is not None
     }
-    given |= {name: lasting(given[name]) for name in SOURCES if name in given}
+    for name in SOURCES:
+        if name in given:
+            check_not_empty("--" + name.replace("_", "-"), given[name])
+            given[name] = lasting(given[name])
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of a typing error.
     begun = _begun_run(architecture, out) if resume and not from_study else None
     data = data or (begun.recorded_data() if begun else None)

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from eurosat.atomic import write_text
-from eurosat.console import RunDataOption, notes, output, plain_table, progress_bar, run
+from eurosat.console import RunDataOption, notes, output, path_for, plain_table, progress_bar, run
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, cannot_be_written
 from eurosat.existence import is_folder
@@ -28,6 +28,7 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="RUN_OR_MODEL...",
+            parser=path_for("RUN_OR_MODEL"),
             help="Run folders, with the model files in them; model files; names of shipped models."
             " All of one split.",
         ),
@@ -41,9 +42,10 @@ def compare(
             help="Which tiles. To choose among runs, take validation: test comes last.",
         ),
     ] = Part.TEST,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The page to write.")] = Path(
-        "comparison.html"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", parser=path_for("--out"), help="The page to write."),
+    ] = Path("comparison.html"),
 ) -> None:
     """Compare trained models on the same tiles, in one table and one page."""
     require_tensorflow()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import DataOption, notes, output, progress_bar, run
+from eurosat.console import DataOption, notes, output, path_for, path_option, progress_bar, run
 from eurosat.dataset import Dataset, check_outside, find_dataset, load_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
@@ -31,6 +31,7 @@ def evaluate_model(
         Path,
         typer.Argument(
             metavar="MODEL_OR_RUN",
+            parser=path_for("MODEL_OR_RUN"),
             help="A run folder, a .keras or .tflite file, or the name of a shipped model.",
         ),
     ],
@@ -45,9 +46,10 @@ def evaluate_model(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the report; evaluations/MODEL-SPLIT without it, with a number where "
-            "the report of another model or other data is there."
+        path_option(
+            "--out",
+            "Folder for the report; evaluations/MODEL-SPLIT without it, with a number where the "
+            "report of another model or other data is there.",
         ),
     ] = None,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import DataOption, notes, output, progress_bar, run
+from eurosat.console import DataOption, notes, output, path_option, progress_bar, run
 from eurosat.dataset import check_outside, find_dataset, load_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.interrupts import interrupts_end_at_once
@@ -64,7 +64,7 @@ def tune(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Study folder; studies/ARCHITECTURE without it.")
+        Path | None, path_option("--out", "Study folder; studies/ARCHITECTURE without it.")
     ] = None,
     storage: Annotated[
         str | None,

@@ -318,6 +318,42 @@ def test_what_the_command_line_does_not_know_is_refused(
     assert part.lower() in done.stderr.lower()
 
 
+@pytest.mark.parametrize(
+    ("program", "arguments", "word"),
+    [
+        ("eurosat-train", ("cnn", "--data", ""), "--data"),
+        ("eurosat-train", ("cnn", "--out", ""), "--out"),
+        ("eurosat-train", ("--resume", "--out", ""), "--out"),
+        ("eurosat-train", ("--from-study", ""), "--from-study"),
+        ("eurosat-train", ("cnn", "--teacher", ""), "--teacher"),
+        ("eurosat-train", ("--from-run", ""), "--from-run"),
+        ("eurosat-train", ("--from-model", ""), "--from-model"),
+        ("eurosat-tune", ("cnn", "--data", ""), "--data"),
+        ("eurosat-tune", ("cnn", "--out", ""), "--out"),
+        ("eurosat-evaluate", ("",), "MODEL_OR_RUN"),
+        ("eurosat-evaluate", ("cnn-int8", "--data", ""), "--data"),
+        ("eurosat-evaluate", ("cnn-int8", "--out", ""), "--out"),
+        ("eurosat-compare", ("cnn-int8", ""), "RUN_OR_MODEL"),
+        ("eurosat-compare", ("cnn-int8", "--data", ""), "--data"),
+        ("eurosat-compare", ("cnn-int8", "--out", ""), "--out"),
+        ("eurosat-convert", ("",), "RUN"),
+        ("eurosat-convert", ("run", "--data", ""), "--data"),
+        ("eurosat-convert", ("run", "--out", ""), "--out"),
+    ],
+)
+def test_an_empty_path_is_refused(
+    tmp_path: Path,
+    command_here: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    arguments: tuple[str, ...],
+    word: str,
+):
+    monkeypatch.setenv("EUROSAT_DATA", "absent")  # Else, what is not refused would train.
+    assert_refused(command_here(program, *arguments), f"{word} is empty")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_same_in_a_process_of_its_own(tmp_path: Path, command: Command):
     assert_refused(command("eurosat-train", "cnn", "--epochs", "0"), "--epochs")
     missing = command("eurosat-train", "cnn", EUROSAT_DATA="no/such.zip")
