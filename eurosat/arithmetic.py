@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from eurosat.errors import MissingPackageError, ModelFileError, printable
+from eurosat.errors import MissingPackageError, ModelFileError
 from eurosat.graph import Graph
 from eurosat.model_file import ModelFile
 
@@ -60,7 +60,7 @@ def count_arithmetic(model_file: ModelFile) -> Arithmetic:
         raise
     except Exception as error:
         raise ModelFileError(
-            f"{printable(model_file.path)} has a graph that cannot be counted: convert it again."
+            f"{model_file.path} has a graph that cannot be counted: convert it again."
         ) from error
     return Arithmetic(int(multiplications), int(parameters), peak, model_file.size_bytes)
 

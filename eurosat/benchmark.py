@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from eurosat.classifier import Classifier
-from eurosat.errors import ModelFileError, printable
+from eurosat.errors import ModelFileError
 
 SINGLE_TILES = 200
 BATCH_TILES = 1000
@@ -99,7 +99,6 @@ def measure_first_answer(model: Path) -> tuple[float, int | None]:
     seconds = perf_counter() - started
     if done.returncode:
         raise ModelFileError(
-            f"{printable(model)} ends a new process with status {done.returncode}: choose another "
-            "model."
+            f"{model} ends a new process with status {done.returncode}: choose another model."
         )
     return seconds, int(done.stdout) if done.stdout else None

@@ -111,13 +111,13 @@ def classify(
     if not images and locked:
         raise left_locked(locked)
     if not images:
-        told = f" but scenes, such as {printable(left_out[0])}," if left_out else ""
+        told = f" but scenes, such as {left_out[0]}," if left_out else ""
         advice = ": `eurosat-map` makes maps of them" if left_out else ""
         raise EurosatError(f"There are no images{told} in {first_of(paths)}{advice}.")
     _check_targets([csv_file, explain], [*images, classifier.model_file.path])
     if explain and explain.suffix.lower() != ".png":
         raise EurosatError(
-            f"{printable(explain)} is no name for the picture, which is a PNG file: name one that"
+            f"{explain} is no name for the picture, which is a PNG file: name one that"
             " ends in .png."
         )
     answers: list[Answer] = []
@@ -189,8 +189,7 @@ def _check_targets(targets: list[Path | None], sources: list[Path]) -> None:
         is_read = exists(target) and any(_is_same(target, path) for path in sources)
         if is_read or target.absolute() in written:
             raise EurosatError(
-                f"{printable(target)} is named twice, and would be replaced: name another file to"
-                " write to."
+                f"{target} is named twice, and would be replaced: name another file to write to."
             )
         written.add(target.absolute())
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from eurosat.errors import EurosatError, printable
+from eurosat.errors import EurosatError
 from eurosat.progress import Progress
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def run(app: typer.Typer) -> NoReturn:
     except OSError as error:
         # Where a file is read or written, more is said of it; this is for what may fail anywhere.
         if error.filename is not None:
-            path = printable(os.fsdecode(error.filename))
+            path = os.fsdecode(error.filename)
             tell_error(EurosatError(f"{path} cannot be read or written: {error.strerror}."))
         elif error.errno == errno.ENOSPC:
             tell_error(

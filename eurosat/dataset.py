@@ -424,7 +424,7 @@ def _names_by_class(source: Path, paths: Iterable[str]) -> dict[str, str]:
         folder for folder in folders if folder == PurePosixPath() or folder.parent != usual
     )
     if odd or len(folders) < 2:
-        but = f", but images lie in {printable(source / odd[0])}, too" if len(folders) > 1 else ""
+        but = f", but images lie in {source / odd[0]}, too" if len(folders) > 1 else ""
         raise DatasetError(
             f"{source} is not a data set: it must hold one folder of images for each of two or "
             f"more classes, side by side{but}."

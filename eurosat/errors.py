@@ -11,6 +11,10 @@ class EurosatError(Exception):
     an `EurosatError` is a bug of ours.
     """
 
+    def __str__(self) -> str:
+        """Return the message on one line: names in it may hold line breaks and terminal codes."""
+        return printable(super().__str__())
+
 
 class ImageError(EurosatError, ValueError):
     """An image that is missing, unreadable, damaged, too large or no image at all."""
@@ -42,7 +46,7 @@ DAMAGED = "is damaged or cut short: save or download it again."
 
 def cannot_be_written(path: Path, error: OSError) -> EurosatError:
     """Return the refusal of a file that was to be written."""
-    return EurosatError(f"{printable(path)} cannot be written: {error.strerror}.")
+    return EurosatError(f"{path} cannot be written: {error.strerror}.")
 
 
 def first_line(error: BaseException) -> str:

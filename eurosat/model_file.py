@@ -326,7 +326,7 @@ def _shipped_folder() -> Path:
 
 
 def _refusal(path: Path, problem: str) -> ModelFileError:
-    return ModelFileError(f"{printable(path)} {problem}")
+    return ModelFileError(f"{path} {problem}")
 
 
 def _is_positive(value: object, largest: float) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from eurosat.errors import EurosatError, printable
+from eurosat.errors import EurosatError
 from eurosat.existence import exists, is_folder
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.run_folder import RunFolder
@@ -48,7 +48,7 @@ def check_source(folder: RunFolder, name: str, source: str) -> None:
     found = _digest(source) if expected else None
     if expected != found:
         raise EurosatError(
-            f"{printable(source)} is no longer the model that {folder.path} began with: put that "
+            f"{source} is no longer the model that {folder.path} began with: put that "
             f"one back, whose SHA-256 begins with {str(expected)[:12]}."
         )
 
@@ -64,9 +64,7 @@ def sha256_of_model(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise EurosatError(
-            f"{printable(path)} cannot be read ({error.strerror}): put it back."
-        ) from error
+        raise EurosatError(f"{path} cannot be read ({error.strerror}): put it back.") from error
 
 
 def _digest(source: str) -> str:

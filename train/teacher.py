@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eurosat.dataset import Dataset
-from eurosat.errors import EurosatError, ModelFileError, printable
+from eurosat.errors import EurosatError, ModelFileError
 from eurosat.existence import exists, is_folder
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.split import Split
@@ -38,7 +38,7 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
     path = Path(source)
     if not exists(path) and source not in shipped_model_names():
         raise ModelFileError(
-            f"The teacher {printable(source)} is not there: put it back, or name a run folder, a "
+            f"The teacher {source} is not there: put it back, or name a run folder, a "
             f".keras or .tflite file, {' or '.join(shipped_model_names())}."
         )
     # Each tile comes as another of its flips and turns in every epoch anyway.

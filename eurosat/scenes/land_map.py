@@ -112,7 +112,7 @@ def map_scene(
         str(folder).encode()
     except UnicodeError as error:
         raise EurosatError(
-            f"{printable(folder)} has a name that is not UTF-8, which GDAL does not take: choose"
+            f"{folder} has a name that is not UTF-8, which GDAL does not take: choose"
             " another folder."
         ) from error
     with open_scene(
@@ -124,7 +124,7 @@ def map_scene(
             if finished:
                 return finished
             refusal = (
-                f"Another run is mapping into {printable(folder)}: wait until it has ended, or "
+                f"Another run is mapping into {folder}: wait until it has ended, or "
                 "choose another folder."
             )
             with only_process_in(folder / UNFINISHED_FOLDER, refusal):
@@ -134,7 +134,7 @@ def map_scene(
         except OSError as error:
             reason = error.strerror or "the disk may be full"
             raise EurosatError(
-                f"{printable(folder)} cannot be written to ({reason}): choose another folder."
+                f"{folder} cannot be written to ({reason}): choose another folder."
             ) from error
 
 

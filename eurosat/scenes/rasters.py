@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
-from eurosat.errors import SceneError, printable
+from eurosat.errors import SceneError
 from eurosat.progress import Progress
 from eurosat.scenes.areas import count_per_cell
 from eurosat.scenes.cells import NODATA, CellMap
@@ -107,7 +107,7 @@ def read_cells(folder: Path, stride: int) -> tuple[WindowGrid, np.ndarray, np.nd
                 found.append(_cells_in(file, stride))
         except RasterioError as error:
             raise SceneError(
-                f"{printable(folder / name)} is missing or damaged: map the scene again."
+                f"{folder / name} is missing or damaged: map the scene again."
             ) from error
     (grid, labels), (_, percent) = found
     return grid, labels, np.where(labels == NODATA, 0, percent / np.float32(100))

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from eurosat.errors import ModelFileError, printable
+from eurosat.errors import ModelFileError
 from eurosat.graph import Graph, indices
 from eurosat.model_file import ModelFile
 from eurosat.runtime import SCENE_SIGNATURE
@@ -76,7 +76,7 @@ def make_twin(model_file: ModelFile, height: int, width: int, step: int) -> Scen
     except (_NoTwinError, LookupError, TypeError, AttributeError, ValueError) as error:
         reason = str(error) if isinstance(error, _NoTwinError) else "its graph is not one of ours"
         raise ModelFileError(
-            f"{printable(model_file.path)} has no scene twin, as {reason}: map with single windows,"
+            f"{model_file.path} has no scene twin, as {reason}: map with single windows,"
             " or with a CNN."
         ) from error
 

@@ -165,9 +165,7 @@ def dask_cluster(address: str) -> Iterator[Workers]:
         ) from error
     is_encrypted = address.startswith(("tls://", "wss://"))
     if is_encrypted and Security().get_connection_args("client").get("ssl_context") is None:
-        raise EurosatError(
-            f"{printable(address)} asks for certificates: name them in the settings of Dask."
-        )
+        raise EurosatError(f"{address} asks for certificates: name them in the settings of Dask.")
     # What it logs when a connection breaks is said in a sentence here.
     for name in ("distributed", "distributed.client", "asyncio", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -178,15 +176,15 @@ def dask_cluster(address: str) -> Iterator[Workers]:
             )
         except (OSError, ValueError, TimeoutError) as error:
             raise EurosatError(
-                f"No Dask scheduler answers at {printable(address)}: start one with"
+                f"No Dask scheduler answers at {address}: start one with"
                 " `dask scheduler`, and name the address that it prints."
             ) from error
         try:
             client.wait_for_workers(1, timeout=SECONDS_TO_CONNECT)
         except TimeoutError as error:
             raise EurosatError(
-                f"The Dask scheduler at {printable(address)} has no workers: start some with"
-                f" `dask worker {printable(address)}`."
+                f"The Dask scheduler at {address} has no workers: start some with"
+                f" `dask worker {address}`."
             ) from error
         # Annotated for clients of asyncio too.
         threads = sum(cast("dict[str, int]", client.nthreads()).values())
@@ -207,12 +205,12 @@ def dask_cluster(address: str) -> Iterator[Workers]:
                 ) from error
             except (CancelledError, CommClosedError) as error:
                 raise EurosatError(
-                    f"The Dask scheduler at {printable(address)} is gone: start it again; the same"
+                    f"The Dask scheduler at {address} is gone: start it again; the same"
                     " command goes on from there."
                 ) from error
             except ModuleNotFoundError as error:
                 raise EurosatError(
-                    f"The workers at {printable(address)} lack {error.name}: install"
+                    f"The workers at {address} lack {error.name}: install"
                     " 'eurosat-edge[cluster]' for them, in this version."
                 ) from error
 
@@ -253,9 +251,7 @@ def _open_job(job: SceneJob) -> None:
         )
         size = (scene.ground.height, scene.ground.width)
         if scene_state(path)[0] != job.scene_bytes or size != (job.grid.height, job.grid.width):
-            raise SceneError(
-                f"{printable(path)} is another file for a worker: all must see the same one."
-            )
+            raise SceneError(f"{path} is another file for a worker: all must see the same one.")
         classifier = Classifier(_find_model(job), threads=1)
         if job.is_dense:
             dense = DenseClassifier(classifier, job.grid)
@@ -281,8 +277,7 @@ def _find_model(job: SceneJob) -> Path:
             if read_model_file(path).sha256 == job.model_sha256:
                 return path
     raise ModelFileError(
-        f"{printable(job.model)} is missing for a worker, or another file: all must see the same"
-        " one."
+        f"{job.model} is missing for a worker, or another file: all must see the same one."
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -352,6 +353,28 @@ def test_an_empty_path_is_refused(
     monkeypatch.setenv("EUROSAT_DATA", "absent")  # Else, what is not refused would train.
     assert_refused(command_here(program, *arguments), f"{word} is empty")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("eurosat-train", ("cnn", "--data", "{}/data")),
+        ("eurosat-train", ("--resume", "--out", "{}")),
+        ("eurosat-train", ("--from-study", "{}")),
+        ("eurosat-evaluate", ("{}",)),
+        ("eurosat-compare", ("{}", "cnn-int8")),
+        ("eurosat-convert", ("{}/run",)),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows no such folder names")
+def test_odd_names_in_a_refusal_cannot_disturb_the_terminal(
+    tmp_path: Path, command_here: Command, program: str, arguments: tuple[str, ...]
+):
+    folder = tmp_path / "two\nlines, \x1b[31mred"
+    folder.mkdir()
+    (folder / "config.json").write_text("damaged", encoding="utf-8")
+    done = command_here(program, *(argument.format(folder) for argument in arguments))
+    assert_refused(done, "two\ufffdlines, \ufffd[31mred")
 
 
 def test_the_same_in_a_process_of_its_own(tmp_path: Path, command: Command):
