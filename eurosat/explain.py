@@ -61,21 +61,22 @@ def occlusion_map(
     colour = tile.mean(axis=(0, 1)).round().astype(np.uint8)
     rows, columns = (_spans(side) for side in (height, width))
     areas = [(row, column) for row in rows for column in columns]
-    covered = np.repeat(tile[np.newaxis], len(areas) + 1, axis=0)
-    for copy, area in zip(covered, areas, strict=False):
-        copy[area] = colour
     fall = np.zeros((height, width))
     weight = np.zeros((height, width))
     answers: list[np.ndarray] = []
+    covered = [*areas, (slice(0), slice(0))]  # Of the last copy, nothing is.
     for start in range(0, len(covered), _RUNS_AT_A_TIME):
         if is_cancelled():
             return fall.astype(np.float32)
         some = covered[start : start + _RUNS_AT_A_TIME]
-        answers.append(classifier.classify_batch(some)[:, class_index])
+        copies = np.repeat(tile[np.newaxis], len(some), axis=0)
+        for copy, area in zip(copies, some, strict=True):
+            copy[area] = colour
+        answers.append(classifier.classify_batch(copies)[:, class_index])
     odds = _log_odds(np.concatenate(answers))
     for area, without in zip(areas, odds, strict=False):
         near = np.outer(*(_nearness(span) for span in area))
-        fall[area] += near * (odds[-1] - without)  # The last copy has nothing covered.
+        fall[area] += near * (odds[-1] - without)
         weight[area] += near
     return (fall / weight).astype(np.float32)
 
