@@ -177,7 +177,7 @@ class TrainingConfiguration:
 
         Raises:
             KeyError: A value is missing.
-            ValueError: A choice is unknown.
+            ValueError: A choice is unknown, or a value is out of its range.
             TypeError: A value has the wrong type.
         """
         known = {
@@ -193,7 +193,10 @@ class TrainingConfiguration:
             kinds = {int, float} if field.type is float else {field.type}
             if field.name in known and type(known[field.name]) not in kinds:
                 raise TypeError(field.name)
-        return cls(**known)
+        try:
+            return cls(**known)
+        except EurosatError as error:
+            raise ValueError("out of range") from error  # Its sentence is about an option.
 
 
 CNN_BLOCKS = 4

@@ -67,7 +67,7 @@ def _configuration_of_file(source: str) -> TrainingConfiguration | None:
         raise no_int8_model(path)
     try:
         return TrainingConfiguration.from_json(metadata.provenance["training"])
-    except (KeyError, ValueError, TypeError, EurosatError):
+    except (KeyError, ValueError, TypeError):
         return None  # Then its weights are compared with those of the new model, later.
 
 

@@ -163,7 +163,7 @@ class StudyFolder:
         try:
             split = Split.read(path)
         except RunFolderError as error:
-            raise _damaged(path) from error
+            raise damaged_in_study(path) from error
         self.check_data(split.fingerprint, dataset)
         return split
 
@@ -198,18 +198,19 @@ class StudyFolder:
         try:
             return TrainingConfiguration.from_json(_read_json(self.best)["training"])
         except (KeyError, ValueError, TypeError) as error:
-            raise _damaged(self.best) from error
+            raise damaged_in_study(self.best) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path) from error
+        raise damaged_in_study(path) from error
     if not isinstance(content, dict):
-        raise _damaged(path)
+        raise damaged_in_study(path)
     return content
 
 
-def _damaged(path: Path) -> RunFolderError:
+def damaged_in_study(path: Path) -> RunFolderError:
+    """Return the refusal of a file of a study that is damaged."""
     return RunFolderError(f"{path} is damaged: restore it, or begin another study with --out.")

@@ -34,7 +34,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
-from eurosat.errors import DatasetError, RunFolderError
+from eurosat.errors import DatasetError, EurosatError, RunFolderError
 from eurosat.existence import exists
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
@@ -57,7 +57,7 @@ from .study_database import (
     opening_errors_told,
     without_password,
 )
-from .study_folder import StudyFolder, StudySettings, as_option
+from .study_folder import StudyFolder, StudySettings, as_option, damaged_in_study
 
 RANDOM_TRIALS = 6
 """So many trials are drawn by chance before the sampler builds on them."""
@@ -201,10 +201,9 @@ def open_study(
             for name, among in record["search"].items()
         }
         begun_with = {**asdict(settings), "storage": record["storage"]}
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise RunFolderError(
-            f"{folder.record} is damaged: restore it, or begin another study with --out."
-        ) from error
+    # The sentence of an `EurosatError` would be about an option that nobody gave.
+    except (EurosatError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise damaged_in_study(folder.record) from error
     for name, value in {**given, "storage": without_password(storage)}.items():
         if value != begun_with[name]:
             raise RunFolderError(

@@ -626,9 +626,10 @@ def test_damaged_records_are_refused_on_resume(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("epochs", 2.5), ("augment", "yes"), ("teacher", None), ("seed", True)]
+    ("setting", "value"),
+    [("epochs", 2.5), ("augment", "yes"), ("teacher", None), ("seed", True), ("epochs", 0)],
 )
-def test_a_setting_of_the_wrong_type_is_refused_on_resume(
+def test_an_impossible_setting_is_refused_on_resume(
     setting: str, value: Any, copied_run: RunFolder, small_archive: Path, command_here: Command
 ):
     record = json.loads(copied_run.config.read_text(encoding="utf-8"))

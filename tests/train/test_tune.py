@@ -415,8 +415,10 @@ def test_training_from_a_study_refuses_what_does_not_go_with_it(
     assert_refused_at_last(train("--dropout", 1), "--dropout must be below 1")
     other = fewer_tiles(small_archive, tmp_path / "other.zip")
     assert_refused_at_last(train("--data", other), str(other), "the study in", "--data")
-    copied.best.write_text('{"training": {}}', encoding="utf-8")
-    assert_refused_at_last(train(), str(copied.best), "is damaged")
+    best = read_json(copied.best)
+    for training in ({}, best["training"] | {"epochs": 0}):
+        copied.best.write_text(json.dumps({"training": training}), encoding="utf-8")
+        assert_refused_at_last(train(), str(copied.best), "is damaged")
     copied.best.unlink()
     assert_refused_at_last(train(), "No trial of the study", "eurosat-tune")
     copied.record.unlink()
@@ -469,6 +471,15 @@ def test_a_damaged_study_is_refused(
         (copied.path / name).write_text(content, encoding="utf-8")
     done = command_here("eurosat-tune", "cnn", "--data", small_archive, "--out", copied.path)
     assert_refused_at_last(done, str(copied.path / name), "--out")
+
+
+def test_an_impossible_setting_of_a_study_is_refused(
+    copied: StudyFolder, small_archive: Path, command_here: Command
+):
+    record = read_json(copied.record) | {"epochs": 0}
+    copied.record.write_text(json.dumps(record), encoding="utf-8")
+    done = command_here("eurosat-tune", "cnn", "--data", small_archive, "--out", copied.path)
+    assert_refused_at_last(done, str(copied.record), "is damaged")
 
 
 @pytest.mark.parametrize(
