@@ -16,7 +16,7 @@ import numpy as np
 from eurosat.classifier import Classifier
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.model_file import shipped_model_names
-from eurosat.scenes.input_kind import InputKind, Scaling, clear_sky
+from eurosat.scenes.input_kind import InputKind, Scaling, clear_sky, numbers_of
 from eurosat.scenes.windows import fill_by_mirroring
 from eurosat.split import split_dataset
 
@@ -80,8 +80,9 @@ def without_sky(tiles: np.ndarray) -> np.ndarray:
     """Return digital numbers of the ground alone, under another sun for each tile."""
     suns = np.random.default_rng(1).uniform(*SUN_DEGREES, len(tiles))
     added, passed = np.moveaxis([clear_sky(sun) for sun in suns], 1, 0)
-    numbers = (tiles.astype(np.float64) - 1) * 2750 / 254
-    ground = (numbers - added[:, np.newaxis, np.newaxis]) / passed[:, np.newaxis, np.newaxis]
+    ground = (numbers_of(tiles) - added[:, np.newaxis, np.newaxis]) / passed[
+        :, np.newaxis, np.newaxis
+    ]
     return ground.clip(1).round().astype(np.uint16)
 
 

@@ -21,6 +21,7 @@ from eurosat.classifier import Classifier
 from eurosat.model_file import find_model
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.dense import DenseClassifier
+from eurosat.scenes.input_kind import numbers_of
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import WINDOW, Rows, WindowGrid, one_by_one
 
@@ -93,8 +94,7 @@ def write_product(folder: Path, block: np.ndarray, side: int) -> Path:
     path = folder / "S2A_MSIL1C_synthetic.SAFE"
     images = path / "GRANULE" / "synthetic" / "IMG_DATA"
     images.mkdir(parents=True)
-    # Back to the digital numbers of which EuroSAT's pixels were made.
-    values = np.round((block.astype(np.float64) - 1) * 2750 / 254).clip(1).astype(np.uint16)
+    values = np.round(numbers_of(block)).clip(1).astype(np.uint16)
     whole = _mirrored_rows(values, 0, side, side)
     blocks = {"BLOCKXSIZE": 1024, "BLOCKYSIZE": 1024, "QUALITY": 100, "REVERSIBLE": "YES"}
     for band, name in enumerate(("B04", "B03", "B02")):
@@ -160,9 +160,7 @@ def print_classification_alone(path: Path, model: str) -> None:
 
     def timed(grid: WindowGrid, dense: DenseClassifier | None) -> float:
         rows = Rows(read, grid.height, grid.width)
-        at_once = dense.rows_at_once if dense else 1
-        down = grid.windows[0]
-        strips = [(row, min(row + at_once, down)) for row in range(0, down, at_once)]
+        strips = grid.strips(dense.rows_at_once if dense else 1)
         answer = one_by_one(rows, classifier, grid)
         started = time.perf_counter()
         for _ in dense.answer_strips(rows, strips) if dense else answer(strips):
@@ -186,9 +184,7 @@ def print_agreement(scene_path: Path, model: str) -> None:
     with open_scene(scene_path) as scene:
         grid = WindowGrid(scene.ground.height, scene.ground.width, 16)
         dense = DenseClassifier(classifier, grid)
-        down = grid.windows[0]
-        at_once = dense.rows_at_once
-        strips = [(row, min(row + at_once, down)) for row in range(0, down, at_once)]
+        strips = grid.strips(dense.rows_at_once)
         answers = (
             one_by_one(Rows.of(scene), classifier, grid)(strips),
             dense.answer_strips(Rows.of(scene), strips),

@@ -32,8 +32,8 @@ _BRIGHTEST_OF_8_BITS: Final = 255
 _BRIGHTEST: Final = 2750
 """The digital number, reflectance times 10 000, that EuroSAT shows as 255."""
 
-_TCI_BRIGHTEST: Final = {"l1c-tci": 3558, "l2a-tci": 2000}
-"""The digital number that ESA's 8-bit true-colour image (TCI) shows as 255."""
+_STEPS: Final = 254
+"""Steps from 1, which stands for no reflectance, to 255."""
 
 _BASELINE_OFFSET: Final = -1000
 """What products since processing baseline 04.00 (January 2022) ask to be added."""
@@ -79,6 +79,8 @@ TITLES: Final = {
     InputKind.L2A_TCI: "the true-colour image of an L2A product",
 }
 
+_TCI_BRIGHTEST: Final = {InputKind.L1C_TCI: 3558, InputKind.L2A_TCI: 2000}
+"""The digital number that ESA's 8-bit true-colour image (TCI) shows as 255."""
 
 _WITHOUT_SKY: Final = (InputKind.L2A, InputKind.L2A_TCI)
 _USUAL_SUN: Final = 40
@@ -112,6 +114,18 @@ def clear_sky(sun: float) -> tuple[np.ndarray, np.ndarray]:
     phase = 0.75 * (1 + height**2)
     added = 10_000 * depth * phase / (4 * height)
     return added, np.exp(-depth / 2 * (1 + 1 / height))
+
+
+def numbers_of(pixels: np.ndarray) -> np.ndarray:
+    """Return the digital numbers of Level-1C of which EuroSAT's pixels were made.
+
+    Args:
+        pixels: uint8 of any shape, 1 to 255.
+
+    Returns:
+        Reflectance times 10 000, float64 of the same shape, but for rounding to a pixel.
+    """
+    return (pixels.astype(np.float64) - 1) * _BRIGHTEST / _STEPS
 
 
 @dataclass(frozen=True)
@@ -180,7 +194,7 @@ def _scaled(scaling: Scaling, values: np.ndarray, band: int) -> np.ndarray:
     if scaling.kind in _WITHOUT_SKY:
         added, passed = clear_sky(_USUAL_SUN)
         numbers = added[band] + passed[band] * numbers
-    pixels = np.floor(1.5 + numbers * (254 / _BRIGHTEST))  # As GDAL rounds to a byte.
+    pixels = np.floor(1.5 + numbers * (_STEPS / _BRIGHTEST))  # As GDAL rounds to a byte.
     return np.clip(np.nan_to_num(pixels, nan=1), 1, 255).astype(np.uint8)
 
 

@@ -11,7 +11,7 @@ from affine import Affine
 
 from eurosat.errors import SceneError
 from eurosat.scenes.ground import Ground, areas_of_pixels, utm_code
-from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, warnings_of
+from eurosat.scenes.input_kind import EUROSAT_MEAN, InputKind, Scaling, numbers_of, warnings_of
 from eurosat.scenes.scene import open_scene
 
 from ..conftest import assert_one_sentence
@@ -63,6 +63,13 @@ def test_the_ends_of_the_scale_are_exact():
     assert Scaling(InputKind.L1C).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
     numbers = all_bands([995, 1000, 1001, 3750, 65535], np.uint16)
     assert Scaling(InputKind.L1C, -1000).to_pixels(numbers).tolist() == [[1, 1, 1, 255, 255]] * 3
+
+
+def test_every_pixel_is_made_again_of_its_number():
+    pixels = np.arange(1, 256, dtype=np.uint8)
+    numbers = numbers_of(np.stack([pixels] * 3))
+    assert (numbers[0, 0], numbers[0, -1]) == (0, 2750)
+    assert np.array_equal(Scaling(InputKind.L1C).to_pixels(numbers), np.stack([pixels] * 3))
 
 
 def test_the_true_colour_image_of_l1c_is_scaled_by_its_brightest_value():
