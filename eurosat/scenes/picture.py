@@ -6,7 +6,7 @@ from math import cos, floor, log10, radians, sin
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from eurosat.scenes.areas import Area, area_title
 from eurosat.scenes.cells import NODATA, CellMap
@@ -121,7 +121,7 @@ def _coloured(cells: CellMap, has_data: np.ndarray) -> np.ndarray:
     labels = cells.labels[rows[:, np.newaxis] // stride, columns // stride]
     palette = np.full((NODATA + 1, 3), 255, np.uint8)
     for entry in cells.classes:
-        palette[entry.id] = tuple(bytes.fromhex(entry.colour[1:]))
+        palette[entry.id] = ImageColor.getrgb(entry.colour)
     return palette[np.where(has_data, labels, NODATA)]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 import numpy as np
+from PIL import ImageColor
 
 from eurosat.atomic import replacing, write_text
 from eurosat.errors import SceneError
@@ -57,7 +58,7 @@ def write_rasters(
     with_data = np.zeros(grid.cells, np.int64)
     percent = np.round(cells.confidence * 100).astype(np.uint8)
     names = {f"CLASS_{entry.id}": entry.name for entry in cells.classes}
-    colours = {entry.id: _rgba(entry.colour) for entry in cells.classes}
+    colours = {entry.id: ImageColor.getcolor(entry.colour, "RGBA") for entry in cells.classes}
     with (
         _cog(folder / CLASSES_FILE, work, scene, "MODE") as classes_file,
         _cog(folder / CONFIDENCE_FILE, work, scene, "AVERAGE") as percent_file,
@@ -170,10 +171,6 @@ def _cog(path: Path, work: Path, scene: Scene, overviews: str) -> Iterator[Any]:
         except Exception as error:  # Some of GDAL's errors have no type of rasterio's.
             raise OSError(errno.ENOSPC, "the disk may be full", str(path)) from error
     plain.unlink()
-
-
-def _rgba(colour: str) -> tuple[int, int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16), 255
 
 
 def _category_names(cells: CellMap) -> str:
