@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from eurosat.console import RunDataOption, notes, output, path_for, path_option, progress_bar, run
+from eurosat.console import (
+    RunDataOption,
+    notes,
+    output,
+    path_for,
+    path_option,
+    plain_table,
+    progress_bar,
+    run,
+)
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.interrupts import interrupts_end_at_once
@@ -186,12 +194,9 @@ def _add_scene(conversion: "Conversion", original: "Original", min_agreement: fl
 
 def _print_comparison(conversion: "Conversion") -> None:
     comparison = conversion.comparison
-    table = Table(
-        title=f"{conversion.path.stem}: {comparison.tile_count:,} test tiles",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
+    table = plain_table()
+    table.title = f"{conversion.path.stem}: {comparison.tile_count:,} test tiles"
+    table.title_justify = "left"
     for heading in ("", "Keras", conversion.precision, "Change"):
         table.add_column(heading, justify="left" if not heading else "right")
     original, exported = comparison.original, comparison.exported
