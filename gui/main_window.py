@@ -37,6 +37,7 @@ from .scene_page import ScenePage
 from .scene_session import SceneSession
 from .session import Session
 from .settings import Settings
+from .small_screen import mark_openers
 from .status_bar import StatusBar
 from .tab_order import walk_as_laid_out
 from .theme import apply_theme
@@ -148,6 +149,7 @@ class MainWindow(QMainWindow):
             self._actions, self.model_menu, self.export_menu, settings.heat_opacity, self
         )
         self.addToolBar(self._tools)
+        mark_openers(self)
 
     # Which signal goes where.
 

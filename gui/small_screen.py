@@ -2,10 +2,26 @@
 
 from typing import Final
 
-from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QApplication, QDialog, QToolButton, QWidget
 
 WIDTH_OF_HANDLE: Final = 8
 """Width of what is dragged to divide a window, in pixels of the layout; Qt's own is half of it."""
+
+
+_OPENERS: Final = ("qt_menubar_ext_button", "qt_toolbar_ext_button")
+"""What Qt calls the buttons that open what a bar has no room for."""
+
+
+def mark_openers(window: QWidget) -> None:
+    """Let the buttons be seen that open what a bar has no room for, and tell what they do.
+
+    Qt's picture for them is black, also on dark colours; an arrow has the colour of texts.
+    """
+    for button in window.findChildren(QToolButton):
+        if button.objectName() in _OPENERS:
+            button.setArrowType(Qt.ArrowType.DownArrow)
+            button.setAccessibleName(QCoreApplication.translate("Bar", "Show the rest of the bar"))
 
 
 def keep_dialogs_on_screen(app: QApplication) -> None:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QSlider,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -23,6 +24,8 @@ from pytestqt.qtbot import QtBot
 from eurosat.gui.legend import Legend
 from eurosat.gui.theme import THEMES, apply_theme
 from eurosat.scenes.areas import Area
+
+from .conftest import User
 
 Role = QPalette.ColorRole
 TEXTS = (
@@ -141,6 +144,26 @@ def test_a_box_in_a_menu_stands_out(theme: str, qtbot: QtBot, qapp: QApplication
         for column in range(inner.width())
     ]
     assert strongest_contrast(pixels, ground) >= LEAST_CONTRAST_OF_PARTS
+    apply_theme("system")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_opens_the_rest_of_a_narrow_tool_bar_stands_out(
+    theme: str, user: User, qapp: QApplication
+):
+    qapp.setStyle("Fusion")
+    apply_theme(theme)
+    user.window.resize(user.window.minimumSizeHint())
+    (more,) = [
+        button
+        for button in user.window.findChildren(QToolButton)
+        if button.objectName() == "qt_toolbar_ext_button"
+    ]
+    user.waits_for(more.isVisible)
+    ground = qapp.palette().color(Role.Window)
+    user.waits_for(lambda: more.palette().color(Role.Window) == ground)
+    corner, *pixels = pixels_of(more)
+    assert max(contrast(pixel, corner) for pixel in pixels) >= LEAST_CONTRAST_OF_PARTS
     apply_theme("system")
 
 
