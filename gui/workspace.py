@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -135,7 +136,12 @@ class Filter:
             self.lowest <= item.confidence <= self.highest
         ):
             return False
-        return not self.text or self.text.casefold() in item.location.casefold()
+        return not self.text or _comparable(self.text) in _comparable(item.location)
+
+
+def _comparable(text: str) -> str:
+    """Return a text without case; letters with accents, which have two forms, in one of them."""
+    return normalize("NFC", text.casefold())
 
 
 class Column(IntEnum):

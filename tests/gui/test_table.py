@@ -191,6 +191,16 @@ def test_the_filter_by_text_goes_by_name_and_folder(landscape: User):
     assert field.text() == ""
 
 
+def test_a_name_is_found_in_whichever_form_its_accents_are(user: User, tmp_path: Path):
+    # Those of files from a Mac are often letters of their own.
+    for name in ("Mu\u0308ritz.png", "Röbel.png"):
+        Image.new("RGB", (20, 20), "green").save(tmp_path / name)
+    user.opens(tmp_path)
+    for typed, found in (("müritz", "Mu\u0308ritz.png"), ("RO\u0308BEL", "Röbel.png")):
+        user.window.filter_bar.text.setText(typed)
+        assert user.names() == [found]
+
+
 def test_the_filter_by_confidence_keeps_within_its_bounds(landscape: User, pictures: Pictures):
     items = landscape.opens(*pictures(20))
     lowest, highest = percent_box(landscape, "Lowest"), percent_box(landscape, "Highest")
