@@ -49,6 +49,11 @@ def cannot_be_written(path: Path, error: OSError) -> EurosatError:
     return EurosatError(f"{path} cannot be written: {error.strerror}.")
 
 
+def damaged_in_run(path: Path) -> RunFolderError:
+    """Return the refusal of a file of a training run that is damaged."""
+    return RunFolderError(f"{path} is damaged: train again, or restore it.")
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, or its kind if it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)

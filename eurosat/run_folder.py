@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eurosat.errors import RunFolderError
+from eurosat.errors import RunFolderError, damaged_in_run
 from eurosat.existence import exists, is_file, is_folder
 from eurosat.split import Split
 
@@ -102,11 +102,9 @@ class RunFolder:
         try:
             config = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunFolderError(
-                f"{self.config} is damaged: train again, or restore it."
-            ) from error
+            raise damaged_in_run(self.config) from error
         if not isinstance(config, dict):
-            raise RunFolderError(f"{self.config} is damaged: train again, or restore it.")
+            raise damaged_in_run(self.config)
         return config
 
     def recorded_data(self) -> Path | None:
@@ -138,7 +136,7 @@ class RunFolder:
         """
         split = Split.read(self.split)
         if not (split.train and split.validation and split.test):
-            raise RunFolderError(f"{self.split} is damaged: train again, or restore it.")
+            raise damaged_in_run(self.split)
         return split
 
 

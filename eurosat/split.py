@@ -12,7 +12,7 @@ import numpy as np
 
 from eurosat.atomic import write_text
 from eurosat.dataset import Dataset
-from eurosat.errors import DatasetError, MissingPackageError, RunFolderError
+from eurosat.errors import DatasetError, MissingPackageError, RunFolderError, damaged_in_run
 
 ENOUGH_TILES = 10
 """Of each class, to be split by the fractions that count without others."""
@@ -73,7 +73,7 @@ class Split:
                 f"training run."
             ) from error
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise RunFolderError(f"{path} is damaged: train again, or restore it.") from error
+            raise damaged_in_run(path) from error
 
     @property
     def digest(self) -> str:
@@ -83,8 +83,7 @@ class Split:
 
     def has_exam_of(self, other: "Split") -> bool:
         """Tell whether models of both splits are judged on the same tiles."""
-        ours, theirs = ((set(split.validation), set(split.test)) for split in (self, other))
-        return ours == theirs
+        return self.digest == other.digest
 
     def check_matches(self, dataset: Dataset) -> None:
         """Refuse a data set that is not the one that was split, and a split that is none of it.

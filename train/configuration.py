@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from eurosat.dataset import TILE_SIZE
-from eurosat.errors import EurosatError, RunFolderError
+from eurosat.errors import EurosatError, damaged_in_run
 from eurosat.run_folder import RunFolder
 
 
@@ -317,7 +317,7 @@ def recorded_configuration(folder: RunFolder) -> TrainingConfiguration:
     try:
         return TrainingConfiguration.from_json(config["training"])
     except (KeyError, ValueError, TypeError) as error:
-        raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.") from error
+        raise damaged_in_run(folder.config) from error
 
 
 def training_command(configuration: TrainingConfiguration) -> list[str]:

@@ -479,12 +479,12 @@ def read_history(path: Path) -> list[Epoch]:
                 Epoch(**{name: kind(row[name]) for name, kind in kinds.items() if name in row})
                 for row in csv.DictReader(file)
             ]
+        if not all(np.isfinite(list(asdict(epoch).values())).all() for epoch in rows):
+            raise ValueError("figures that are no numbers")
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunFolderError(
             f"{path} is missing or damaged: train again, or restore it."
         ) from error
-    if not all(np.isfinite(list(asdict(epoch).values())).all() for epoch in rows):
-        raise RunFolderError(f"{path} is missing or damaged: train again, or restore it.")
     if not rows:
         raise RunFolderError(f"{path} holds no epoch: train again, or restore it.")
     return rows
