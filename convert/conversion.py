@@ -26,7 +26,7 @@ from eurosat.calibration import (
 )
 from eurosat.classifier import Classifier
 from eurosat.dataset import GROUND_RESOLUTION_M, TILE_SIZE, Dataset
-from eurosat.errors import ModelFileError, RunFolderError
+from eurosat.errors import ModelFileError, damaged_in_run
 from eurosat.keras_model import load_keras_model, predict
 from eurosat.labels import EUROSAT_CLASSES
 from eurosat.model_file import ModelMetadata, write_model_file
@@ -168,17 +168,11 @@ def load_original(
     config = folder.read_config()
     is_whole = isinstance(config.get("training"), dict) and "architecture" in config["training"]
     if not is_whole or not {"started", "versions"} <= config.keys():
-        raise RunFolderError(f"{folder.config} is damaged: train again, or restore it.")
+        raise damaged_in_run(folder.config)
     split = folder.read_split()
     split.check_matches(dataset)
     folder.check_finished()
-    model = load_keras_model(folder.model)
-    expected = ((None, TILE_SIZE, TILE_SIZE, 3), (None, len(split.class_names)))
-    if (model.input_shape, model.output_shape) != expected:
-        raise ModelFileError(
-            f"{folder.model} is not one of ours: it takes {model.input_shape} and gives "
-            f"{model.output_shape} instead of {expected[0]} and {expected[1]}."
-        )
+    model = load_keras_model(folder.model, len(split.class_names))
     validation, test = dataset.positions(split.validation), dataset.positions(split.test)
     return Original(
         folder=folder,

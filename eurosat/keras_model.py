@@ -10,23 +10,38 @@ from typing import Any, Final
 
 import numpy as np
 
+from eurosat.dataset import TILE_SIZE
 from eurosat.errors import ModelFileError
 
 _BATCH_SIZE: Final = 256
 
 
-def load_keras_model(path: Path) -> Any:
+def load_keras_model(path: Path, class_count: int | None = None) -> Any:
     """Return the `keras.Model` in a `.keras` file, for predictions.
 
+    Args:
+        path: The file.
+        class_count: How many classes it must know; any number without it.
+
     Raises:
-        ModelFileError: The file is missing, damaged, or no Keras model.
+        ModelFileError: The file is missing, damaged, no Keras model, or one that does not take
+            tiles and give one probability for each class.
     """
     try:
-        return import_module("keras").saving.load_model(path, compile=False)
+        model = import_module("keras").saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ModelFileError(
             f"{path} does not exist, is damaged or is no Keras model: train again, or restore it."
         ) from error
+    takes, gives = model.input_shape, model.output_shape
+    is_ours = takes == (None, TILE_SIZE, TILE_SIZE, 3) and len(gives) == 2 and gives[1]
+    if not is_ours or class_count not in {None, gives[1]}:
+        classes = f"of {class_count} classes" if class_count else "class"
+        raise ModelFileError(
+            f"{path} is not one of ours: it takes {takes} and gives {gives} instead of tiles "
+            f"{(None, TILE_SIZE, TILE_SIZE, 3)} and one probability for each {classes}."
+        )
+    return model
 
 
 def predict(model: Any, tiles: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from eurosat.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, Calibration
 from eurosat.classifier import Classifier
-from eurosat.dataset import TILE_SIZE, Dataset
+from eurosat.dataset import Dataset
 from eurosat.errors import DatasetError, ModelFileError
 from eurosat.existence import exists, is_folder
 from eurosat.keras_model import load_keras_model, predict
@@ -151,20 +151,13 @@ def recorded_split(model: TrainedModel, dataset: Dataset, advice: str) -> Split:
 
 def _open_keras(path: Path, name: str, folder: RunFolder | None) -> TrainedModel:
     split = folder.read_split() if folder else None
-    model = load_keras_model(path)
-    takes, gives = model.input_shape, model.output_shape
-    is_ours = takes == (None, TILE_SIZE, TILE_SIZE, 3) and len(gives) == 2 and gives[1]
-    if not is_ours or (split and gives[1] != len(split.class_names)):
-        raise ModelFileError(
-            f"{path} is not one of ours: it takes {takes} and gives {gives} instead of tiles "
-            f"{(None, TILE_SIZE, TILE_SIZE, 3)} and one probability for each class."
-        )
+    model = load_keras_model(path, len(split.class_names) if split else None)
     return TrainedModel(
         name=name,
         source=path if folder is None else folder.path,
         predict=lambda tiles: predict(model, tiles),
         class_names=split.class_names if split else None,
-        class_count=gives[1],
+        class_count=model.output_shape[1],
         calibration=recorded_calibration(folder) if folder else None,
         split=split,
     )

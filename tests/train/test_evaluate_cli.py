@@ -340,12 +340,15 @@ def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, comman
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.keras").write_text("no model")
     (tmp_path / "text.tflite").write_text("no model, but some text")
+    small = keras.Input((32, 32, 3), dtype="uint8")
+    keras.Model(small, keras.layers.Flatten()(small)).save(tmp_path / "other.keras")
     for name, part in (
         ("empty", "is not the folder of a training run"),
         ("runs/none", "does not exist"),
         ("text.keras", "is damaged or is no Keras model"),
         ("none.keras", "does not exist"),
         ("text.tflite", "is not a TFLite model"),
+        ("other.keras", "is not one of ours: it takes (None, 32, 32, 3)"),
     ):
         done = command_here("eurosat-evaluate", name, "--data", small_archive)
         assert_refused_at_last(done, name, part)
