@@ -1,12 +1,10 @@
 """From a training run to a model file that is proven to be as accurate: export, compare, write."""
 
 import json
-import platform
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from eurosat.model_file import ModelMetadata, write_model_file
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split
 from eurosat.tensorflow_start import native_messages_hidden
+from eurosat.versions import versions_for_record
 from eurosat.views import seen_from, views_of
 
 from .c_array import c_paths
@@ -40,7 +39,7 @@ from .export import Precision, Recipe, export, export_int8
 from .scene import twin_path
 from .verify import Comparison, compare, failures, reserves
 
-RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "ai-edge-litert", "numpy")
+RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 TITLES = {"cnn": "CNN", "mobilenet": "MobileNet"}
 
 
@@ -420,7 +419,6 @@ def _metadata(original: Original, precision: Precision, name: str) -> ModelMetad
             "training_versions": original.config["versions"],
             "calibration_tiles": len(original.calibration_tiles),
             "converted": datetime.now(UTC).isoformat(timespec="seconds"),
-            "conversion_versions": {"python": platform.python_version()}
-            | {package: version(package) for package in RECORDED_PACKAGES},
+            "conversion_versions": versions_for_record(*RECORDED_PACKAGES),
         },
     )

@@ -6,8 +6,9 @@ from eurosat.interrupts import interrupts_end_at_once
 
 with interrupts_end_at_once():  # These take half of the time before the first line of `main`.
     import argparse
-    from importlib.metadata import version
     from pathlib import Path
+
+    from eurosat.versions import program_version
 
     from . import screen
 
@@ -49,9 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--reset-settings", action="store_true", help="forget layout, theme, model and history"
     )
-    parser.add_argument(
-        "--version", action="version", version=f"EuroSAT Edge {version('eurosat-edge')}"
-    )
+    parser.add_argument("--version", action="version", version=f"EuroSAT Edge {program_version()}")
     return parser.parse_args()
 
 

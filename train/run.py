@@ -1,10 +1,8 @@
 """One run from data to report: what `eurosat-train` does, as functions."""
 
 import json
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 from eurosat.atomic import write_text
@@ -14,6 +12,7 @@ from eurosat.errors import RunFolderError
 from eurosat.keras_model import load_keras_model, predict
 from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
+from eurosat.versions import versions_for_record
 
 from .architectures import find_weights
 from .configuration import Architecture, TrainingConfiguration
@@ -26,7 +25,7 @@ from .rivers import place_of_river
 from .sources import source_digests
 from .teacher import open_teacher
 
-RECORDED_PACKAGES = ("eurosat-edge", "tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
+RECORDED_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "Pillow")
 
 
 def prepare_run(
@@ -89,8 +88,7 @@ def record_run(
         "data": str(dataset.source.absolute()),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "sources": source_digests(configuration),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in RECORDED_PACKAGES},
+        "versions": versions_for_record(*RECORDED_PACKAGES),
     }
     try:
         split.write(folder.split)

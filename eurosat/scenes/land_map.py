@@ -29,7 +29,6 @@ from eurosat.scenes.map_record import (
     MapSettings,
     finished_map,
     make_plan,
-    program_version,
     remove_map,
     remove_outdated,
     remove_work,
@@ -50,6 +49,7 @@ from eurosat.scenes.windows import (
     windows_done,
 )
 from eurosat.scenes.workers import SceneJob, Workers
+from eurosat.versions import program_version
 
 _TIMED_TILES_PER_THREAD: Final = 8
 

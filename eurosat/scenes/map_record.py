@@ -5,7 +5,6 @@ import json
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from eurosat.scenes.product import scene_state
 from eurosat.scenes.rasters import CLASSES_FILE, CONFIDENCE_FILE
 from eurosat.scenes.report import REPORT_FILE
 from eurosat.scenes.windows import DEFAULT_STRIDE, STRIDES, WindowGrid, windows_done
+from eurosat.versions import program_version
 
 PICTURE_FILE: Final = "map.png"
 
@@ -282,8 +282,3 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def program_version() -> str:
-    """Return the version of EuroSAT Edge that is installed."""
-    return version("eurosat-edge")

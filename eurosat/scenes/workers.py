@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
@@ -35,6 +34,7 @@ from eurosat.scenes.input_kind import InputKind
 from eurosat.scenes.product import scene_state
 from eurosat.scenes.scene import open_scene
 from eurosat.scenes.windows import Rows, Strip, WindowGrid, one_by_one
+from eurosat.versions import program_version
 
 SECONDS_TO_CONNECT: Final = 30
 """How long a scheduler may take to answer, and its first worker to appear."""
@@ -239,7 +239,7 @@ _open = threading.local()
 
 
 def _open_job(job: SceneJob) -> None:
-    installed = version("eurosat-edge")
+    installed = program_version()
     if installed != job.version:
         raise EurosatError(
             f"A worker has EuroSAT Edge {installed} and not {job.version}: install the same."
