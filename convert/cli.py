@@ -14,10 +14,10 @@ from eurosat.console import (
     path_for,
     path_option,
     plain_table,
-    progress_bar,
+    read_tiles,
     run,
 )
-from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.dataset import Dataset, find_dataset
 from eurosat.errors import EurosatError
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.labels import land_cover
@@ -162,8 +162,7 @@ def _data_of(folder: RunFolder, data: Path | None, calibration: int) -> Dataset:
             f"--calibration must be at least {len(split.class_names)}, one tile for each class, "
             f"not {calibration}."
         )
-    with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data or folder.recorded_data()), progress)
+    dataset = read_tiles(find_dataset(data or folder.recorded_data()))
     split.check_matches(dataset)
     return dataset
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
     from rich.table import Table
 
+    from eurosat.dataset import Dataset
+
 EXIT_REFUSED = 2
 """Bad input: a wrong option, a missing file, a damaged image."""
 
@@ -91,6 +93,7 @@ RunDataOption = Annotated[
     Path | None, path_option("--data", "The data set of the runs, if not found by itself.")
 ]
 """The data set that runs were made with."""
+
 
 MOST_THREADS = 1024
 """More than any machine that this runs on has cores."""
@@ -203,6 +206,21 @@ def progress_bar(title: str) -> Iterator[Progress]:
     """
     with progress_bars(title) as (progress,):
         yield progress
+
+
+def read_tiles(source: Path) -> "Dataset":
+    """Read a data set, with a bar on standard error while its tiles are decoded.
+
+    Args:
+        source: A folder of class folders or a zip of one.
+
+    Raises:
+        DatasetError: As `load_dataset` does.
+    """
+    from eurosat.dataset import load_dataset  # Of what classifies alone, it is no part.
+
+    with progress_bar("Reading tiles") as progress:
+        return load_dataset(source, progress)
 
 
 @contextmanager

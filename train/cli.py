@@ -17,10 +17,10 @@ from eurosat.console import (
     notes,
     output,
     path_option,
-    progress_bar,
+    read_tiles,
     run,
 )
-from eurosat.dataset import Audit, Dataset, check_outside, find_dataset, load_dataset
+from eurosat.dataset import Audit, Dataset, check_outside, find_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
 from eurosat.folder_lock import check_nobody_in, only_process_in
@@ -330,11 +330,11 @@ def train(
     ] = False,
 ) -> None:
     """Train a land-cover classifier. The defaults give a good model."""
-    options = dict(locals())
+    typed = dict(locals())
     given = {
-        field.name: options[field.name]
+        field.name: typed[field.name]
         for field in fields(TrainingConfiguration)
-        if options[field.name] is not None
+        if typed[field.name] is not None
     }
     for name in SOURCES:
         if name in given:
@@ -541,8 +541,7 @@ def _load(data: Path | None, folder: RunFolder | None = None) -> Dataset:
     source = find_dataset(data)
     if folder:
         check_outside(folder.path, source)
-    with progress_bar("Reading tiles") as progress:
-        return load_dataset(source, progress)
+    return read_tiles(source)
 
 
 def _new_run_folder(architecture: Architecture, out: Path | None) -> RunFolder:

@@ -7,8 +7,8 @@ import typer
 from rich.markup import escape
 
 from eurosat.atomic import write_text
-from eurosat.console import RunDataOption, notes, output, path_for, plain_table, progress_bar, run
-from eurosat.dataset import find_dataset, load_dataset
+from eurosat.console import RunDataOption, notes, output, path_for, plain_table, read_tiles, run
+from eurosat.dataset import find_dataset
 from eurosat.errors import EurosatError, cannot_be_written
 from eurosat.existence import is_folder
 from eurosat.interrupts import interrupts_end_at_once
@@ -56,8 +56,7 @@ def compare(
     known = check_models(sources)
     recorded_data = (run_named.recorded_data() for run_named in map(run_of, sources) if run_named)
     data = data or next(filter(None, recorded_data), None)
-    with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(find_dataset(data), progress)
+    dataset = read_tiles(find_dataset(data))
     check_data(known, dataset)
     with interrupts_end_at_once():
         start_tensorflow()

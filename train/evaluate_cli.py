@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import DataOption, notes, output, path_for, path_option, progress_bar, run
-from eurosat.dataset import Dataset, check_outside, find_dataset, load_dataset
+from eurosat.console import DataOption, notes, output, path_for, path_option, read_tiles, run
+from eurosat.dataset import Dataset, check_outside, find_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.model_file import find_model, read_model_file
@@ -64,8 +64,7 @@ def evaluate_model(
     data = data or (run_named.recorded_data() if run_named else None)
     source = find_dataset(data)
     check_outside(out or EVALUATIONS, source)
-    with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(source, progress)
+    dataset = read_tiles(source)
     with interrupts_end_at_once():
         start_tensorflow()
         from .judgement import judge, report_text, write_report

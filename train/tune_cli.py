@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import DataOption, notes, output, path_option, progress_bar, run
-from eurosat.dataset import check_outside, find_dataset, load_dataset
+from eurosat.console import DataOption, notes, output, path_option, read_tiles, run
+from eurosat.dataset import check_outside, find_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
@@ -98,8 +98,7 @@ def tune(
 
     source = find_dataset(data)
     check_outside(folder.path, source)
-    with progress_bar("Reading tiles") as progress:
-        dataset = load_dataset(source, progress)
+    dataset = read_tiles(source)
     with interrupts_end_at_once():
         start_tensorflow()
         from .study_progress import StudyProgress
