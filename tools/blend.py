@@ -24,7 +24,7 @@ from eurosat.existence import exists
 from eurosat.keras_model import load_keras_model
 from eurosat.run_folder import RunFolder
 from eurosat.train.configuration import recorded_configuration
-from eurosat.train.fit import first_model, read_history
+from eurosat.train.fit import first_model, read_history, save_model
 from eurosat.train.run import report_run
 from eurosat.train.sources import check_source
 
@@ -76,7 +76,7 @@ def blend(source: RunFolder, target: RunFolder, share: float) -> None:
         shutil.copy(file, target.path)
     record = {"blend": {"run": source.path.resolve().name, "share": share}}
     write_text(target.config, json.dumps(source.read_config() | record, indent=2))
-    model.save(target.model)
+    save_model(model, target.model)
     (judged,) = report_run(target, dataset, split, history, test=False)
     metrics = json.loads(target.metrics.read_text(encoding="utf-8"))
     write_text(target.metrics, json.dumps(record | metrics, indent=2))

@@ -225,7 +225,7 @@ def fit(
     # Once more, as a break may have come between the last checkpoint and its line.
     write_history(folder.history, state.history)
     _assign(model.variables, state.best_weights)
-    _save(model, folder.model)
+    save_model(model, folder.model)
     return state.history
 
 
@@ -334,8 +334,8 @@ def _validation_batches(
     return batches.with_options(untuned())
 
 
-def _save(model: keras.Model, path: Path) -> None:
-    """Write a model as one that was never compiled.
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a model as one that was never compiled, whole or not at all.
 
     Keras saves an optimizer whether it is told to or not, which makes the file three times as
     large.

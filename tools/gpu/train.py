@@ -39,7 +39,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.split import Split, split_dataset
 from eurosat.train.configuration import DEFAULTS, Architecture, TrainingConfiguration
 from eurosat.train.first_weights import check_first_run
-from eurosat.train.fit import Epoch, build_model, write_history
+from eurosat.train.fit import Epoch, build_model, save_model, write_history
 from eurosat.train.run import prepare_run, record_run, report_run
 
 BATCH_SIZE = 256
@@ -235,7 +235,7 @@ def _write_run(
     record = folder.read_config()
     record["versions"]["torch"] = version("torch")
     write_text(folder.config, json.dumps(record, indent=2))
-    keras.Model(model.input, model.output, name=model.name).save(folder.model)
+    save_model(model, folder.model)
     positions = dataset.positions(split.validation)
     truth = dataset.labels[positions]
     probabilities = predict(model, dataset.tiles[positions])
