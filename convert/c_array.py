@@ -164,8 +164,8 @@ def integer_part(path: Path, flatbuffer: bytes) -> IntegerModel:
         ModelFileError: The model does not compute in int8.
     """
     graph = Graph(flatbuffer)
-    first, *inner, dequantise, softmax = graph.operators
-    kinds = tuple(map(graph.kind, (first, dequantise, softmax)))
+    first, *inner, dequantise, last = graph.operators
+    kinds = tuple(map(graph.kind, (first, dequantise, last)))
     if kinds != ("QUANTIZE", "DEQUANTIZE", "SOFTMAX"):
         raise ModelFileError(f"{path} does not compute in int8 throughout: convert with --int8.")
     graph.operators = inner
