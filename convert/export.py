@@ -1,10 +1,10 @@
-"""Keras → TFLite: one function for every precision.
+"""Keras → TFLite: in int8 in several ways, in every other precision in one.
 
 Whatever the precision, the exported graph takes raw uint8 RGB `[n, 64, 64, 3]` and gives float32
 probabilities `[n, classes]`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -57,17 +57,15 @@ def export(
     model: keras.Model,
     precision: Precision,
     calibration: np.ndarray,
-    recipe: Recipe = Recipe.NARROWED,
     views: int = 1,
 ) -> bytes:
-    """Convert a model.
+    """Convert a model to another precision than int8, for which there is `export_int8`.
 
     Args:
         model: One of ours: uint8 tiles in, rescaling, a layer of logits, a softmax.
         precision: What to convert to.
         calibration: uint8 RGB `[n, 64, 64, 3]`, training tiles of all classes, on which the
             ranges of activations are measured.
-        recipe: What is done so that rounding hurts less; counts for int8 alone.
         views: Of how many flips and turns the file gives the mean, see `eurosat.views`.
 
     Returns:
@@ -76,8 +74,6 @@ def export(
     Raises:
         ModelFileError: The model is not one of ours, or cannot be converted.
     """
-    if precision is Precision.INT8:
-        return export_int8(model, calibration, [recipe], views)[recipe]
     logits = _logits(model)
     if precision is Precision.INT16X8:
         # The converter knows no 16-bit graph of uint8 pixels: it gets one of float pixels.
@@ -96,18 +92,12 @@ def export(
     return _finished(flatbuffer, views)
 
 
-def export_int8(
-    model: keras.Model,
-    calibration: np.ndarray,
-    recipes: Collection[Recipe] = tuple(Recipe),
-    views: int = 1,
-) -> dict[Recipe, bytes]:
-    """Convert a model to whole numbers in several ways, each of which builds on the one before.
+def export_int8(model: keras.Model, calibration: np.ndarray, views: int = 1) -> dict[Recipe, bytes]:
+    """Convert a model to whole numbers in all ways, each of which builds on the one before.
 
     Args:
         model: As in `export`.
         calibration: As in `export`.
-        recipes: Which ways.
         views: As in `export`.
 
     Returns:
@@ -121,13 +111,9 @@ def export_int8(
     files: dict[Recipe, bytes] = {}
     calibrated = b""
     for recipe in Recipe:
-        if len(files) == len(recipes):
-            break
         if recipe in preparation:
             preparation[recipe](logits, pixels)
             calibrated = b""
-        if recipe not in recipes:
-            continue
         with _refusing(Precision.INT8):
             calibrated = calibrated or _calibrated(logits, pixels)
             if recipe is Recipe.NARROWED:
