@@ -11,6 +11,7 @@ how many of these are right.
 """
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ import numpy as np
 
 from eurosat.calibration import Calibration, apply_temperature
 from eurosat.classifier import Classifier
+from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import Dataset, find_dataset, load_dataset
+from eurosat.errors import EurosatError
 from eurosat.model_file import find_model, shipped_model_names
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
@@ -41,13 +44,36 @@ SIDE = 60
 
 
 def main() -> None:
-    """Make scenes, map them, and print the share of pixels that get the right class."""
+    """Measure and print; refuse what is no model in a sentence and with status 2."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="RUN_OR_MODEL",
+        default=shipped_model_names(),
+        help="what makes the maps; all shipped models without it",
+    )
+    try:
+        measure(parser.parse_args().models)
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
+
+
+def measure(sources: Sequence[str]) -> None:
+    """Make scenes, map them, and print the share of pixels that get the right class.
+
+    Raises:
+        EurosatError: There is no such model, or its data set is not there.
+    """
+    # The cheap refusals come first: nobody should wait for the data to be told of them.
+    paths = [path if (path := Path(one)).is_dir() else find_model(one) for one in sources]
     dataset = load_dataset(find_dataset())
     positions = dataset.positions(split_dataset(dataset).validation)
     scenes = {field: make_scene(dataset, positions, field) for field in FIELDS}
-    for source in sys.argv[1:] or shipped_model_names():
-        is_run = Path(source).is_dir()
-        model = KerasRun.read(Path(source)) if is_run else Classifier(find_model(source))
+    for source, path in zip(sources, paths, strict=True):
+        is_run = path.is_dir()
+        model = KerasRun.read(path) if is_run else Classifier(path)
         strides = (DEFAULT_STRIDE,) if is_run else STRIDES
         right: dict[int, list[str]] = {field: [] for field in FIELDS}
         sure: dict[int, list[str]] = {field: [] for field in FIELDS}

@@ -6,13 +6,17 @@ views are worth, the mean over all choices of them tells better than those that 
 """
 
 import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from eurosat.calibration import logits_of
+from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
+from eurosat.errors import EurosatError
 from eurosat.model_file import VIEW_COUNTS, find_model
 from eurosat.split import Part
 from eurosat.tensorflow_start import start_tensorflow
@@ -20,13 +24,29 @@ from eurosat.views import views_of
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print; refuse what is no model in a sentence and with status 2."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("models", nargs="+", metavar="RUN_OR_MODEL", help="what is judged")
+    try:
+        measure(parser.parse_args().models)
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
+
+
+def measure(sources: Sequence[str]) -> None:
+    """Print how right each model is, by how many views it sees.
+
+    Raises:
+        EurosatError: There is no such model, or its data set is not there.
+    """
+    # The cheap refusals come first: nobody should wait for the data to be told of them.
+    paths = [path if (path := Path(one)).is_dir() else find_model(one) for one in sources]
     dataset = load_dataset(find_dataset(None))
     start_tensorflow()
     from eurosat.train.trained_model import choose_tiles, open_model
 
-    for source in sys.argv[1:]:
-        path = Path(source) if Path(source).is_dir() else find_model(source)
+    for path in paths:
         model = open_model(path, is_quick=True)
         _, positions = choose_tiles(model, dataset, Part.VALIDATION)
         names = model.class_names or dataset.class_names

@@ -19,21 +19,10 @@ runs this script and compares the answer with that of `eurosat.classifier`.
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-# Installed only where this script runs.
-import mediapipe  # pyright: ignore[reportMissingImports]
-from mediapipe.tasks.metadata import (  # pyright: ignore[reportMissingImports]
-    metadata_schema_py_generated as metadata_schema,
-)
-from mediapipe.tasks.metadata import (  # pyright: ignore[reportMissingImports]
-    schema_py_generated as model_schema,
-)
-from mediapipe.tasks.python import BaseOptions  # pyright: ignore[reportMissingImports]
-from mediapipe.tasks.python.vision import (  # pyright: ignore[reportMissingImports]
-    ImageClassifier,
-    ImageClassifierOptions,
-)
+EXIT_REFUSED = 2
 
 
 def read_description(model: Path) -> dict[str, object]:
@@ -45,6 +34,13 @@ def read_description(model: Path) -> dict[str, object]:
     Returns:
         The name of the model, the name of its input, and the files listed for its output.
     """
+    from mediapipe.tasks.metadata import (  # pyright: ignore[reportMissingImports]
+        metadata_schema_py_generated as metadata_schema,
+    )
+    from mediapipe.tasks.metadata import (  # pyright: ignore[reportMissingImports]
+        schema_py_generated as model_schema,
+    )
+
     root = model_schema.Model.GetRootAs(model.read_bytes(), 0)
     entries = [root.Metadata(index) for index in range(root.MetadataLength())]
     (buffer,) = [entry.Buffer() for entry in entries if entry.Name() == b"TFLITE_METADATA"]
@@ -71,6 +67,13 @@ def classify(model: Path, image: Path) -> list[tuple[str, float]]:
     Returns:
         All classes with their scores, the best first.
     """
+    import mediapipe  # pyright: ignore[reportMissingImports]
+    from mediapipe.tasks.python import BaseOptions  # pyright: ignore[reportMissingImports]
+    from mediapipe.tasks.python.vision import (  # pyright: ignore[reportMissingImports]
+        ImageClassifier,
+        ImageClassifierOptions,
+    )
+
     options = ImageClassifierOptions(base_options=BaseOptions(model_asset_path=str(model)))
     with ImageClassifier.create_from_options(options) as classifier:
         result = classifier.classify(mediapipe.Image.create_from_file(str(image)))
@@ -84,6 +87,10 @@ def main() -> int:
     parser.add_argument("image", type=Path)
     parser.add_argument("--expect", metavar="CLASS", help="fail unless this class is the best")
     arguments = parser.parse_args()
+    # Installed only where this script runs.
+    if find_spec("mediapipe") is None:
+        print("MediaPipe is missing: pip install mediapipe==1.2.3.", file=sys.stderr)
+        return EXIT_REFUSED
     classes = classify(arguments.model, arguments.image)
     print(json.dumps(read_description(arguments.model) | {"classes": classes}))
     return 0 if arguments.expect in {None, classes[0][0]} else 1

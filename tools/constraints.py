@@ -5,6 +5,7 @@ stay as they are where they still fit; `--upgrade` takes the newest of all, and
 `--upgrade-package NAME` of one. The files name no download host.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -27,15 +28,12 @@ HEADER = """\
 """
 
 
-def main(options: list[str]) -> int:
-    """Write the three files.
-
-    Args:
-        options: Passed on to `uv pip compile`.
-
-    Returns:
-        The exit status.
-    """
+def main() -> None:
+    """Write the three files. Options are passed on to `uv pip compile`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, usage="%(prog)s [-h] [option of `uv pip compile` ...]"
+    )
+    _, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         programs = Path(folder, "Scripts" if os.name == "nt" else "bin")
@@ -57,7 +55,6 @@ def main(options: list[str]) -> int:
             "What makes a bundle, on top of constraints-app.txt.",
             [*resolve, "--group", "bundle", *SAME_VERSIONS, *options],
         )
-    return 0
 
 
 def compile_into(name: str, title: str, command: list[str | Path]) -> None:
@@ -71,4 +68,4 @@ def compile_into(name: str, title: str, command: list[str | Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -3,6 +3,7 @@
 One epoch makes no good model; it shows that all the parts work. Run it with `make demo`.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ TILES = 20
 
 def main() -> int:
     """Run the chain in a temporary folder; return the exit status of the first command to fail."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     commands = Path(sys.executable).parent
     try:
         source = find_dataset()

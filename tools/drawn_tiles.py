@@ -3,7 +3,7 @@
 python tools/drawn_tiles.py FOLDER
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +24,9 @@ SOILS: tuple[Colour, ...] = ((168, 132, 120), (120, 112, 92), (96, 116, 84), (18
 
 def main() -> None:
     """Draw some tiles of each kind."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where they are put")
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, draw) in enumerate(KINDS.items()):
         dice = np.random.default_rng(seed)

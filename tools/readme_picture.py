@@ -3,8 +3,8 @@
 python tools/readme_picture.py IMAGE...
 """
 
+import argparse
 import re
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,9 @@ PICTURE = Path(__file__).resolve().parent.parent / "docs" / "classify.svg"
 
 def main() -> None:
     """Classify the images and draw the table."""
-    paths = [Path(name) for name in sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    paths = parser.parse_args().images
     console = Console(
         record=True, width=116, force_terminal=True, color_system="truecolor", highlight=False
     )
