@@ -137,7 +137,10 @@ def classify(
         typer.echo(to_json(answers, top))
     else:
         _print_table(answers, top)
-    _warn_of_scenes([name for name, found in answers if isinstance(found, Prediction)], left_out)
+    readable = [name for name, found in answers if isinstance(found, Prediction)]
+    if explain and len(readable) > MOST_EXPLAINED and not not_written:
+        tell_warning(f"The picture shows the first {MOST_EXPLAINED} of {len(readable):,} images.")
+    _warn_of_scenes(readable, left_out)
     errors: list[EurosatError] = [error for _, error in answers if isinstance(error, ImageError)]
     all_failed = len(errors) == len(answers)
     if locked:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eurosat import cli
 from eurosat.classifier import Classifier
 from eurosat.console import output
 from eurosat.labels import land_cover
@@ -253,6 +254,18 @@ def test_a_picture_shows_each_image_beside_what_decided(
     for part in (first, second):
         plain, heated = np.split(part[:256], 2, axis=1)
         assert not np.array_equal(plain[12:], heated[12:]), "the heat map is missing"
+
+
+def test_a_picture_that_leaves_images_out_says_so(
+    tiles: Path, tmp_path: Path, command_here: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cli, "MOST_EXPLAINED", 2)  # Each of them takes a while.
+    told = "Warning: The picture shows the first 2 of 3 images.\n"
+    images = files_of(tiles)[:3]
+    done = command_here("eurosat-classify", *images, "--explain", "why.png")
+    assert (done.returncode, done.stderr) == (0, told)
+    done = command_here("eurosat-classify", *images[:2], "--explain", "why.png")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_picture_that_cannot_be_written_is_told(
