@@ -24,7 +24,8 @@ from eurosat.classifier import Classifier
 from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import Dataset, find_dataset, load_dataset
 from eurosat.errors import EurosatError
-from eurosat.model_file import find_model, shipped_model_names
+from eurosat.model_file import shipped_model_names
+from eurosat.run_folder import find_run_or_model
 from eurosat.scenes.cells import label_cells
 from eurosat.scenes.land_map import dense_classifier
 from eurosat.scenes.map_record import DEFAULT_STRIDE, MapSettings
@@ -67,7 +68,7 @@ def measure(sources: Sequence[str]) -> None:
         EurosatError: There is no such model, or its data set is not there.
     """
     # The cheap refusals come first: nobody should wait for the data to be told of them.
-    paths = [path if (path := Path(one)).is_dir() else find_model(one) for one in sources]
+    paths = [find_run_or_model(source) for source in sources]
     dataset = load_dataset(find_dataset())
     positions = dataset.positions(split_dataset(dataset).validation)
     scenes = {field: make_scene(dataset, positions, field) for field in FIELDS}

@@ -9,7 +9,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from eurosat.calibration import logits_of
 from eurosat.console import EXIT_REFUSED, tell_error
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
-from eurosat.model_file import VIEW_COUNTS, find_model
+from eurosat.model_file import VIEW_COUNTS
+from eurosat.run_folder import find_run_or_model
 from eurosat.split import Part
 from eurosat.tensorflow_start import start_tensorflow
 from eurosat.views import views_of
@@ -41,7 +41,7 @@ def measure(sources: Sequence[str]) -> None:
         EurosatError: There is no such model, or its data set is not there.
     """
     # The cheap refusals come first: nobody should wait for the data to be told of them.
-    paths = [path if (path := Path(one)).is_dir() else find_model(one) for one in sources]
+    paths = [find_run_or_model(source) for source in sources]
     dataset = load_dataset(find_dataset(None))
     start_tensorflow()
     from eurosat.train.trained_model import choose_tiles, open_model

@@ -7,6 +7,7 @@ from typing import Any
 
 from eurosat.errors import RunFolderError, damaged_in_run
 from eurosat.existence import exists, is_file, is_folder
+from eurosat.model_file import find_model, shipped_model_names
 from eurosat.split import Split
 
 LOGITS_LAYER = "logits"
@@ -138,6 +139,20 @@ class RunFolder:
         if not (split.train and split.validation and split.test):
             raise damaged_in_run(self.split)
         return split
+
+
+def find_run_or_model(name: str) -> Path:
+    """Return the folder of a run, or the file of a model, that a user means by a word.
+
+    Args:
+        name: A path, or a shipped model's name, which only the folder of a run comes before.
+
+    Raises:
+        ModelFileError: It looks like a name, but no shipped model has it; or it is empty.
+    """
+    path = Path(name)
+    is_meant = name not in shipped_model_names() or exists(RunFolder(path).config)
+    return path if is_folder(path) and is_meant else find_model(name)
 
 
 def run_of(path: Path) -> RunFolder | None:

@@ -10,10 +10,8 @@ from eurosat.atomic import write_text
 from eurosat.console import RunDataOption, notes, output, path_for, plain_table, read_tiles, run
 from eurosat.dataset import find_dataset
 from eurosat.errors import EurosatError, cannot_be_written
-from eurosat.existence import is_folder
 from eurosat.interrupts import interrupts_end_at_once
-from eurosat.model_file import find_model
-from eurosat.run_folder import run_of
+from eurosat.run_folder import find_run_or_model, run_of
 from eurosat.split import Part
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -52,7 +50,7 @@ def compare(
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if split is Part.ALL:
         raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
-    sources = [path if is_folder(path) else find_model(str(path)) for path in models]
+    sources = [find_run_or_model(str(path)) for path in models]
     known = check_models(sources)
     recorded_data = (run_named.recorded_data() for run_named in map(run_of, sources) if run_named)
     data = data or next(filter(None, recorded_data), None)

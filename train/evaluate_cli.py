@@ -11,8 +11,8 @@ from eurosat.console import DataOption, notes, output, path_for, path_option, re
 from eurosat.dataset import Dataset, check_outside, find_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
-from eurosat.model_file import find_model, read_model_file
-from eurosat.run_folder import run_of
+from eurosat.model_file import read_model_file
+from eurosat.run_folder import find_run_or_model, run_of
 from eurosat.split import Part
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
@@ -55,8 +55,7 @@ def evaluate_model(
 ) -> None:
     """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
     require_tensorflow()
-    if not is_folder(model):
-        model = find_model(str(model))
+    model = find_run_or_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if not is_folder(model) and model.suffix != ".keras":
         read_model_file(model)

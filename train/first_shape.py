@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eurosat.errors import EurosatError, ModelFileError, RunFolderError
+from eurosat.existence import exists
 from eurosat.model_file import find_model, read_model_file, shipped_model_names
 from eurosat.run_folder import RunFolder
 
@@ -54,9 +55,11 @@ def no_int8_model(path: Path) -> ModelFileError:
 
 
 def _configuration_of_run(run: str) -> TrainingConfiguration:
-    if Path(run).suffix == ".tflite" or (run in shipped_model_names() and not Path(run).exists()):
+    folder = RunFolder(Path(run))
+    is_shipped = run in shipped_model_names() and not exists(folder.config)
+    if folder.path.suffix == ".tflite" or is_shipped:
         raise RunFolderError(f"{run} is a converted model and no run: name it with --from-model.")
-    return recorded_configuration(RunFolder(Path(run)))
+    return recorded_configuration(folder)
 
 
 def _configuration_of_file(source: str) -> TrainingConfiguration | None:

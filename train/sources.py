@@ -5,8 +5,8 @@ from pathlib import Path
 
 from eurosat.errors import EurosatError
 from eurosat.existence import exists, is_folder
-from eurosat.model_file import find_model, shipped_model_names
-from eurosat.run_folder import RunFolder
+from eurosat.model_file import shipped_model_names
+from eurosat.run_folder import RunFolder, find_run_or_model
 
 from .configuration import TrainingConfiguration
 
@@ -68,4 +68,4 @@ def sha256_of_model(path: Path) -> str:
 
 
 def _digest(source: str) -> str:
-    return sha256_of_model(Path(source) if is_folder(Path(source)) else find_model(source))
+    return sha256_of_model(find_run_or_model(source))

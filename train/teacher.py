@@ -12,8 +12,9 @@ import numpy as np
 
 from eurosat.dataset import Dataset
 from eurosat.errors import EurosatError, ModelFileError
-from eurosat.existence import exists, is_folder
-from eurosat.model_file import find_model, shipped_model_names
+from eurosat.existence import exists
+from eurosat.model_file import shipped_model_names
+from eurosat.run_folder import find_run_or_model
 from eurosat.split import Split
 
 from .trained_model import open_model, recorded_split
@@ -35,14 +36,13 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
         ModelFileError: The file is missing, damaged, or no image classifier that takes pixels.
         EurosatError: The teacher may have seen tiles that the student is judged on.
     """
-    path = Path(source)
-    if not exists(path) and source not in shipped_model_names():
+    if not exists(Path(source)) and source not in shipped_model_names():
         raise ModelFileError(
             f"The teacher {source} is not there: put it back, or name a run folder, a "
             f".keras or .tflite file, {' or '.join(shipped_model_names())}."
         )
     # Each tile comes as another of its flips and turns in every epoch anyway.
-    teacher = open_model(path if is_folder(path) else find_model(source), is_quick=True)
+    teacher = open_model(find_run_or_model(source), is_quick=True)
     theirs = recorded_split(teacher, dataset, "name another teacher")
     if not theirs.has_exam_of(split):
         raise EurosatError(

@@ -376,6 +376,14 @@ def test_a_model_is_not_named_beside_its_run(
     assert_refused(done, f"{name} belongs to the run in {copied_run.path}, which is named too")
 
 
+def test_a_folder_that_is_no_run_does_not_hide_a_shipped_model(
+    small_archive: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "cnn-int8").mkdir()
+    done = command_here("eurosat-compare", "cnn-int8", "--data", small_archive)
+    assert_refused(done, "cnn-int8.tflite was trained on other data")
+
+
 def test_what_cannot_be_compared_is_refused(
     two_runs: tuple[Path, Path], small_archive: Path, tmp_path: Path, command_here: Command
 ):

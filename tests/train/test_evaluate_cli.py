@@ -354,6 +354,18 @@ def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, comman
         assert_refused_at_last(done, name, part)
 
 
+def test_only_a_run_comes_before_a_shipped_model_of_its_name(
+    small_run: Path, small_archive: Path, tmp_path: Path, command_here: Command
+):
+    (tmp_path / "cnn-int8").mkdir()
+    line = ("eurosat-evaluate", "cnn-int8", "--data", small_archive)
+    done = command_here(*line)
+    assert done.stdout.startswith("cnn-int8: all 400 tiles"), done.stderr
+    shutil.copytree(small_run, tmp_path / "cnn-int8", dirs_exist_ok=True)
+    done = command_here(*line)
+    assert done.stdout.startswith("cnn-int8: 40 tiles of the test split"), done.stderr
+
+
 def test_a_folder_that_cannot_be_made_is_refused(
     small_models: Path, small_archive: Path, tmp_path: Path, command_here: Command
 ):
