@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from eurosat.atomic import check_folder
 from eurosat.console import (
     RunDataOption,
     notes,
@@ -101,6 +102,8 @@ def convert_run(
         raise EurosatError("--max-drop and --max-class-drop must be numbers.")
     require_tensorflow()
     folder = RunFolder(run_folder)
+    if out:
+        check_folder(out)
     dataset = _data_of(folder, data, calibration)
     with interrupts_end_at_once():
         start_tensorflow()

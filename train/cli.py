@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eurosat.console import (
-    DataOption,
-    check_not_empty,
-    notes,
-    output,
-    path_option,
-    read_tiles,
-    run,
-)
+from eurosat.atomic import check_folder
+from eurosat.console import DataOption, check_not_empty, notes, output, path_option, read_tiles, run
 from eurosat.dataset import Audit, Dataset, check_outside, find_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists
@@ -549,9 +542,11 @@ def _new_run_folder(architecture: Architecture, out: Path | None) -> RunFolder:
 
     Raises:
         RunFolderError: There is a run in the way.
+        EurosatError: It cannot be written to.
     """
     folder = RunFolder(out or RUNS / f"{architecture}-{datetime.now():%Y-%m-%d-%H%M%S}")
     _check_no_run_in(folder)
+    check_folder(folder.path)
     return folder
 
 

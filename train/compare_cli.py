@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from eurosat.atomic import write_text
+from eurosat.atomic import check_replaceable, write_text
 from eurosat.console import RunDataOption, notes, output, path_for, plain_table, read_tiles, run
 from eurosat.dataset import find_dataset
 from eurosat.errors import EurosatError, cannot_be_written
@@ -50,6 +50,10 @@ def compare(
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
     if split is Part.ALL:
         raise EurosatError("Models are compared on tiles that none has seen: test or validation.")
+    try:
+        check_replaceable(out)
+    except OSError as error:
+        raise cannot_be_written(out, error) from error
     sources = [find_run_or_model(str(path)) for path in models]
     known = check_models(sources)
     recorded_data = (run_named.recorded_data() for run_named in map(run_of, sources) if run_named)

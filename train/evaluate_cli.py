@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eurosat.atomic import check_folder
 from eurosat.console import DataOption, notes, output, path_for, path_option, read_tiles, run
 from eurosat.dataset import Dataset, check_outside, find_dataset
 from eurosat.existence import exists, is_folder
@@ -55,8 +56,9 @@ def evaluate_model(
 ) -> None:
     """Judge a model on tiles: figures, confusion matrix, calibration, its worst mistakes."""
     require_tensorflow()
-    model = find_run_or_model(str(model))
     # The cheap refusals come first: nobody should wait for TensorFlow to be told of them.
+    check_folder(out or EVALUATIONS)
+    model = find_run_or_model(str(model))
     if not is_folder(model) and model.suffix != ".keras":
         read_model_file(model)
     run_named = run_of(model)

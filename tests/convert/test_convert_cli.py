@@ -488,7 +488,7 @@ def test_a_folder_that_cannot_be_made_is_refused(
         "eurosat-convert",
         *(small_run, "--float32", "--data", small_archive, "--out", tmp_path / "file" / "out"),
     )
-    assert_refused(done, "file/out cannot be written to", "--out")
+    assert_refused(done, "/file is a file: name a folder with --out.")
     assert names_in(tmp_path) == {"file"}
 
 

@@ -376,6 +376,14 @@ def test_a_model_is_not_named_beside_its_run(
     assert_refused(done, f"{name} belongs to the run in {copied_run.path}, which is named too")
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    two_runs: tuple[Path, Path], tmp_path: Path, command_here: Command
+):
+    for page in (tmp_path, two_runs[0] / "config.json" / "page.html"):
+        done = command_here("eurosat-compare", *two_runs, "--data", "no-data", "--out", page)
+        assert_refused(done, f"{page} cannot be written")
+
+
 def test_a_folder_that_is_no_run_does_not_hide_a_shipped_model(
     small_archive: Path, tmp_path: Path, command_here: Command
 ):
@@ -399,7 +407,6 @@ def test_what_cannot_be_compared_is_refused(
         ([first, "--split", "all"], "test or validation"),
         ([unfinished], "has no model.keras yet"),
         ([damaged], "history.csv is missing or damaged"),
-        ([first, "--out", first / "config.json" / "page.html"], "page.html cannot be written"),
     ):
         done = command_here("eurosat-compare", *arguments, "--data", small_archive)
         assert done.returncode == 2

@@ -31,7 +31,7 @@ from eurosat.run_folder import RunFolder
 from eurosat.train import report as pictures
 from eurosat.train.trained_model import open_model
 
-from ..commands import Command, assert_refused_at_last, read_json
+from ..commands import Command, assert_refused, assert_refused_at_last, read_json
 
 FILES = {"metrics.json", "report.txt", "confusion_matrix.png", "reliability.png", "mistakes.png"}
 
@@ -375,7 +375,7 @@ def test_a_folder_that_cannot_be_made_is_refused(
         *(small_models / "cnn-int8.tflite", "--data", small_archive),
         *("--out", tmp_path / "file" / "out"),
     )
-    assert_refused_at_last(done, "file/out cannot be written to", "--out")
+    assert_refused(done, "/file is a file: name a folder with --out.")
 
 
 def test_a_shipped_model_without_a_mistake_gets_no_sheet_of_them(
