@@ -107,6 +107,19 @@ class Split:
             )
 
 
+def check_fractions(validation: float, test: float) -> None:
+    """Refuse fractions that no data set can be split by.
+
+    Raises:
+        DatasetError: One is not above 0, or nothing is left for training.
+    """
+    if not (validation > 0 and test > 0 and validation + test < 1):
+        raise DatasetError(
+            "The validation and test fractions must be above 0 and together below 1, "
+            f"not {validation} and {test}."
+        )
+
+
 def split_dataset(
     dataset: Dataset,
     *,
@@ -130,13 +143,7 @@ def split_dataset(
             every part.
         MissingPackageError: scikit-learn is not installed.
     """
-    if not (
-        validation_fraction > 0 and test_fraction > 0 and validation_fraction + test_fraction < 1
-    ):
-        raise DatasetError(
-            "The validation and test fractions must be above 0 and together below 1, "
-            f"not {validation_fraction} and {test_fraction}."
-        )
+    check_fractions(validation_fraction, test_fraction)
     try:
         from sklearn.model_selection import train_test_split
     except ModuleNotFoundError as error:

@@ -7,7 +7,6 @@ rescaling, and resizing where the model wants more pixels, are layers inside.
 import warnings
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,8 +14,9 @@ from keras import layers
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import EurosatError
-from eurosat.existence import is_file
 from eurosat.run_folder import LOGITS_LAYER, RESCALING_LAYER
+
+from .sources import check_weights
 
 BATCH_NORMALISATION_MOMENTUM = 0.95
 """MobileNetV2 comes with 0.999, which needs thousands of steps to forget ImageNet's statistics."""
@@ -146,10 +146,7 @@ def find_weights(weights: str, width: float) -> str:
         EurosatError: There is no such file, or none for the width, or it cannot be downloaded.
     """
     if weights != "imagenet":
-        if not is_file(Path(weights)):
-            raise EurosatError(
-                f"There is no weight file {weights}: name a file, or say imagenet or none."
-            )
+        check_weights(weights)
         return weights
     if width not in IMAGENET_WIDTHS:
         known = ", ".join(map(str, IMAGENET_WIDTHS))

@@ -19,6 +19,7 @@ from eurosat.existence import exists
 from eurosat.folder_lock import check_nobody_in, only_process_in
 from eurosat.interrupts import interrupts_end_at_once
 from eurosat.run_folder import RunFolder
+from eurosat.split import check_fractions
 from eurosat.tensorflow_start import require_tensorflow, start_tensorflow
 
 from .configuration import (
@@ -30,7 +31,7 @@ from .configuration import (
     recorded_configuration,
 )
 from .first_shape import shape_to_take_over
-from .sources import SOURCES, lasting
+from .sources import SOURCES, check_teacher, check_weights, lasting
 from .study_folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -345,6 +346,11 @@ def train(
             "TensorBoard is not installed: run `pip install tensorboard`, or leave out "
             "--tensorboard; history.csv holds the same figures."
         )
+    if not begun:
+        check_fractions(configuration.validation_fraction, configuration.test_fraction)
+        check_weights(configuration.weights)
+        if configuration.teacher:
+            check_teacher(configuration.teacher)
     require_tensorflow()
     folder = begun or _new_run_folder(configuration.architecture, out)
     check_nobody_in(folder.checkpoint.parent, _busy(folder))

@@ -19,7 +19,7 @@ from .configuration import Architecture, TrainingConfiguration
 from .converted_weights import check_converted_model
 from .evaluate import Evaluation, evaluate
 from .first_weights import check_first_run
-from .fit import Epoch, best_epoch
+from .fit import Epoch, best_epoch, build_model
 from .report import draw_confusion_matrix, draw_curves, draw_tiles, sheet_positions
 from .rivers import place_of_river
 from .sources import source_digests
@@ -51,6 +51,9 @@ def prepare_run(
     )
     if _needs_weights(configuration):
         find_weights(configuration.weights, configuration.width)
+        if configuration.weights != "imagenet":
+            # Whether a file fits, only a model tells that takes it.
+            build_model(configuration, len(dataset.class_names))
     if configuration.teacher:
         open_teacher(configuration.teacher, dataset, split)
     if configuration.rivers:

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from eurosat.errors import EurosatError
-from eurosat.existence import exists, is_folder
+from eurosat.errors import EurosatError, ModelFileError, printable
+from eurosat.existence import exists, is_file, is_folder
 from eurosat.model_file import shipped_model_names
 from eurosat.run_folder import RunFolder, find_run_or_model
 
@@ -18,6 +18,31 @@ def lasting(source: str) -> str:
     """Return a name of a model that holds wherever a run is gone on with: paths are absolute."""
     is_path = source and source not in shipped_model_names() and exists(Path(source))
     return str(Path(source).absolute()) if is_path else source
+
+
+def check_teacher(source: str) -> None:
+    """Refuse a teacher that is not there.
+
+    Raises:
+        ModelFileError: There is no such file, folder or shipped model.
+    """
+    if not exists(Path(source)) and source not in shipped_model_names():
+        raise ModelFileError(
+            f"The teacher {printable(source)} is not there: put it back, or name a run folder, a "
+            f".keras or .tflite file, {' or '.join(shipped_model_names())}."
+        )
+
+
+def check_weights(weights: str) -> None:
+    """Refuse first weights that are neither a file nor a word that stands for some.
+
+    Raises:
+        EurosatError: There is no such file.
+    """
+    if weights not in {"imagenet", "none"} and not is_file(Path(weights)):
+        raise EurosatError(
+            f"There is no weight file {printable(weights)}: name a file, or say imagenet or none."
+        )
 
 
 def source_digests(configuration: TrainingConfiguration) -> dict[str, str]:

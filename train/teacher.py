@@ -6,17 +6,15 @@ patient and consistent", 2022.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from eurosat.dataset import Dataset
-from eurosat.errors import EurosatError, ModelFileError
-from eurosat.existence import exists
-from eurosat.model_file import shipped_model_names
+from eurosat.errors import EurosatError
 from eurosat.run_folder import find_run_or_model
 from eurosat.split import Split
 
+from .sources import check_teacher
 from .trained_model import open_model, recorded_split
 
 Teacher = Callable[[np.ndarray], np.ndarray]
@@ -36,11 +34,7 @@ def open_teacher(source: str, dataset: Dataset, split: Split) -> Teacher:
         ModelFileError: The file is missing, damaged, or no image classifier that takes pixels.
         EurosatError: The teacher may have seen tiles that the student is judged on.
     """
-    if not exists(Path(source)) and source not in shipped_model_names():
-        raise ModelFileError(
-            f"The teacher {source} is not there: put it back, or name a run folder, a "
-            f".keras or .tflite file, {' or '.join(shipped_model_names())}."
-        )
+    check_teacher(source)
     # Each tile comes as another of its flips and turns in every epoch anyway.
     teacher = open_model(find_run_or_model(source), is_quick=True)
     theirs = recorded_split(teacher, dataset, "name another teacher")

@@ -191,7 +191,7 @@ def test_audit_names_what_is_odd_on_one_line_each(tmp_path: Path, command: Comma
         (["--dropout", "nan"], "--dropout"),
         (["--l2", "-1"], "--l2"),
         (["--label-smoothing", "1.5"], "--label-smoothing"),
-        (["--learning-rate", "0"], "--learning-rate"),
+        (["--learning-rate", "0"], "--learning-rate must be above 0, not 0.0."),
         (["--learning-rate", "nan"], "--learning-rate"),
         (["--patience", "0"], "--patience"),
         (["--image-size", "8"], "--image-size"),
@@ -421,14 +421,18 @@ def test_results_in_the_data_are_refused_before_anything_is_done(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_fractions_that_leave_nothing_are_refused(
-    small_archive: Path, tmp_path: Path, command_here: Command
+def test_what_no_data_would_mend_is_refused_before_data_are_read(
+    tmp_path: Path, command_here: Command
 ):
-    out = tmp_path / "run"
-    for options in (("--validation-fraction", "0"), ("--test-fraction", "0.95")):
-        done = command_here("eurosat-train", "cnn", *options, "--data", small_archive, "--out", out)
-        assert_refused_at_last(done, "fractions")
-    assert not out.exists()
+    for options, part in (
+        (("cnn", "--validation-fraction", "0"), "fractions must be above 0"),
+        (("cnn", "--test-fraction", "0.95"), "fractions must be above 0 and together below 1"),
+        (("cnn", "--teacher", "gone"), "The teacher gone is not there: put it back"),
+        (("mobilenet", "--weights", "gone.h5"), "There is no weight file gone.h5: name a file"),
+    ):
+        done = command_here("eurosat-train", *options, "--data", "nowhere", "--out", "run")
+        assert_refused(done, part)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_refused(
@@ -464,7 +468,10 @@ def test_imagenet_weights_that_are_not_there_offline_are_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--weights", "gone.h5"), "There is no weight file gone.h5: name a file"),
+        (
+            ("--weights", "../text.h5"),
+            "The weights ../text.h5 do not fit a MobileNetV2 of width 1.0 without top.",
+        ),
         (
             ("--width", 0.6),
             "There are no ImageNet weights of width 0.6: give a --width of 0.35, 0.5, 0.75, 1.0, "
@@ -479,6 +486,7 @@ def test_weights_that_there_are_not_are_refused_before_anything_is_written(
     tmp_path: Path,
     command_here: Command,
 ):
+    (tmp_path.parent / "text.h5").write_text("no weights")
     line = ("eurosat-train", "mobilenet", *options, "--data", small_archive, "--out", "run")
     assert_refused_at_last(command_here(*line), sentence)
     assert list(tmp_path.iterdir()) == []
