@@ -68,7 +68,8 @@ def map_scenes(
         int,
         typer.Option(
             metavar="64|32|16|8",
-            help="Pixels from a label to the next; fewer are finer, and more often right.",
+            help="Pixels from a label to the next; fewer are finer, and down to 16 more often"
+            " right.",
         ),
     ] = DEFAULT_STRIDE,
     bands: Annotated[
