@@ -13,7 +13,7 @@ import optuna
 import sqlalchemy.exc
 from optuna.trial import TrialState
 
-from eurosat.errors import EurosatError, RunFolderError, first_line
+from eurosat.errors import EurosatError, MissingPackageError, RunFolderError, first_line
 
 HEARTBEAT_SECONDS = 5
 SILENCE_SECONDS = 20
@@ -80,7 +80,13 @@ def opening_errors_told(database: str) -> Iterator[None]:
     try:
         with database_errors_told(database):
             yield
-    except (ImportError, KeyError) as error:  # KeyError: the study is not in it.
+    except ImportError as error:
+        raise MissingPackageError(
+            f"The driver of the database {database} is missing"
+            f" ({first_line(error.__cause__ or error)}): install it; that of PostgreSQL with"
+            " `pip install psycopg2-binary`."
+        ) from error
+    except KeyError as error:  # The study is not in it.
         raise _cannot_be_used(database, error) from error
 
 

@@ -533,7 +533,15 @@ def test_what_stands_in_the_way_is_refused_and_left_alone(
     [
         ("nonsense", "--storage must be the URL of a database"),
         ("redis://host", "cannot be used"),
-        ("postgresql://me:secret@127.0.0.1:9/none", "cannot be used"),
+        (
+            "postgresql://me:secret@127.0.0.1:9/none",
+            "database postgresql://me:***@127.0.0.1:9/none",
+        ),
+        (
+            "mysql+cymysql://me:secret@host/none",
+            "The driver of the database mysql+cymysql://me:***@host/none is missing (No module "
+            "named 'cymysql'): install it",
+        ),
         ("sqlite:////nowhere/at/all.db", "unable to open database file"),
     ],
 )
