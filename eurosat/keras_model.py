@@ -12,6 +12,7 @@ import numpy as np
 
 from eurosat.dataset import TILE_SIZE
 from eurosat.errors import ModelFileError
+from eurosat.existence import exists
 
 _BATCH_SIZE: Final = 256
 
@@ -30,9 +31,12 @@ def load_keras_model(path: Path, class_count: int | None = None) -> Any:
     try:
         model = import_module("keras").saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelFileError(
-            f"{path} does not exist, is damaged or is no Keras model: train again, or restore it."
-        ) from error
+        problem = (
+            "is damaged or is no Keras model: restore it, or name another file."
+            if exists(path)
+            else "does not exist: check the path."
+        )
+        raise ModelFileError(f"{path} {problem}") from error
     takes, gives = model.input_shape, model.output_shape
     is_ours = takes == (None, TILE_SIZE, TILE_SIZE, 3) and len(gives) == 2 and gives[1]
     if not is_ours or class_count not in {None, gives[1]}:

@@ -96,6 +96,8 @@ class RunFolder:
         Raises:
             RunFolderError: The folder is not a training run, or the file is damaged.
         """
+        if is_file(self.path):
+            raise RunFolderError(f"{self.path} is a file: name the folder of the run.")
         if not is_file(self.config):
             raise RunFolderError(
                 f"{self.path} is not the folder of a training run: it has no {self.config.name}."

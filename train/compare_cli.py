@@ -73,8 +73,9 @@ def compare(
     for row in summary(comparison):
         table.add_row(*map(escape, row))
     output.print(table)
-    output.print()
-    for line in pair_sentences(comparison):
+    if sentences := pair_sentences(comparison):
+        output.print()
+    for line in sentences:
         output.print(line, markup=False, soft_wrap=True)
     try:
         write_text(out, page(comparison))

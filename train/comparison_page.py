@@ -153,7 +153,8 @@ def page(comparison: Comparison) -> str:
 _SUMMARY_NOTE = (
     "The best of each column is marked. ECE is the expected calibration error of the confidence "
     "that is shown. Latency is the median time of one tile on one thread of this machine, on "
-    "LiteRT; Keras models do not run there, but the file that eurosat-convert --float32 makes."
+    "LiteRT; Keras models do not run there; the file that <code>eurosat-convert --float32</code> "
+    "makes does."
 )
 _SCATTER_NOTE = "Up and to the left is better. The bars are 95 % intervals (Wilson)."
 _PAIR_NOTE = (

@@ -147,8 +147,9 @@ class TrainingConfiguration:
             )
         if self.from_run and self.from_model:
             raise EurosatError("--from-run and --from-model both say what to begin with: give one.")
-        if not self.learning_rate > 0 or not self.width > 0:
-            raise EurosatError("--learning-rate and --width must be above 0.")
+        for name in ("learning_rate", "width"):
+            if not getattr(self, name) > 0:
+                raise EurosatError(f"{_option(name)} must be above 0, not {getattr(self, name)}.")
 
     @property
     def growing_epochs(self) -> int:

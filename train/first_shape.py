@@ -37,11 +37,18 @@ def shape_to_take_over(given: Mapping[str, Any], asked: Mapping[str, Any]) -> di
             continue
         theirs = read(source)
         shape = {key: getattr(theirs, key) for key in SHAPE[theirs.architecture]} if theirs else {}
+        leave_out = f"leave out --{name.replace('_', '-')}."
+        kind = shape.get("architecture")
+        if kind and asked.get("architecture", kind) != kind:
+            raise EurosatError(
+                f"{source} is a {kind}, not a {asked['architecture']}: write `eurosat-train "
+                f"{kind}`, or {leave_out}"
+            )
         for key, value in shape.items():
             if asked.get(key, value) != value:
                 raise EurosatError(
                     f"The model of {source}, gone on from, has {key} {value}, not {asked[key]}: "
-                    f"leave that out, or leave out --{name.replace('_', '-')}."
+                    f"leave that out, or {leave_out}"
                 )
         return shape
     return {}

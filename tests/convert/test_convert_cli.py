@@ -347,7 +347,10 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, command: Command):
     (tmp_path / "empty").mkdir()
     assert_refused(command("eurosat-convert", "empty"), "empty is not the folder of a training run")
     assert_refused(command("eurosat-convert", "none"), "none is not the folder of a training run")
-    assert names_in(tmp_path) == {"empty"}
+    (tmp_path / "file.tflite").write_text("no run")
+    done = command("eurosat-convert", "file.tflite")
+    assert_refused(done, "file.tflite is a file: name the folder of the run.")
+    assert names_in(tmp_path) == {"empty", "file.tflite"}
 
 
 @pytest.mark.parametrize("name", ["config.json", "split.json"])
@@ -429,7 +432,7 @@ def test_a_damaged_keras_model_is_refused(
     before = names_in(copied_run.path)
     assert_refused(
         command_here("eurosat-convert", copied_run.path, "--data", small_archive),
-        f"{copied_run.model} does not exist, is damaged or is no Keras model",
+        f"{copied_run.model} is damaged or is no Keras model",
     )
     assert names_in(copied_run.path) == before
 

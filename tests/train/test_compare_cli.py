@@ -266,6 +266,7 @@ def test_a_model_file_by_itself_is_compared_with_a_run(
     assert done.returncode == 0, done.stderr
     content = (tmp_path / "comparison.html").read_text(encoding="utf-8")
     assert "No two models" not in done.stdout
+    assert "\n\n\n" not in done.stdout
     assert "Comparison of alone" in content
     assert "Learning curves" not in content
 

@@ -161,7 +161,7 @@ def test_the_sizes_are_those_that_the_file_says(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["mobilenet"], "has architecture cnn, not mobilenet: leave that out, or leave out --from"),
+        (["mobilenet"], "narrow.tflite is a cnn, not a mobilenet: write `eurosat-train cnn`, or"),
         (["cnn", "--blocks", "2"], "has blocks 1, not 2"),
         (["--filters", "16"], "has filters 8, not 16"),
         (["cnn", "--units", "128"], "has units 0, not 128"),

@@ -345,8 +345,8 @@ def test_what_is_no_model_is_refused(small_archive: Path, tmp_path: Path, comman
     for name, part in (
         ("empty", "is not the folder of a training run"),
         ("runs/none", "does not exist"),
-        ("text.keras", "is damaged or is no Keras model"),
-        ("none.keras", "does not exist"),
+        ("text.keras", "text.keras is damaged or is no Keras model"),
+        ("none.keras", "none.keras does not exist: check the path."),
         ("text.tflite", "is not a TFLite model"),
         ("other.keras", "is not one of ours: it takes (None, 32, 32, 3)"),
     ):

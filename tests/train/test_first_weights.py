@@ -72,7 +72,7 @@ def test_a_run_that_is_not_finished_or_damaged_is_refused(
     folder = RunFolder(tmp_path / "run")
     shutil.copytree(small_run, folder.path)
     folder.model.write_bytes(folder.model.read_bytes()[:1000])
-    with pytest.raises(ModelFileError, match=r"model.keras does not exist, is damaged"):
+    with pytest.raises(ModelFileError, match=r"model.keras is damaged or is no Keras model"):
         take_first_weights(build_model(asked, 10), str(folder.path))
     folder.model.unlink()
     with pytest.raises(RunFolderError, match=r"has no model.keras yet: finish its training with"):
@@ -124,7 +124,7 @@ def test_the_sizes_are_those_of_the_run(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        (["mobilenet"], "has architecture cnn, not mobilenet"),
+        (["mobilenet"], "is a cnn, not a mobilenet: write `eurosat-train cnn`"),
         (["cnn", "--blocks", "2"], "has blocks 1, not 2"),
         (["--filters", "16"], "has filters 8, not 16"),
         (["cnn", "--units", "128"], "has units 0, not 128"),
