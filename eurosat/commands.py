@@ -1,5 +1,9 @@
-"""Where each command begins, so that Ctrl-C while its modules load shows no traceback."""
+"""Where each command begins, so that Ctrl-C while its modules load shows no traceback.
 
+And what all of them answer without loading any.
+"""
+
+import sys
 from collections.abc import Callable
 from importlib import import_module
 
@@ -11,10 +15,20 @@ def _command(module: str) -> Callable[[], int | None]:
 
     def start() -> int | None:
         with interrupts_end_at_once():
+            if sys.argv[1:] == ["--version"]:
+                return _tell_version()
             main = import_module(module).main
         return main()
 
     return start
+
+
+def _tell_version() -> int:
+    from importlib.metadata import version
+
+    # Unlike a stream's own method, it does nothing where there is none, as for an app on Windows.
+    print(f"EuroSAT Edge {version('eurosat-edge')}")  # noqa: T201
+    return 0
 
 
 train = _command("eurosat.train.cli")

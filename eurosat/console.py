@@ -128,6 +128,8 @@ def run(app: typer.Typer) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in loses_all:
         # A letter that the terminal does not know is no reason to lose the rest.
         sys.stdout.reconfigure(errors="backslashreplace")
+    for command in app.registered_commands:
+        command.epilog = "--version, by itself, tells the version."  # See `eurosat.commands`.
     try:
         app()
     except EurosatError as error:
