@@ -83,11 +83,21 @@ DataOption = Annotated[
     Path | None,
     path_option(
         "--data",
-        "Folder of class folders, or a zip of one. Without it: what the run was begun with that is "
-        "named or holds the file, EUROSAT_DATA, or EuroSAT itself, downloaded once.",
+        "Folder of class folders, or a zip of one. Without it: the data of the run that is named; "
+        "else what EUROSAT_DATA names; else EuroSAT, downloaded once.",
     ),
 ]
 """A data set to learn from or to judge on."""
+
+StudyDataOption = Annotated[
+    Path | None,
+    path_option(
+        "--data",
+        "Folder of class folders, or a zip of one. Without it: what EUROSAT_DATA names; else "
+        "EuroSAT, downloaded once.",
+    ),
+]
+"""A data set to learn from, where no run is named."""
 
 RunDataOption = Annotated[
     Path | None, path_option("--data", "The data set of the runs, if not found by itself.")

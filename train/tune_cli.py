@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.console import DataOption, notes, output, path_option, read_tiles, run
+from eurosat.console import StudyDataOption, notes, output, path_option, read_tiles, run
 from eurosat.dataset import check_outside, find_dataset
 from eurosat.errors import EurosatError, MissingPackageError
 from eurosat.interrupts import interrupts_end_at_once
@@ -36,7 +36,7 @@ def tune(
         Architecture, typer.Argument(help="Our own small CNN, or a fine-tuned MobileNetV2.")
     ],
     *,
-    data: DataOption = None,
+    data: StudyDataOption = None,
     trials: Annotated[
         int, typer.Option(help="Finished trials that the study is to have, earlier ones included.")
     ] = 12,
