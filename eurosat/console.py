@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from eurosat.errors import EurosatError
 from eurosat.progress import Progress
@@ -126,6 +127,17 @@ notes = Console(stderr=True, highlight=False)
 """Progress, warnings and errors go here: standard error."""
 
 
+class _Command(TyperCommand):
+    """A command line that says what is wrong without the words of the package that found it."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 def run(app: typer.Typer) -> NoReturn:
     """Run a command line: an `EurosatError` becomes one sentence and exit status 2.
 
@@ -139,6 +151,7 @@ def run(app: typer.Typer) -> NoReturn:
         # A letter that the terminal does not know is no reason to lose the rest.
         sys.stdout.reconfigure(errors="backslashreplace")
     for command in app.registered_commands:
+        command.cls = _Command
         command.epilog = "--version, by itself, tells the version."  # See `eurosat.commands`.
     try:
         app()

@@ -34,3 +34,9 @@ def test_every_command_tells_its_version_at_once(name: str, command: Command):
     assert "typer" not in done.stderr, "more is loaded than it takes"
     if name != "gui":
         assert "--version" in command(f"eurosat-{name}", "--help").stdout
+
+
+def test_a_word_that_is_no_choice_is_told_plainly(command: Command):
+    done = command("eurosat-map", "scene.tif", "--out", "maps", "--input", "L1C")
+    assert done.returncode == 2
+    assert "Invalid value for '--input': 'L1C' is not one of 'auto', " in done.stderr
