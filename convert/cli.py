@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from eurosat.atomic import check_folder
 from eurosat.console import (
     RunDataOption,
+    check_folder,
     notes,
     output,
     path_for,

@@ -8,9 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from eurosat.errors import EurosatError, printable
-from eurosat.existence import exists, is_folder
-
 # A file name may have 255 bytes, of which a letter takes up to four; the temporary name is longer.
 _LONGEST_STEM: Final = 40
 
@@ -66,24 +63,6 @@ def check_replaceable(path: Path) -> None:
         number = errno.EACCES
     if number:
         raise OSError(number, os.strerror(number), str(path))
-
-
-def check_folder(path: Path) -> None:
-    """Refuse a folder, named with `--out`, in which no file could be made, before the work.
-
-    Raises:
-        EurosatError: It is a file, or lies in one, or may not be written to.
-    """
-    nearest = next((one for one in (path, *path.parents) if exists(one)), path)
-    if exists(nearest) and not is_folder(nearest):
-        raise EurosatError(f"{printable(nearest)} is a file: name a folder with --out.")
-    try:
-        check_replaceable(path / "any file")
-    except OSError as error:
-        raise EurosatError(
-            f"{printable(path)} cannot be written to ({error.strerror}): name another folder with"
-            " --out."
-        ) from error
 
 
 def _refuse_device(path: Path) -> None:

@@ -17,7 +17,9 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
+from eurosat.atomic import check_replaceable
 from eurosat.errors import EurosatError
+from eurosat.existence import exists, is_folder
 from eurosat.progress import Progress
 
 if TYPE_CHECKING:
@@ -75,6 +77,23 @@ def path_option(name: str, text: str) -> Any:
     return typer.Option(name, metavar="<path>", parser=path_for(name), help=text)
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a folder, named with `--out`, in which no file could be made, before the work.
+
+    Raises:
+        EurosatError: It is a file, or lies in one, or may not be written to.
+    """
+    nearest = next((one for one in (path, *path.parents) if exists(one)), path)
+    if exists(nearest) and not is_folder(nearest):
+        raise EurosatError(f"{nearest} is a file: name a folder with --out.")
+    try:
+        check_replaceable(path / "any file")
+    except OSError as error:
+        raise EurosatError(
+            f"{path} cannot be written to ({error.strerror}): name another folder with --out."
+        ) from error
+
+
 ModelOption = Annotated[
     str, typer.Option("--model", help="A .tflite file, or the name of a shipped model.")
 ]
@@ -104,7 +123,6 @@ RunDataOption = Annotated[
     Path | None, path_option("--data", "The data set of the runs, if not found by itself.")
 ]
 """The data set that runs were made with."""
-
 
 MOST_THREADS = 1024
 """More than any machine that this runs on has cores."""

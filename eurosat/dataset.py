@@ -19,6 +19,7 @@ from typing import IO
 import numpy as np
 
 from eurosat.atomic import replacing, write_text
+from eurosat.cores import usable_cores
 from eurosat.download import cached_archive, download_eurosat
 from eurosat.errors import DatasetError, ImageError, printable
 from eurosat.existence import exists
@@ -370,8 +371,6 @@ def _read_tiles(
 
     That is the height and width of its image in pixels, and its tile, uint8 RGB `[64, 64, 3]`.
     """
-    # Loaded here, as every command that only shows its help reads this file.
-    from eurosat.classifier import usable_cores
 
     def read(name: str) -> tuple[int, int, np.ndarray] | str:
         try:

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eurosat.atomic import check_folder
-from eurosat.console import DataOption, check_not_empty, notes, output, path_option, read_tiles, run
+from eurosat.console import (
+    DataOption,
+    check_folder,
+    check_not_empty,
+    notes,
+    output,
+    path_option,
+    read_tiles,
+    run,
+)
 from eurosat.dataset import Audit, Dataset, check_outside, find_dataset
 from eurosat.errors import EurosatError, MissingPackageError, RunFolderError
 from eurosat.existence import exists

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eurosat.atomic import check_folder
-from eurosat.console import DataOption, notes, output, path_for, path_option, read_tiles, run
+from eurosat.console import (
+    DataOption,
+    check_folder,
+    notes,
+    output,
+    path_for,
+    path_option,
+    read_tiles,
+    run,
+)
 from eurosat.dataset import Dataset, check_outside, find_dataset
 from eurosat.existence import exists, is_folder
 from eurosat.interrupts import interrupts_end_at_once
