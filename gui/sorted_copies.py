@@ -4,13 +4,14 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from eurosat.atomic import replacing
-from eurosat.errors import EurosatError
+from eurosat.errors import EurosatError, first_of
 from eurosat.existence import exists
 
 from .workspace import Item
@@ -24,7 +25,8 @@ def copy_sorted(
     """Copy each image into a subfolder that is named like its class.
 
     No file is replaced: a copy whose name is taken gets a number. A copy is there whole or not at
-    all. Pasted images are written as PNG. Images without a class are left out.
+    all. Pasted images are written as PNG. Images without a class are left out, and so are those
+    that cannot be read any more, of which is told in the end.
 
     Args:
         items: The images.
@@ -35,9 +37,11 @@ def copy_sorted(
         How many copies were made.
 
     Raises:
-        EurosatError: A copy cannot be made; those made before stay.
+        EurosatError: A copy cannot be made: one that cannot be written ends the work, one whose
+            image cannot be read does not. All that are made stay.
     """
     done = 0
+    unreadable: list[str] = []
     # So far, by target: many images of one name would else try all numbers again and again.
     numbers: Counter[Path] = Counter()
     # Once for all: another model may be chosen meanwhile, and then images have no class for a time.
@@ -47,19 +51,30 @@ def copy_sorted(
             break
         source = item.source
         name = source.name if isinstance(source, Path) else f"{item.name}.png"
+        try:
+            opened = nullcontext() if isinstance(source, np.ndarray) else source.open("rb")
+        except OSError:
+            unreadable.append(item.location)
+            continue
         target = _free_name(folder / _folder_name(class_name) / name, numbers)
         try:
-            with replacing(target) as temporary:
+            with opened as stream, replacing(target) as temporary:
                 if isinstance(source, np.ndarray):
                     Image.fromarray(source).save(temporary)
-                else:
-                    shutil.copyfile(source, temporary)
+                elif stream:
+                    with temporary.open("wb") as copy:
+                        shutil.copyfileobj(stream, copy)
         except OSError as error:
             raise EurosatError(
                 f"{item.location} cannot be copied to {target} ({error.strerror}); {done:,} of "
                 f"{len(classes):,} copies are there."
             ) from error
         done += 1
+    if unreadable:
+        raise EurosatError(
+            f"There is no copy of {first_of(unreadable)}, which cannot be read any more; "
+            f"{done:,} of {len(classes):,} copies are there."
+        )
     return done
 
 

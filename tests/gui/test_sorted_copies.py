@@ -126,15 +126,15 @@ def test_it_stops_when_told_to(tmp_path: Path):
     assert set(content(tmp_path / "out")) == {"Forest/a.jpg", "Forest/b.jpg"}
 
 
-def test_a_failure_is_one_sentence_and_leaves_no_half_file(tmp_path: Path):
-    first, second = originals(tmp_path / "in", "a.jpg", "b.jpg")
+def test_an_image_that_is_gone_is_told_of_and_costs_no_other_its_copy(tmp_path: Path):
+    first, second, third = originals(tmp_path / "in", "a.jpg", "b.jpg", "c.jpg")
     second.unlink()
-    items = [classified("a", first), classified("b", second), classified("a", first)]
-    with pytest.raises(EurosatError) as refused:
+    items = [classified("a", first), classified("b", second), classified("c", third)]
+    with pytest.raises(EurosatError, match="; 2 of 3 copies are there") as refused:
         copy_sorted(items, tmp_path / "out")
     assert_one_sentence(str(refused.value))
     assert str(second) in str(refused.value)
-    assert set(content(tmp_path / "out")) == {"Forest/a.jpg"}
+    assert set(content(tmp_path / "out")) == {"Forest/a.jpg", "Forest/c.jpg"}
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path):
