@@ -37,6 +37,9 @@ OLDEST_PYTHON = (3, 11)
 # What makes bundles comes on top of the app's environment, and only for who makes one.
 BUNDLER = ROOT / "constraints-bundle.txt"
 
+MOST_PROCESSES = 2
+"""That test at once: each needs up to 3 GB."""
+
 STAMP = "eurosat-edge-stamp.txt"
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
@@ -96,7 +99,10 @@ def app(options: list[str]) -> int:
 def test(options: list[str]) -> int:
     """Run the tests, without a screen unless the caller chose one."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    return call(ready(DEVELOPMENT), "-m", "pytest", *options)
+    # One file after the other in each process: what the tests of a file share is made once.
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    side_by_side = ["--numprocesses", str(processes), "--dist", "loadfile"]
+    return call(ready(DEVELOPMENT), "-m", "pytest", *side_by_side, *options)
 
 
 def demo(options: list[str]) -> int:
