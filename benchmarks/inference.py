@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.model_file import read_model_file
@@ -168,11 +168,8 @@ def main() -> None:
         _work(arguments)
         return
     run = RunFolder(arguments.run)
-    try:
+    with refusals_told():
         files = _model_files(run)
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         labels = _prepare(run, files, folder)

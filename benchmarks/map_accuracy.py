@@ -10,7 +10,6 @@ second table tells how many pixels maps call sure of their class, at the model's
 how many of these are right.
 """
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +20,8 @@ import numpy as np
 
 from eurosat.calibration import Calibration, apply_temperature
 from eurosat.classifier import Classifier
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.dataset import Dataset, find_dataset, load_dataset
-from eurosat.errors import EurosatError
 from eurosat.model_file import shipped_model_names
 from eurosat.run_folder import find_run_or_model
 from eurosat.scenes.cells import label_cells
@@ -54,11 +52,9 @@ def main() -> None:
         default=shipped_model_names(),
         help="what makes the maps; all shipped models without it",
     )
-    try:
-        measure(parser.parse_args().models)
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
+    arguments = parser.parse_args()
+    with refusals_told():
+        measure(arguments.models)
 
 
 def measure(sources: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ difference water index to enhance open water features in remotely sensed imagery
 floods among fields and a river of 40 m, and takes wet soil and some shadows for water.
 """
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.errors import SceneError, first_line
 
 WATER = ("River", "SeaLake")
@@ -31,11 +30,11 @@ def main() -> None:
     parser.add_argument("scene", metavar="SCENE", help="its bands say that they are B3 and B11")
     parser.add_argument("maps", nargs="+", metavar="MAP/classes.tif", help="maps of the scene")
     asked = parser.parse_args()
-    try:
-        measure(asked.scene, asked.maps)
-    except (SceneError, RasterioError) as error:
-        tell_error(SceneError(f"{first_line(error)}: name another file."))
-        sys.exit(EXIT_REFUSED)
+    with refusals_told():
+        try:
+            measure(asked.scene, asked.maps)
+        except RasterioError as error:
+            raise SceneError(f"{first_line(error)}: name another file.") from error
 
 
 def measure(scene: str, maps: Sequence[str]) -> None:
@@ -70,7 +69,9 @@ def bands_of(scene: str) -> list[int]:
     with rasterio.open(scene) as file:
         names = list(file.descriptions)
     if not {*BANDS} <= {*names}:
-        raise SceneError(f"{scene} has no bands that are called {' and '.join(BANDS)}")
+        raise SceneError(
+            f"{scene} has no bands that are called {' and '.join(BANDS)}: name another file."
+        )
     return [names.index(name) + 1 for name in BANDS]
 
 

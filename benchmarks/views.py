@@ -5,7 +5,6 @@ is judged on the validation split that it records, so that this may lead a choic
 views are worth, the mean over all choices of them tells better than those that a file looks at.
 """
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from itertools import combinations
@@ -13,9 +12,8 @@ from itertools import combinations
 import numpy as np
 
 from eurosat.calibration import logits_of
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.dataset import find_dataset, load_dataset
-from eurosat.errors import EurosatError
 from eurosat.model_file import VIEW_COUNTS
 from eurosat.run_folder import find_run_or_model
 from eurosat.split import Part
@@ -27,11 +25,9 @@ def main() -> None:
     """Measure and print; refuse what is no model in a sentence and with status 2."""
     parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("models", nargs="+", metavar="RUN_OR_MODEL", help="what is judged")
-    try:
-        measure(parser.parse_args().models)
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
+    arguments = parser.parse_args()
+    with refusals_told():
+        measure(arguments.models)
 
 
 def measure(sources: Sequence[str]) -> None:

@@ -172,10 +172,8 @@ def run(app: typer.Typer) -> NoReturn:
         command.cls = _Command
         command.epilog = "--version, by itself, tells the version."  # See `eurosat.commands`.
     try:
-        app()
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
+        with refusals_told():
+            app()
     except OSError as error:
         # Where a file is read or written, more is said of it; this is for what may fail anywhere.
         if error.filename is not None:
@@ -191,6 +189,16 @@ def run(app: typer.Typer) -> NoReturn:
             raise
         sys.exit(EXIT_REFUSED)
     sys.exit(0)
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """End a script of its own as `run` ends a command line: in a sentence, with exit status 2."""
+    try:
+        yield
+    except EurosatError as error:
+        tell_error(error)
+        sys.exit(EXIT_REFUSED)
 
 
 def tell_error(error: EurosatError) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from eurosat.errors import ImageError, printable
+from eurosat.errors import ImageError
 from eurosat.existence import is_folder
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
@@ -70,10 +70,10 @@ def left_locked(folders: Sequence[Path]) -> ImageError:
     """
     if len(folders) == 1:
         return ImageError(
-            f"{printable(folders[0])} cannot be searched and was left out: check its permissions."
+            f"{folders[0]} cannot be searched and was left out: check its permissions."
         )
     return ImageError(
-        f"{len(folders):,} folders, {printable(folders[0])} among them, cannot be searched and were"
+        f"{len(folders):,} folders, {folders[0]} among them, cannot be searched and were"
         " left out: check their permissions."
     )
 
@@ -110,8 +110,7 @@ def _search(
                     locked(path)
                     continue
                 raise ImageError(
-                    f"{printable(path)} cannot be searched ({error.strerror}): check its"
-                    " permissions."
+                    f"{path} cannot be searched ({error.strerror}): check its permissions."
                 ) from error
             identity = (status.st_dev, status.st_ino)
             names = {entry.name for entry in entries}

@@ -17,7 +17,7 @@ from math import nan
 from pathlib import Path
 
 from eurosat.atomic import write_text
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError, cannot_be_written
 from eurosat.existence import exists
@@ -31,11 +31,8 @@ from eurosat.train.sources import check_source
 
 def main() -> None:
     """Blend, and judge the blend; refuse what cannot be blended in a sentence and with status 2."""
-    try:
+    with refusals_told():
         blend(*_arguments(sys.argv[1:]))
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
 
 
 def blend(source: RunFolder, target: RunFolder, share: float) -> None:

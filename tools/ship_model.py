@@ -19,7 +19,6 @@ import hashlib
 import json
 import re
 import shutil
-import sys
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any
 from eurosat.arithmetic import count_arithmetic
 from eurosat.atomic import write_text
 from eurosat.calibration import calibration_record, fit_calibration, measure_calibration
-from eurosat.console import EXIT_REFUSED, tell_error
+from eurosat.console import refusals_told
 from eurosat.dataset import find_dataset, load_dataset
 from eurosat.errors import EurosatError
 from eurosat.labels import land_cover
@@ -102,11 +101,8 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="a model file that eurosat-convert wrote")
     parser.add_argument("--calibrate", action="store_true", help="fit a shipped file anew")
     arguments = parser.parse_args()
-    try:
+    with refusals_told():
         (_calibrate if arguments.calibrate else _ship)(arguments.file)
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
     sums = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(MODELS.glob("*.tflite"))

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from eurosat.errors import EurosatError, ModelFileError, printable
+from eurosat.errors import EurosatError, ModelFileError
 from eurosat.existence import exists, is_file, is_folder
 from eurosat.model_file import shipped_model_names
 from eurosat.run_folder import RunFolder, find_run_or_model
@@ -28,7 +28,7 @@ def check_teacher(source: str) -> None:
     """
     if not exists(Path(source)) and source not in shipped_model_names():
         raise ModelFileError(
-            f"The teacher {printable(source)} is not there: put it back, or name a run folder, a "
+            f"The teacher {source} is not there: put it back, or name a run folder, a "
             f".keras or .tflite file, {' or '.join(shipped_model_names())}."
         )
 
@@ -41,7 +41,7 @@ def check_weights(weights: str) -> None:
     """
     if weights not in {"imagenet", "none"} and not is_file(Path(weights)):
         raise EurosatError(
-            f"There is no weight file {printable(weights)}: name a file, or say imagenet or none."
+            f"There is no weight file {weights}: name a file, or say imagenet or none."
         )
 
 

@@ -11,20 +11,19 @@ folders that come out, `mobilenet-gpu` and `cnn-gpu`, are like those of `eurosat
 `eurosat-convert` takes them, and `eurosat-train --from-run` goes on with them.
 """
 
-import sys
 from argparse import ArgumentParser, Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
-from eurosat.console import EXIT_REFUSED, tell_error
-from eurosat.errors import EurosatError, MissingPackageError
+from eurosat.console import refusals_told
+from eurosat.errors import MissingPackageError
 from eurosat.tensorflow_start import require_tensorflow
 
 
 def main() -> None:
     """Train; refuse what cannot be trained with in a sentence and with status 2."""
     asked = _arguments()
-    try:
+    with refusals_told():
         require_tensorflow()
         if find_spec("torch") is None:
             raise MissingPackageError("PyTorch is not installed: run `pip install --group gpu`.")
@@ -32,9 +31,6 @@ def main() -> None:
         from training import train_both
 
         train_both(asked)
-    except EurosatError as error:
-        tell_error(error)
-        sys.exit(EXIT_REFUSED)
 
 
 def _arguments() -> Namespace:
