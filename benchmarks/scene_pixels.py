@@ -79,9 +79,8 @@ def black(tiles: np.ndarray, columns: int) -> np.ndarray:
 def without_sky(tiles: np.ndarray) -> np.ndarray:
     """Return digital numbers of the ground alone, under another sun for each tile."""
     suns = np.random.default_rng(1).uniform(*SUN_DEGREES, len(tiles))
-    added, passed = np.moveaxis([clear_sky(sun) for sun in suns], 1, 0)[
-        :, :, np.newaxis, np.newaxis
-    ]
+    by_sun = np.moveaxis([clear_sky(sun) for sun in suns], 1, 0)
+    added, passed = by_sun[:, :, np.newaxis, np.newaxis]
     ground = (numbers_of(tiles) - added) / passed
     return ground.clip(1).round().astype(np.uint16)
 

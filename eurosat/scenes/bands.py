@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Final
 
-from eurosat.errors import SceneError, printable
+from eurosat.errors import SceneError
 from eurosat.scenes.product import PRODUCT_BANDS
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def choose_bands(dataset: "DatasetReader", bands: Bands | None, name: str) -> tu
             return chosen, f"Bands {_listed(chosen)}, by the {kind} that the file gives them."
         if (red or green or blue) and kind == "names" and not _are_numbers(names):
             # A picture in false colours, say: without a word, it would be mapped as a true one.
-            told = ", ".join(printable(text) for text in names if text)
+            told = ", ".join(text for text in names if text)
             if red and green and blue:
                 reason = "which do not tell for certain which are red, green and blue"
             else:
