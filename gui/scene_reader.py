@@ -187,7 +187,8 @@ def _previewed(scene: Scene, preview: _Preview) -> MapSoFar:
             return preview_map(scene, preview.classifier, preview.settings, preview.window, answers)
     except OSError as error:
         raise EurosatError(
-            f"A preview cannot be written to the folder for temporary files: {error.strerror}."
+            "A preview cannot be written to the folder for temporary files"
+            f" ({error.strerror}): make room there, or name another one with TMPDIR."
         ) from error
 
 
